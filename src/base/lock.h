@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * flock(2) on a file that stays: the kernel gives the lock back when its holder dies.  The descriptor is the
+ * lock; closing it is the release.  A file that was removed while we waited is taken again (st_nlink).
+ * Order, outermost first: template, jail, registry.  Lock files hold the pid of the last holder, for messages.
+ */
+#ifndef BRIG_BASE_LOCK_H
+#define BRIG_BASE_LOCK_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+#define LOCK_SHARED 1
+/* Waits at most wait_ms (0: not at all, -1: for ever).  -EBUSY: "what: busy (pid N)". */
+int lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms, int *ret_fd,
+	      struct err *e);
+
+#endif

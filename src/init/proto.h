@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Between the creator of a jail and brig-init, its first process.
+ *
+ * brig-init is executed by descriptor with everything in its arguments (the kernel bounds them; nothing is
+ * parsed) and these descriptors, nothing else open:
+ *	3 INIT_FD_CTL	stream socket to the creator
+ *	4 INIT_FD_LOG	console log, append only
+ *	5 INIT_FD_LOGRW	the same file for reading and truncating, or closed
+ *	6 INIT_FD_STATUS	service status records, or closed
+ *
+ * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [-c CGROUP...] [--] [SERVICE...]
+ *	-p	persist: stay when nothing is left to run
+ *	SERVICE	a command string by jail(8)'s rule (sh -c if it has shell characters, else split at blanks)
+ *
+ * Control: init sends INIT_READY once it is up.  The creator sends INIT_GO: services are started and
+ * `persist` counts.  End of file before INIT_GO: init exits at once (the creator died).  After INIT_GO the
+ * creator closes; init needs nobody.
+ *
+ * SIGTERM to init: services are not restarted any more, TERM to everything, exit when all are gone or after
+ * STOP_SECONDS (KILL).  SIGKILL to init ends the jail at once (pid_namespaces(7)).
+ *
+ * Status file: one record of INIT_RECORD bytes a service, in the order of the arguments, written in place
+ * with one pwrite(2): "STATE PID RESTARTS SECONDS LASTSTATUS\n" padded with blanks; STATE is one of up, wait
+ * (back-off), failed (too many restarts), done; SECONDS since 1970 of the last change.
+ *
+ * Restarts: a service that ends is started again after 0.1 s, doubling to 30 s; a run of 10 s or more resets
+ * the delay.  After 20 failures in a row without such a run it is left `failed`.  A service that exits with
+ * status 0 is started again all the same: it is to be kept running.
+ */
+#ifndef BRIG_INIT_PROTO_H
+#define BRIG_INIT_PROTO_H
+
+#define INIT_FD_CTL 3
+#define INIT_FD_LOG 4
+#define INIT_FD_LOGRW 5
+#define INIT_FD_STATUS 6
+#define INIT_READY 'r'
+#define INIT_GO 'g'
+#define INIT_RECORD 64
+#define INIT_MAX_SERVICES 64
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The door to the host.  Everything above this line is the same on every system; below it stand
+ * os/linux (namespaces, id-mapped mounts) and, beside it, os/freebsd (jail(8), nullfs).  The build picks
+ * one.  No name of a host's mechanism appears in this file's users.
+ *
+ * Rules: every function returns >= 0 or -errno with a message; removal functions are idempotent, work from
+ * names alone (the maker may be dead) and succeed when there is nothing left to remove; nothing is made that
+ * a removal function cannot find again from struct os_id, the specification and the reference.
+ */
+#ifndef BRIG_OS_OS_H
+#define BRIG_OS_OS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "conf/spec.h"
+
+/* Names what belongs to one jail of one installation. */
+struct os_id {
+	const char *tag; /* the installation's (store.h), "" for the default one */
+	const char *name;
+	int jid;
+};
+
+/* A created jail.  Linux: pid of its first process, that process' start time and pid namespace, the boot.
+ * FreeBSD: the kernel's jid in pid.  Plain data: it is written into the state. */
+struct os_ref {
+	int64_t pid;
+	uint64_t start;
+	uint64_t ns;
+	char boot[40];
+};
+
+/* What this host, kernel and user can do; printed by `brig doctor`. */
+struct os_feature {
+	const char *name;   /* "user namespaces" */
+	const char *needed; /* for what: "every jail", "limit.memory" */
+	int state;	    /* 1 works, 0 missing, -1 missing and nothing starts without it */
+	char detail[160];   /* why, and what to do */
+};
+int os_features(struct os_feature **ret, size_t *ret_n, struct err *e); /* the caller frees */
+/* Quick refusal before anything is made: privilege and what every jail needs.  One line: what is missing
+ * and what to do. */
+int os_ready(struct err *e);
+/* Identifies this boot. */
+int os_boot_id(char buf[40], struct err *e);
+
+/*
+ * Creating.  The first process of the jail exists, confined and mounted, and waits; nothing of the jail has
+ * run.  If the creator dies before os_jail_release(), the jail ends by itself.
+ */
+struct os_root {
+	int root_fd;	/* the tree that becomes "/" (O_PATH directory) */
+	bool read_only; /* a template: read-only whatever the jail does */
+	int space_fd;	/* read-write, on /s; <0: none */
+	int hosts_fd;	/* directory with the names of all jails, read-only, on /run/brig; <0: none */
+	const char *path; /* the mount point on the host, for mount lines below it */
+	uint32_t idbase;
+	uint64_t space_tmpfs; /* >0: /s is a tmpfs of that size filled from space_fd (space=tmpfs:) */
+};
+struct os_init {
+	int log_fd;	 /* console log, O_APPEND */
+	int log_rw_fd;	 /* the same file, O_RDWR, for keeping it below log_max; or -1 */
+	uint64_t log_max;
+	int status_fd;	 /* service status records are written here (init/proto.h), or -1 */
+};
+struct os_jail; /* the creator's handle: lives as long as the command */
+int os_jail_create(const struct os_id *id, const struct jailspec *spec, const struct os_root *root,
+		   const struct os_init *init, struct os_ref *ret_ref, struct os_jail **ret, struct err *e);
+/* Hands the jail to its own first process: services start (those of spec), `persist` counts from now on;
+ * the creator's death no longer ends it. */
+int os_jail_release(struct os_jail *j, struct err *e);
+void os_jail_close(struct os_jail *j); /* frees the handle; not released: the jail ends */
+
+/* 1 this very jail exists, 0 it is gone (pid reuse and an earlier boot are told apart). */
+int os_jail_alive(const struct os_ref *ref);
+/* Polite part of stopping: TERM to everything, wait until it is gone.  1 gone, 0 still there. */
+int os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e);
+/* Ends every process of the jail at once and waits for it. */
+int os_jail_kill(const struct os_ref *ref, struct err *e);
+/* Device and inode of what the jail has mounted as its root. */
+int os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct err *e);
+/* Processes in the jail, first one included. */
+int os_jail_pids(const struct os_ref *ref, struct strv *ret_lines, size_t *ret_n, struct err *e);
+
+/* Running a command in a jail: confined exactly as the jail's own processes. */
+struct os_exec {
+	char *const *argv;	 /* argv[0] is searched in the PATH inside */
+	const char *jail_user;	 /* looked up in the jail's passwd; NULL: root */
+	const char *host_user;	 /* looked up on the host (jexec -u); at most one of the two */
+	bool clean;		 /* empty environment but TERM; PATH, HOME, USER, SHELL of the user; cwd its home */
+	char *const *env_add;	 /* NAME=VALUE; NULL: none */
+	const char *workdir;	 /* inside; NULL: the home directory with clean, else "/" */
+	bool shell;		 /* argv is empty: the user's shell, interactive; /bin/sh when there is none */
+	bool tty;		 /* a terminal of the jail's own, connected byte by byte to ours */
+	int fd_in, fd_out, fd_err; /* <0: ours (without tty) */
+	struct buf *capture;	 /* stdout and stderr, at most 64 KiB, instead */
+	int timeout_s;		 /* 0 none; then the whole process group is killed, -ETIMEDOUT */
+	bool background;	 /* new session, not waited for */
+};
+#define OS_EXEC_INIT {.fd_in = -1, .fd_out = -1, .fd_err = -1}
+/* 0 and the wait status; <0: it could not be started (126/127 of the command are in the status). */
+int os_jail_exec(const struct os_id *id, const struct os_ref *ref, const struct jailspec *spec,
+		 const struct os_exec *x, int *ret_status, struct err *e);
+
+/* The network of a created jail.  up: links, addresses, routes, both sides.  down: everything away. */
+int os_net_check(const struct os_id *id, const struct jailspec *spec, struct err *e); /* before anything */
+int os_net_up(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref,
+	      struct strv *warnings, struct err *e);
+int os_net_down(const struct os_id *id, const struct jailspec *spec, struct err *e);
+/* Redirections and masquerade in a table of our own; the table goes with the last jail.  text is what would
+ * be given to the host's tool (for -v). */
+int os_fw_up(const struct os_id *id, const struct jailspec *spec, struct err *e);
+int os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e);
+
+/* Limits: a group of our own, in force before the jail's first instruction (os_jail_create joins it). */
+int os_limit_check(const struct jailspec *spec, struct err *e); /* can they be kept here? */
+int os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e);
+int os_limit_down(const struct os_id *id, struct err *e);
+struct os_usage {
+	int64_t memory, cpu_ns, pids; /* -1: not known */
+};
+int os_limit_usage(const struct os_id *id, struct os_usage *ret, struct err *e);
+
+/* Sources of templates that are the host's own: path of a static busybox, NULL if none. */
+const char *os_busybox(void);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Jails as a whole: create, destroy, start, stop, recover.  Between the commands and store/, os/.
+ *
+ * Starting is a table of steps walked forwards; stopping, a failed start and the recovery after a killed
+ * command are the same table walked backwards (steps.h).  Several jails: run_many() goes by `depend`, each
+ * jail in a process of its own.
+ */
+#ifndef BRIG_RUN_RUN_H
+#define BRIG_RUN_RUN_H
+
+#include "conf/conf.h"
+#include "store/release.h"
+#include "store/space.h"
+#include "store/state.h"
+
+/* What a step prints goes through this; any may be NULL. */
+struct run_report {
+	void (*note)(void *ctx, const char *jail, const char *text);	/* -v: "exec.start: /bin/sh /etc/rc" */
+	void (*warn)(void *ctx, const char *jail, const char *text);
+	void *ctx;
+};
+
+/* Makes the jailspace and the record of a jail.  The jail's specification says template and space. */
+int run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e);
+/* Refused while it runs.  Removes jailspace, mount point, record, console log, run files. */
+int run_destroy(const struct store *s, const char *name, const struct jailspec *spec, struct err *e);
+
+struct run_start_opts {
+	bool ephemeral;	       /* brig run */
+	const struct os_exec *command; /* run instead of spec->exec[EXEC_COMMAND], ours to wait for; NULL none */
+	int *ret_status;       /* its wait status */
+};
+/* 0 started, 1 it was running already. */
+int run_start(const struct store *s, const struct jailspec *spec, const struct run_start_opts *o,
+	      const struct run_report *rep, struct err *e);
+#define STOP_FORCE 1 /* jail -R: no hooks, no waiting */
+/* 0 stopped, 1 it was not running.  spec NULL: what its state recorded. */
+int run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,
+	     const struct run_report *rep, struct err *e);
+/* Cleans up after killed commands and jails that ended by themselves.  names of jails cleaned in ret (may be
+ * NULL).  Jails that another command is working on are left to it. */
+int run_recover(const struct store *s, struct strv *ret, struct err *e);
+
+/* Many jails in the order of `depend` (reverse when stopping), at most jobs at a time (0: CPUs x 4).  Each
+ * runs work() in a forked process; done() is called here, in the order of finishing, r as from work(). A jail
+ * whose dependency failed is not tried: done() gets -ECANCELED. Returns the number that failed. */
+struct run_job {
+	const char *label;
+	const struct strv *depend;
+};
+int run_many(const struct run_job *jobs, size_t n, bool reverse, int parallel,
+	     int (*work)(void *ctx, const char *label, struct err *e),
+	     void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e), void *ctx,
+	     struct err *e);
+
+#endif

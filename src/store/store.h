@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The installation: where BASE, RUN and the logs are, and who holds what there.  doc/STATE.md lists every
+ * file.  Everything is reached by descriptors of directories that only root may write.
+ *
+ *	BASE/j	BASE/js (0700)	BASE/templates	RUN/jail/NAME/	RUN/lock/	LOG/
+ *
+ * An installation has a tag: "" for the default RUN directory, otherwise 6 hex digits made from RUN's real
+ * path.  The host layer puts it into the names of what it makes, so that installations do not meet.
+ */
+#ifndef BRIG_STORE_STORE_H
+#define BRIG_STORE_STORE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#define STORE_BASE "/var/lib/brig"
+#define STORE_RUN "/run/brig"
+#define STORE_LOG "/var/log/brig"
+#define STORE_TEMPLATE "mroot" /* the default template; its skeleton is j/skel */
+
+struct store {
+	char *base, *run, *log; /* canonical; log is STORE_LOG, or RUN/log where RUN is not the default */
+	char tag[8];
+	int base_fd, j_fd, js_fd, templates_fd; /* -EBADF where it does not exist (STORE_READ) */
+	int run_fd, lock_fd, log_fd;
+};
+
+#define STORE_READ 0	/* what is missing stays missing */
+#define STORE_CREATE 1	/* makes the directories (root) */
+int store_open(const char *base, const char *run, int flags, struct store *ret, struct err *e);
+void store_close(struct store *s);
+
+/* A name of j/ that is not a jail's: templates, skeletons, mroot, mroot2, mroot.DATE, skel. */
+bool store_reserved(const struct store *s, const char *name);
+
+/* Locks (base/lock.h).  kind: "jail", "template"; NULL name: the registry of JIDs and ids. */
+int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd,
+	       struct err *e);
+
+/*
+ * The record of a jail: what is kept for its whole life, js/.brig/NAME.json.  Written atomically with
+ * fsync.  The release is the one that its files came from or were last merged with (what it starts on).
+ */
+struct record {
+	uint32_t idbase;	   /* first of its 65,536 host ids */
+	char *template, *release; /* NULL: a jail without a template (ROOT_PATH) */
+	char *created;		   /* ISO 8601, UTC */
+};
+void record_free(struct record *r);
+/* 1 found, 0 there is none. */
+int record_read(const struct store *s, const char *jail, struct record *ret, struct err *e);
+int record_write(const struct store *s, const char *jail, const struct record *r, struct err *e);
+int record_remove(const struct store *s, const char *jail, struct err *e);
+int record_list(const struct store *s, struct strv *ret, struct err *e); /* names, sorted */
+/* A free range; the caller holds the registry lock until the record is written.  4,096 ranges from
+ * 0x70000000 (above systemd's containers and Debian's subuids, below 2^31); the search begins at a place
+ * that depends on BASE, so that two installations on one host do not begin alike; ranges named in
+ * /etc/subuid and those of running jails of other installations are passed over. */
+#define ID_BASE 0x70000000u
+#define ID_COUNT 65536u
+#define ID_RANGES 4096u
+int record_new_range(const struct store *s, uint32_t *ret, struct err *e);
+
+#endif
