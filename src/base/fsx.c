@@ -80,6 +80,46 @@ fsx_temp_name(char *buf, size_t size, const char *prefix)
 	(void)snprintf(buf, size, "%s.%016llx", prefix, (unsigned long long)r);
 }
 
+#define TEMP_HEX 16 /* digits of fsx_temp_name() */
+
+/* ".tmp.NAME", cut so that the random part still fits into a name. */
+static void
+temp_prefix(char buf[NAME_MAX - TEMP_HEX], const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	(void)snprintf(buf, NAME_MAX - TEMP_HEX, ".tmp.%s", slash ? slash + 1 : name);
+}
+
+static bool
+is_temp(const char *file, const char *prefix)
+{
+	const char *rest = str_after(file, prefix);
+
+	return rest && *rest == '.' && strlen(rest) == 1 + TEMP_HEX &&
+	       strspn(rest + 1, "0123456789abcdef") == TEMP_HEX;
+}
+
+int
+fsx_tidy_at(int dirfd, const char *name, struct err *e)
+{
+	_auto_closedir DIR *dir = NULL;
+	char prefix[NAME_MAX - TEMP_HEX];
+	struct dirent *de;
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	temp_prefix(prefix, name);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		fd_close(fd);
+		return err_sys(e, errno, "open the directory of '%s'", name);
+	}
+	while ((errno = 0, de = readdir(dir)))
+		if (is_temp(de->d_name, prefix) && unlinkat(dirfd, de->d_name, 0) < 0 && errno != ENOENT)
+			return err_sys(e, errno, "remove '%s'", de->d_name);
+	return errno ? err_sys(e, errno, "read the directory of '%s'", name) : 0;
+}
+
 int
 fsx_sync_dir(int dirfd, const char *what, struct err *e)
 {
@@ -95,10 +135,11 @@ fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode
 		 struct err *e)
 {
 	_auto_close int fd = -EBADF;
-	char tmp[64];
+	char tmp[NAME_MAX + 1], prefix[NAME_MAX - TEMP_HEX];
 	int r = 0;
 
-	fsx_temp_name(tmp, sizeof(tmp), ".tmp");
+	temp_prefix(prefix, name);
+	fsx_temp_name(tmp, sizeof(tmp), prefix);
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return err_sys(e, errno, "create '%s'", name);
@@ -120,9 +161,10 @@ fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode
 int
 fsx_symlink_swap(int dirfd, const char *target, const char *name, int flags, struct err *e)
 {
-	char tmp[64];
+	char tmp[NAME_MAX + 1], prefix[NAME_MAX - TEMP_HEX];
 
-	fsx_temp_name(tmp, sizeof(tmp), ".tmp");
+	temp_prefix(prefix, name);
+	fsx_temp_name(tmp, sizeof(tmp), prefix);
 	if (symlinkat(target, dirfd, tmp) < 0)
 		return err_sys(e, errno, "create the link '%s'", name);
 	if (renameat(dirfd, tmp, dirfd, name) < 0) {

@@ -19,6 +19,8 @@
 #include "base/mem.h"
 #include "conf/spec.h"
 
+#define CONF_TEMPLATE "mroot" /* the template of a jail that names none */
+
 /* How the configuration reaches files.  conf_files (conf/files.c, the only part that calls the system) is
  * the real one. */
 struct conf_input {
@@ -30,6 +32,8 @@ struct conf_input {
 	char *(*real)(void *ctx, const char *path);
 	/* Host name to addresses (ip_hostname), as text; -errno. */
 	int (*resolve)(void *ctx, const char *host, struct strv *ret_addrs);
+	/* A name for a jail of conf_add_words that has none, malloc'ed; NULL: such a jail is an error. */
+	char *(*fresh)(void *ctx);
 	void *ctx;
 };
 extern const struct conf_input conf_files;

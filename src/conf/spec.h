@@ -29,6 +29,7 @@ struct param *params_get(const struct params *p, const char *name); /* NULL when
 /* The last value, or NULL when absent or valueless. */
 const char *params_value(const struct params *p, const char *name);
 struct param *params_set(struct params *p, const char *name); /* finds or adds; the values are emptied */
+void params_remove(struct params *p, const char *name);
 void params_free(struct params *p);
 
 enum spec_share { SHARE_DISABLE, SHARE_NEW, SHARE_INHERIT }; /* jail(8): disable | new | inherit */

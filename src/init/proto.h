@@ -3,14 +3,16 @@
  * Between the creator of a jail and brig-init, its first process.
  *
  * brig-init is executed by descriptor with everything in its arguments (the kernel bounds them; nothing is
- * parsed) and these descriptors, nothing else open:
+ * parsed), the environment of the services, and these descriptors, nothing else open (not 0 to 2 either):
  *	3 INIT_FD_CTL	stream socket to the creator
  *	4 INIT_FD_LOG	console log, append only
  *	5 INIT_FD_LOGRW	the same file for reading and truncating, or closed
  *	6 INIT_FD_STATUS	service status records, or closed
  *
- * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [-c CGROUP...] [--] [SERVICE...]
+ * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [--] [SERVICE...]
  *	-p	persist: stay when nothing is left to run
+ *	-t	default 10; 0: KILL at once
+ *	-m	default 0: the log grows without end
  *	SERVICE	a command string by jail(8)'s rule (sh -c if it has shell characters, else split at blanks)
  *
  * Control: init sends INIT_READY once it is up.  The creator sends INIT_GO: services are started and
@@ -21,8 +23,11 @@
  * STOP_SECONDS (KILL).  SIGKILL to init ends the jail at once (pid_namespaces(7)).
  *
  * Status file: one record of INIT_RECORD bytes a service, in the order of the arguments, written in place
- * with one pwrite(2): "STATE PID RESTARTS SECONDS LASTSTATUS\n" padded with blanks; STATE is one of up, wait
- * (back-off), failed (too many restarts), done; SECONDS since 1970 of the last change.
+ * with one pwrite(2): "STATE PID RESTARTS SECONDS LASTSTATUS", blanks, and '\n' as the last byte.  STATE is one
+ * of up, wait (back-off), failed (too many restarts), done; PID the jail's, 0 when it is not up; SECONDS since 1970
+ * of the last change; LASTSTATUS of its last end as a shell has it (128 + signal), 0 before the first.
+ *
+ * The log is kept below LOG_MAX_BYTES by moving its last half to its beginning, with INIT_FD_LOGRW.
  *
  * Restarts: a service that ends is started again after 0.1 s, doubling to 30 s; a run of 10 s or more resets
  * the delay.  After 20 failures in a row without such a run it is left `failed`.  A service that exits with

@@ -38,7 +38,7 @@ struct os_ref {
 struct os_feature {
 	const char *name;   /* "user namespaces" */
 	const char *needed; /* for what: "every jail", "limit.memory" */
-	int state;	    /* 1 works, 0 missing, -1 missing and nothing starts without it */
+	int state;          /* 1 works, 0 missing, -1 missing and nothing starts without it */
 	char detail[160];   /* why, and what to do */
 };
 int os_features(struct os_feature **ret, size_t *ret_n, struct err *e); /* the caller frees */
@@ -53,23 +53,35 @@ int os_boot_id(char buf[40], struct err *e);
  * run.  If the creator dies before os_jail_release(), the jail ends by itself.
  */
 struct os_root {
-	int root_fd;	/* the tree that becomes "/" (O_PATH directory) */
-	bool read_only; /* a template: read-only whatever the jail does */
-	int space_fd;	/* read-write, on /s; <0: none */
-	int hosts_fd;	/* directory with the names of all jails, read-only, on /run/brig; <0: none */
+	int root_fd;      /* the tree that becomes "/" (O_PATH directory) */
+	bool read_only;   /* a template: read-only whatever the jail does */
+	int space_fd;     /* read-write, on /s: a directory, or the file or block device that has its file
+			   * system (os_space_mount); <0: none */
+	int hosts_fd;     /* directory with the names of all jails, read-only, on /run/brig; <0: none */
 	const char *path; /* the mount point on the host, for mount lines below it */
 	uint32_t idbase;
-	uint64_t space_tmpfs; /* >0: /s is a tmpfs of that size filled from space_fd (space=tmpfs:) */
+	uint64_t space_tmpfs; /* >0: /s is in memory, of that size, and filled from space_fd (space=tmpfs:) */
+	/* Copies the tree src to the empty directory dst, with owners.  Called in a process of its own that
+	 * is the jail's root: it sees the owners of src as they are on disk, and can make what a jail can
+	 * make. */
+	int (*fill)(void *ctx, int src, int dst, struct err *e);
+	void *fill_ctx;
 };
 struct os_init {
-	int log_fd;	 /* console log, O_APPEND */
-	int log_rw_fd;	 /* the same file, O_RDWR, for keeping it below log_max; or -1 */
+	int log_fd;    /* console log, O_APPEND */
+	int log_rw_fd; /* the same file, O_RDWR, for keeping it below log_max; or -1 */
 	uint64_t log_max;
-	int status_fd;	 /* service status records are written here (init/proto.h), or -1 */
+	int status_fd; /* service status records are written here (init/proto.h), or -1 */
 };
 struct os_jail; /* the creator's handle: lives as long as the command */
 int os_jail_create(const struct os_id *id, const struct jailspec *spec, const struct os_root *root,
 		   const struct os_init *init, struct os_ref *ret_ref, struct os_jail **ret, struct err *e);
+/* Makes a new file system for a jailspace in an image (a regular file of its final size) or on a block
+ * device, open for writing.  What is there is lost: the caller has looked. */
+int os_space_format(int fd, struct err *e);
+/* The file system in an image (regular file) or on a block device, as a directory that only *ret_dir leads
+ * to: nothing is mounted anywhere, and it is unmounted when the last descriptor of it is closed. */
+int os_space_mount(int fd, bool read_only, int *ret_dir, struct err *e);
 /* Hands the jail to its own first process: services start (those of spec), `persist` counts from now on;
  * the creator's death no longer ends it. */
 int os_jail_release(struct os_jail *j, struct err *e);
@@ -83,26 +95,30 @@ int os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e);
 int os_jail_kill(const struct os_ref *ref, struct err *e);
 /* Device and inode of what the jail has mounted as its root. */
 int os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct err *e);
-/* Processes in the jail, first one included. */
+/* Processes in the jail, first one included: "PID COMMAND", the host's pid, the command printable.  ret_lines
+ * or ret_n may be NULL. */
 int os_jail_pids(const struct os_ref *ref, struct strv *ret_lines, size_t *ret_n, struct err *e);
 
 /* Running a command in a jail: confined exactly as the jail's own processes. */
 struct os_exec {
-	char *const *argv;	 /* argv[0] is searched in the PATH inside */
-	const char *jail_user;	 /* looked up in the jail's passwd; NULL: root */
-	const char *host_user;	 /* looked up on the host (jexec -u); at most one of the two */
-	bool clean;		 /* empty environment but TERM; PATH, HOME, USER, SHELL of the user; cwd its home */
-	char *const *env_add;	 /* NAME=VALUE; NULL: none */
-	const char *workdir;	 /* inside; NULL: the home directory with clean, else "/" */
-	bool shell;		 /* argv is empty: the user's shell, interactive; /bin/sh when there is none */
-	bool tty;		 /* a terminal of the jail's own, connected byte by byte to ours */
+	char *const *argv;     /* argv[0] is searched in the PATH inside */
+	const char *jail_user; /* looked up in the jail's passwd; NULL: root */
+	const char *host_user; /* looked up on the host (jexec -u); at most one of the two */
+	bool clean; /* empty environment but TERM; PATH, HOME, USER, SHELL of the user; cwd its home */
+	char *const *env_add; /* NAME=VALUE; NULL: none */
+	const char *workdir;  /* inside; NULL: the home directory with clean, else "/" */
+	bool shell;           /* argv is empty: the user's shell, interactive; /bin/sh when there is none */
+	bool login;           /* with shell: as a login shell */
+	bool tty;             /* a terminal of the jail's own, connected byte by byte to ours */
 	int fd_in, fd_out, fd_err; /* <0: ours (without tty) */
-	struct buf *capture;	 /* stdout and stderr, at most 64 KiB, instead */
-	int timeout_s;		 /* 0 none; then the whole process group is killed, -ETIMEDOUT */
-	bool background;	 /* new session, not waited for */
+	struct buf *capture;       /* stdout and stderr, at most 64 KiB, instead */
+	int timeout_s;             /* 0 none; then the whole process group is killed, -ETIMEDOUT */
+	bool background;           /* new session, not waited for */
 };
 #define OS_EXEC_INIT {.fd_in = -1, .fd_out = -1, .fd_err = -1}
-/* 0 and the wait status; <0: it could not be started (126/127 of the command are in the status). */
+/* 0 and the wait status; <0: it could not be started.  Where only the program itself was missing (message
+ * "COMMAND: No such file or directory") or could not be run, *ret_status is that of exit 127 or 126 then;
+ * else it is left alone. */
 int os_jail_exec(const struct os_id *id, const struct os_ref *ref, const struct jailspec *spec,
 		 const struct os_exec *x, int *ret_status, struct err *e);
 
@@ -110,6 +126,10 @@ int os_jail_exec(const struct os_id *id, const struct os_ref *ref, const struct 
 int os_net_check(const struct os_id *id, const struct jailspec *spec, struct err *e); /* before anything */
 int os_net_up(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref,
 	      struct strv *warnings, struct err *e);
+/* Before the jail is ended: interfaces of vnet.interface back to the host.  A jail that is gone already has
+ * lost those that are only software; the kernel itself gives back devices. */
+int os_net_return(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref,
+		  struct err *e);
 int os_net_down(const struct os_id *id, const struct jailspec *spec, struct err *e);
 /* Redirections and masquerade in a table of our own; the table goes with the last jail.  text is what would
  * be given to the host's tool (for -v). */
@@ -124,6 +144,16 @@ struct os_usage {
 	int64_t memory, cpu_ns, pids; /* -1: not known */
 };
 int os_limit_usage(const struct os_id *id, struct os_usage *ret, struct err *e);
+
+/* Runs work() in a process of its own, which with everything that it starts and mounts is gone when work()
+ * returns, and also when we die: package tools and scripts that fill a template.  Not for work that must
+ * change our memory.  wait: what work() returned, with its message. */
+struct os_task {
+	pid_t pid;
+	int report_fd;
+};
+int os_contained_start(int (*work)(void *ctx, struct err *e), void *ctx, struct os_task *ret, struct err *e);
+int os_contained_wait(struct os_task *t, struct err *e);
 
 /* Sources of templates that are the host's own: path of a static busybox, NULL if none. */
 const char *os_busybox(void);

@@ -1,1 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <sha256.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/lock.h"
+#include "base/name.h"
+#include "base/path.h"
 #include "store/store.h"
+
+static void
+make_tag(struct store *s)
+{
+	char hex[SHA256_DIGEST_STRING_LENGTH];
+
+	if (streq(s->run, STORE_RUN))
+		return;
+	(void)SHA256Data((const uint8_t *)s->run, strlen(s->run), hex);
+	memcpy(s->tag, hex, 6);
+	s->tag[6] = '\0';
+}
+
+/* Opens a directory of ours, making it first where flags say so.  Missing: *ret stays -EBADF. */
+static int
+open_dir(int at, const char *name, mode_t mode, int flags, int *ret, struct err *e)
+{
+	struct stat st;
+	int fd;
+
+	if (flags & STORE_CREATE)
+		return fsx_mkdir_open(at, name, mode, ret, e);
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && (errno == ENOENT || errno == EACCES))
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "open the directory '%s'", name);
+	*ret = fd;
+	return 0;
+}
+
+static int
+open_top(const char *path, mode_t mode, int flags, char **ret_path, int *ret_fd, struct err *e)
+{
+	_auto_free char *real = path_real(path);
+	struct stat st;
+	int fd;
+
+	if (!real)
+		return err_sys(e, errno, "%s", path);
+	if (flags & STORE_CREATE) {
+		int r = fsx_mkdir_p(real, mode, e);
+
+		if (r < 0)
+			return r;
+	}
+	fd = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT && errno != EACCES)
+		return err_sys(e, errno, "%s", real);
+	if (fd >= 0 && fstat(fd, &st) == 0 && ((st.st_mode & 022) || (st.st_uid != 0 && st.st_uid != geteuid()))) {
+		fd_close(fd);
+		return err_set(e, EPERM, "%s: only root may be able to write there (chown root, chmod go-w)",
+			       real);
+	}
+	*ret_path = TAKE_PTR(real);
+	*ret_fd = fd >= 0 ? fd : -EBADF;
+	return 0;
+}
+
+struct sub {
+	int *at, *ret;
+	const char *name;
+	mode_t mode;
+};
+
+static int
+open_subs(const struct sub *subs, size_t n, int flags, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		if (*subs[i].at < 0)
+			continue;
+		r = open_dir(*subs[i].at, subs[i].name, subs[i].mode, flags, subs[i].ret, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int
+store_open(const char *base, const char *run, int flags, struct store *ret, struct err *e)
+{
+	struct store s = {.base_fd = -EBADF, .j_fd = -EBADF, .js_fd = -EBADF, .templates_fd = -EBADF,
+			  .run_fd = -EBADF, .lock_fd = -EBADF, .log_fd = -EBADF, .jail_fd = -EBADF,
+			  .jid_fd = -EBADF, .hosts_fd = -EBADF, .record_fd = -EBADF};
+	int ids = -EBADF, r;
+	const struct sub subs[] = {
+	    {&s.base_fd, &s.j_fd, "j", 0755},	      {&s.base_fd, &s.js_fd, "js", 0700},
+	    {&s.base_fd, &s.templates_fd, "templates", 0755}, {&s.js_fd, &s.record_fd, ".brig", 0700},
+	    {&s.record_fd, &ids, "ids", 0700},	      {&s.run_fd, &s.lock_fd, "lock", 0700},
+	    {&s.run_fd, &s.jail_fd, "jail", 0755},   {&s.run_fd, &s.jid_fd, "jid", 0755},
+	    {&s.run_fd, &s.hosts_fd, "hosts", 0755},
+	};
+
+	r = open_top(base ? base : STORE_BASE, 0755, flags, &s.base, &s.base_fd, e);
+	if (r == 0)
+		r = open_top(run ? run : STORE_RUN, 0755, flags, &s.run, &s.run_fd, e);
+	if (r == 0) {
+		make_tag(&s);
+		r = open_subs(subs, ARRAY_LEN(subs), flags, e);
+	}
+	fd_close(ids);
+	if (r == 0 && *s.tag == '\0')
+		r = open_top(STORE_LOG, 0700, flags, &s.log, &s.log_fd, e);
+	else if (r == 0) {
+		s.log = path_join(s.run, "log");
+		if (s.run_fd >= 0)
+			r = open_dir(s.run_fd, "log", 0700, flags, &s.log_fd, e);
+	}
+	if (r == 0 && (flags & STORE_CREATE) && fchmod(s.js_fd, 0700) < 0)
+		r = err_sys(e, errno, "%s/js", s.base);
+	if (r < 0) {
+		store_close(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void
+store_close(struct store *s)
+{
+	int *fds[] = {&s->base_fd, &s->j_fd,	&s->js_fd,  &s->templates_fd, &s->run_fd,   &s->lock_fd,
+		      &s->log_fd,  &s->jail_fd, &s->jid_fd, &s->hosts_fd,     &s->record_fd};
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fd_close(*fds[i]);
+		*fds[i] = -EBADF;
+	}
+	free(s->base);
+	free(s->run);
+	free(s->log);
+	s->base = s->run = s->log = NULL;
+}
+
+bool
+store_reserved(const struct store *s, const char *name)
+{
+	const char *rest = str_after(name, STORE_TEMPLATE);
+	struct stat st;
+
+	if (streq(name, "skel") || str_after(name, "skel."))
+		return true;
+	if (rest && (!*rest || *rest == '.' || rest[strspn(rest, "0123456789")] == '\0'))
+		return true;
+	if (s->templates_fd >= 0 && fstatat(s->templates_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	return s->j_fd >= 0 && fstatat(s->j_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
+int
+store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd,
+	   struct err *e)
+{
+	_auto_free char *file = name ? xasprintf("%s.%s", kind, name) : xstrdup(kind);
+	_auto_free char *what = name ? xasprintf("%s %s", kind, name) : xstrdup(s->run);
+
+	if (s->lock_fd < 0)
+		return err_set(e, EACCES, "%s: cannot lock %s there: must be root", s->run, what);
+	return lock_take(s->lock_fd, file, what, 0, wait_ms, ret_fd, e);
+}

@@ -27,6 +27,8 @@ struct store {
 	char tag[8];
 	int base_fd, j_fd, js_fd, templates_fd; /* -EBADF where it does not exist (STORE_READ) */
 	int run_fd, lock_fd, log_fd;
+	int jail_fd, jid_fd, hosts_fd; /* RUN/jail, RUN/jid, RUN/hosts */
+	int record_fd;		       /* js/.brig */
 };
 
 #define STORE_READ 0	/* what is missing stays missing */
@@ -56,10 +58,10 @@ int record_read(const struct store *s, const char *jail, struct record *ret, str
 int record_write(const struct store *s, const char *jail, const struct record *r, struct err *e);
 int record_remove(const struct store *s, const char *jail, struct err *e);
 int record_list(const struct store *s, struct strv *ret, struct err *e); /* names, sorted */
-/* A free range; the caller holds the registry lock until the record is written.  4,096 ranges from
- * 0x70000000 (above systemd's containers and Debian's subuids, below 2^31); the search begins at a place
- * that depends on BASE, so that two installations on one host do not begin alike; ranges named in
- * /etc/subuid and those of running jails of other installations are passed over. */
+/* A free range; the caller holds the registry lock until the record is written (which keeps the range:
+ * js/.brig/ids/N is a link to the jail's name).  4,096 ranges from 0x70000000 (above systemd's containers
+ * and Debian's subuids, below 2^31); the search begins at a place that depends on BASE, so that two
+ * installations on one host do not begin alike; ranges that /etc/subuid gives away are passed over. */
 #define ID_BASE 0x70000000u
 #define ID_COUNT 65536u
 #define ID_RANGES 4096u

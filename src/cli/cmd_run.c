@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* run: a throw-away jail around one command. */
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "base/fsx.h"
+#include "base/path.h"
+#include "cli/cli.h"
+#include "run/run.h"
+
+static const char *opt_template, *opt_space;
+static struct strv opt_params;
+static bool opt_no_tty;
+
+static const struct opt run_opts[] = {
+    {'t', "template", OPT_STRING, &opt_template, "TEMPLATE[/RELEASE]", "its template (default " STORE_TEMPLATE ")"},
+    {0, "space", OPT_STRING, &opt_space, "DIR", "its jailspace: filled if empty, and kept"},
+    {'o', "option", OPT_LIST, &opt_params, "PARAM=VALUE", "a parameter of jail.conf (repeatable)"},
+    {'T', "no-tty", OPT_FLAG, &opt_no_tty, NULL, "no terminal, also when we have one"},
+    OPT_END,
+};
+
+/* The words of the command line as parameters of a jail that no file defines. */
+static int
+specify(struct cli *cli, const char *name, struct jailspec **ret)
+{
+	_auto_strv struct strv words = STRV_INIT;
+	struct err e = ERR_INIT;
+
+	if (opt_template)
+		strv_addf(&words, "template=%s", opt_template);
+	if (opt_space) {
+		_auto_free char *real = path_real(opt_space);
+
+		strv_addf(&words, "space=%s", real ? real : opt_space);
+	}
+	strv_copy(&words, &opt_params);
+	for (size_t i = 0; i < words.n; i++)
+		if (conf_override(cli->conf, name, words.v[i], &e) < 0)
+			return cli_error(cli, &e);
+	if (conf_default_jail(cli->conf, name, ret, &e) < 0)
+		return cli_error(cli, &e);
+	return 0;
+}
+
+static bool
+has_files(const char *dir)
+{
+	_auto_closedir DIR *d = opendir(dir);
+	struct dirent *de;
+
+	while (d && (de = readdir(d)))
+		if (!streq(de->d_name, ".") && !streq(de->d_name, ".."))
+			return true;
+	return false;
+}
+
+static void
+warn(void *ctx, const char *jail, const char *text)
+{
+	cli_warn(ctx, "%s: warning: %s", jail, text);
+}
+
+static int
+run_it(struct cli *cli, const struct jailspec *spec, char **argv)
+{
+	struct os_exec x = OS_EXEC_INIT;
+	int status = 0, r;
+	struct run_start_opts o = {.ephemeral = true, .command = &x, .ret_status = &status};
+	struct run_report rep = {NULL, warn, cli};
+	struct err e = ERR_INIT, undo = ERR_INIT;
+
+	x.argv = argv;
+	x.clean = true;
+	x.tty = !opt_no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	r = spec->root == ROOT_TEMPLATE && !(spec->space_arg && has_files(spec->space_arg))
+		? run_create(&cli->store, spec, NULL, &e)
+		: 0;
+	if (r == 0)
+		r = run_start(&cli->store, spec, &o, &rep, &e);
+	/* what it left running goes now; if it never started, what was created for it */
+	if (run_stop(&cli->store, spec->name, spec, STOP_FORCE, &rep, &undo) < 0)
+		(void)cli_error(cli, &undo);
+	if (r < 0) {
+		(void)run_destroy(&cli->store, spec->name, spec, &undo);
+		return cli_error(cli, &e);
+	}
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int
+run_run(struct cli *cli, int argc, char **argv)
+{
+	struct jailspec *spec = NULL;
+	char name[64];
+	int r;
+
+	if (argc == 0)
+		return cli_usage(cli, &cmd_run, "no command");
+	(void)cli_conf(cli, true);
+	r = cli_store(cli, STORE_CREATE);
+	if (r != 0)
+		return r;
+	fsx_temp_name(name, sizeof(name), "run");
+	name[3] = '-';
+	r = specify(cli, name, &spec);
+	if (r == 0)
+		r = run_it(cli, spec, argv);
+	jailspec_free(spec);
+	return r;
+}
+
+const struct command cmd_run = {
+    "run", "[-t TEMPLATE] [--space DIR] [-o PARAM=VALUE] CMD [ARG...]",
+    "Runs one command in a throw-away jail; nothing is left afterwards.", run_opts, WORDS_NONE, CMD_READS_REST,
+    run_run,
+};

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `brig template build|list|show|verify|remove`: releases of templates. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/name.h"
+#include "cli/cli.h"
+#include "store/release.h"
+
+static struct {
+	struct strv overlays;
+	const char *rules, *release;
+	bool no_current;
+} opt;
+
+static const struct opt opts[] = {
+    {0, "overlay", OPT_LIST, &opt.overlays, "DIR", "build: copy this directory over the tree (repeatable)"},
+    {0, "rules", OPT_STRING, &opt.rules, "FILE", "build: rules of the split into template and skeleton"},
+    {0, "release", OPT_STRING, &opt.release, "NAME", "build: name of the release (default: today's date)"},
+    {0, "no-current", OPT_FLAG, &opt.no_current, NULL, "build: new jails do not get this release yet"},
+    OPT_END,
+};
+
+/* "NAME" or "NAME/RELEASE"; *ret_release NULL in the first case. */
+static void
+split_name(const char *arg, char **ret_template, char **ret_release)
+{
+	const char *slash = strchr(arg, '/');
+
+	*ret_template = slash ? xstrndup(arg, (size_t)(slash - arg)) : xstrdup(arg);
+	*ret_release = slash ? xstrdup(slash + 1) : NULL;
+}
+
+static int
+tidy(struct cli *cli)
+{
+	struct err e = ERR_INIT;
+
+	if (geteuid() != 0)
+		return 0; /* only looking */
+	return release_tidy(&cli->store, NULL, &e) < 0 ? cli_error(cli, &e) : 0;
+}
+
+/* ---- build ---- */
+
+static void
+free_recipe(struct recipe *r)
+{
+	free(r->source);
+	free(r->rules);
+	strv_free(&r->overlays);
+}
+
+/* What the current release was built from. */
+static int
+recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struct err *e)
+{
+	struct release r;
+	json_t *info = NULL, *recipe, *dir;
+	size_t i;
+
+	if (release_open(&cli->store, template, NULL, &r, e) < 0)
+		return e->num == ENOENT ? err_set(e, ENOENT, "template %s has nothing to build again: say from what "
+							     "(brig template build %s SOURCE)", template, template)
+					: -e->num;
+	if (release_info(&r, &info, e) < 0) {
+		release_close(&r);
+		return -e->num;
+	}
+	recipe = json_object_get(info, "recipe");
+	ret->source = xstrdup_null(json_string_value(json_object_get(recipe, "source")));
+	ret->rules = xstrdup_null(json_string_value(json_object_get(recipe, "rules")));
+	json_array_foreach(json_object_get(recipe, "overlays"), i, dir)
+	{
+		if (json_is_string(dir))
+			strv_add(&ret->overlays, json_string_value(dir));
+	}
+	json_decref(info);
+	release_close(&r);
+	if (!ret->source)
+		return err_set(e, ENOENT, "template %s was made by hand: say from what to build it "
+					  "(brig template build %s SOURCE)", template, template);
+	return 0;
+}
+
+/* The source on the command line, or the recorded recipe; options take the place of its parts. */
+static int
+make_recipe(struct cli *cli, const char *template, const char *source, struct recipe *ret, struct err *e)
+{
+	if (source)
+		ret->source = xstrdup(source);
+	else if (recorded_recipe(cli, template, ret, e) < 0)
+		return -e->num;
+	if (opt.overlays.n) {
+		strv_free(&ret->overlays);
+		strv_copy(&ret->overlays, &opt.overlays);
+	}
+	if (opt.rules) {
+		free(ret->rules);
+		ret->rules = xstrdup(opt.rules);
+	}
+	return 0;
+}
+
+static int
+built(struct cli *cli, const char *template, const char *name)
+{
+	_auto_free char *size = NULL;
+	struct err e = ERR_INIT;
+	struct release r;
+	json_t *info = NULL, *warning;
+	int64_t files;
+	size_t i;
+	int got = release_open(&cli->store, template, name, &r, &e);
+
+	if (got == 0) {
+		got = release_info(&r, &info, &e);
+		release_close(&r);
+	}
+	if (got < 0)
+		return cli_error(cli, &e);
+	json_array_foreach(json_object_get(info, "warnings"), i, warning)
+	{
+		cli_warn(cli, "template %s: %s", template, json_string_value(warning));
+	}
+	if (cli->json)
+		return cli_json(info);
+	files = json_integer_value(json_object_get(info, "files"));
+	size = out_size((uint64_t)json_integer_value(json_object_get(info, "bytes")));
+	cli_say(cli, "template %s: built release %s: %" PRId64 " files, %s, in %.1f s%s", template, name, files, size,
+		json_number_value(json_object_get(info, "seconds")), opt.no_current ? " (not current)" : "");
+	json_decref(info);
+	return 0;
+}
+
+static int
+do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	_auto_free char *name = NULL, *title = NULL;
+	struct recipe recipe = {0};
+	struct err e = ERR_INIT;
+	struct progress *pr;
+	int r;
+
+	if (argc < 1 || argc > 2)
+		return cli_usage(cli, cmd, argc < 1 ? "template build: no template named"
+						    : "template build: one name and one source (quote a cmd:)");
+	if (cli_store(cli, STORE_CREATE) != 0)
+		return 1;
+	r = make_recipe(cli, argv[0], argc > 1 ? argv[1] : NULL, &recipe, &e);
+	if (r == 0) {
+		title = xasprintf("template %s", argv[0]);
+		pr = progress_start(cli, title);
+		r = release_build(&cli->store, argv[0], &recipe, opt.release, !opt.no_current, pr, &name, &e);
+		progress_end(pr);
+	}
+	free_recipe(&recipe);
+	return r < 0 ? cli_error(cli, &e) : built(cli, argv[0], name);
+}
+
+/* ---- list ---- */
+
+struct listing {
+	struct table table;
+	json_t *json;
+};
+
+static int
+list_release(struct cli *cli, const char *template, const char *name, bool current, struct listing *l,
+	     struct err *e)
+{
+	_auto_free char *files = NULL, *size = NULL, *jails = NULL;
+	_auto_strv struct strv users = STRV_INIT;
+	json_t *info = NULL, *n;
+	const char *when;
+	struct release r;
+	int got = release_open(&cli->store, template, name, &r, e);
+
+	if (got == 0) {
+		got = release_info(&r, &info, e);
+		release_close(&r);
+	}
+	if (got == 0)
+		got = release_users(&cli->store, template, name, &users, e);
+	if (got < 0) {
+		json_decref(info);
+		return got;
+	}
+	if (cli->json) {
+		json_t *list = json_array();
+
+		for (size_t i = 0; i < users.n; i++)
+			(void)json_array_append_new(list, json_string(users.v[i]));
+		(void)json_object_set_new(info, "current", json_boolean(current));
+		(void)json_object_set_new(info, "jails", list);
+		return json_array_append_new(l->json, info);
+	}
+	n = json_object_get(info, "files");
+	files = n ? xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(n)) : xstrdup("-");
+	n = json_object_get(info, "bytes");
+	size = n ? out_size((uint64_t)json_integer_value(n)) : xstrdup("-");
+	when = json_string_value(json_object_get(info, "built"));
+	jails = xasprintf("%zu", users.n);
+	table_row(&l->table, template, name, when ? when : "-", files, size, jails, current ? "current" : "");
+	json_decref(info);
+	return 0;
+}
+
+static int
+list_template(struct cli *cli, const char *template, struct listing *l)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	_auto_free char *current = NULL;
+	struct err e = ERR_INIT, ignored;
+	int status = 0;
+
+	if (release_names(&cli->store, template, &names, &e) < 0)
+		return cli_error(cli, &e);
+	(void)release_current(&cli->store, template, &current, &ignored);
+	for (size_t i = 0; i < names.n; i++)
+		if (list_release(cli, template, names.v[i], current && streq(current, names.v[i]), l, &e) < 0)
+			status = cli_error(cli, &e);
+	return status;
+}
+
+static int
+do_list(struct cli *cli, int argc, char **argv)
+{
+	static const char *const titles[] = {"TEMPLATE", "RELEASE", "BUILT", "FILES", "SIZE", "JAILS", ""};
+	struct listing l = {.table = {.n_cols = ARRAY_LEN(titles), .titles = titles, .align = "lllrrrl"}};
+	_auto_strv struct strv all = STRV_INIT;
+	struct err e = ERR_INIT;
+	int status = 0;
+
+	if (cli_store(cli, STORE_READ) != 0 || tidy(cli) != 0)
+		return 1;
+	for (int i = 0; i < argc; i++)
+		strv_add(&all, argv[i]);
+	if (argc == 0 && release_templates(&cli->store, &all, &e) < 0)
+		return cli_error(cli, &e);
+	l.json = cli->json ? json_array() : NULL;
+	for (size_t i = 0; i < all.n; i++)
+		if (list_template(cli, all.v[i], &l) != 0)
+			status = 1;
+	if (cli->json)
+		return cli_json(l.json) != 0 ? 1 : status;
+	if (all.n == 0 && !cli->quiet)
+		cli_warn(cli, "there is no template yet (brig template build " STORE_TEMPLATE " SOURCE)");
+	if (l.table.cells.n)
+		table_print(&l.table, stdout);
+	table_free(&l.table);
+	return status;
+}
+
+/* ---- show ---- */
+
+static void
+show_line(const char *what, const char *value)
+{
+	_auto_free char *shown = text_printable(value, 4096);
+
+	printf("%-10s %s\n", what, shown);
+}
+
+static void
+show_list(const char *what, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		show_line(i ? "" : what, json_string_value(item) ? json_string_value(item) : "");
+	}
+}
+
+static void
+show_info(const struct release *r, const json_t *info, bool current, const struct strv *users)
+{
+	const json_t *recipe = json_object_get(info, "recipe");
+	const json_t *files = json_object_get(info, "files"), *bytes = json_object_get(info, "bytes");
+	const char *text;
+
+	show_line("template", r->template);
+	printf("%-10s %s%s\n", "release", r->name, current ? " (current)" : "");
+	show_line("path", r->root_path);
+	text = json_string_value(json_object_get(info, "built"));
+	show_line("built", text ? text : "by hand");
+	if ((text = json_string_value(json_object_get(recipe, "source"))))
+		show_line("source", text);
+	show_list("packages", json_object_get(recipe, "packages"));
+	show_list("overlays", json_object_get(recipe, "overlays"));
+	if ((text = json_string_value(json_object_get(recipe, "rules"))))
+		show_line("rules", text);
+	show_list("warnings", json_object_get(info, "warnings"));
+	if (files)
+		printf("%-10s %" JSON_INTEGER_FORMAT "\n", "files", json_integer_value(files));
+	if (bytes) {
+		_auto_free char *size = out_size((uint64_t)json_integer_value(bytes));
+
+		show_line("size", size);
+	}
+	for (size_t i = 0; i < users->n; i++)
+		show_line(i ? "" : "jails", users->v[i]);
+}
+
+static int
+do_show(struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	_auto_free char *template = NULL, *name = NULL, *current = NULL;
+	_auto_strv struct strv users = STRV_INIT;
+	struct err e = ERR_INIT, ignored;
+	json_t *info = NULL;
+	struct release r;
+	bool is_current;
+	int got;
+
+	if (argc != 1)
+		return cli_usage(cli, cmd, "template show: one NAME or NAME/RELEASE");
+	if (cli_store(cli, STORE_READ) != 0)
+		return 1;
+	split_name(argv[0], &template, &name);
+	if (release_open(&cli->store, template, name, &r, &e) < 0)
+		return cli_error(cli, &e);
+	got = release_info(&r, &info, &e);
+	if (got == 0)
+		got = release_users(&cli->store, r.template, r.name, &users, &e);
+	(void)release_current(&cli->store, template, &current, &ignored);
+	is_current = current && streq(current, r.name);
+	if (got == 0 && cli->json) {
+		(void)json_object_set_new(info, "current", json_boolean(is_current));
+		(void)json_object_set_new(info, "path", json_string(r.root_path));
+		got = cli_json(json_incref(info)) ? -EIO : 0;
+	} else if (got == 0) {
+		show_info(&r, info, is_current, &users);
+	}
+	json_decref(info);
+	release_close(&r);
+	return got < 0 ? cli_error(cli, &e) : 0;
+}
+
+/* ---- verify ---- */
+
+struct verifying {
+	struct cli *cli;
+	const struct release *r;
+	json_t *list; /* --json */
+};
+
+static void
+difference(void *ctx, const char *path, const char *what)
+{
+	struct verifying *v = ctx;
+	_auto_free char *shown = text_printable(path, 4096);
+
+	if (v->cli->json)
+		(void)json_array_append_new(v->list, json_pack("{s:s, s:s, s:s, s:s}", "template", v->r->template,
+							       "release", v->r->name, "path", shown, "what", what));
+	else
+		printf("%s/%s: %s: %s\n", v->r->template, v->r->name, shown, what);
+}
+
+static int
+verify_one(struct cli *cli, const char *template, const char *name, json_t *list)
+{
+	_auto_free char *title = NULL;
+	struct verifying v = {.cli = cli, .list = list};
+	struct err e = ERR_INIT;
+	struct progress *pr;
+	struct release r;
+	size_t diffs = 0;
+	int got;
+
+	if (release_open(&cli->store, template, name, &r, &e) < 0)
+		return cli_error(cli, &e);
+	v.r = &r;
+	title = xasprintf("verify %s/%s", r.template, r.name);
+	pr = progress_start(cli, title);
+	got = release_verify(&r, pr, difference, &v, &diffs, &e);
+	progress_end(pr);
+	if (got < 0)
+		cli_error(cli, &e);
+	else if (diffs == 0)
+		cli_say(cli, "%s/%s: %s", r.template, r.name, r.dir_fd < 0 ? "made by hand; nothing is wrong with it"
+								       : "is as it was built");
+	else if (!cli->json)
+		cli_warn(cli, "%s/%s: %zu difference%s", r.template, r.name, diffs, diffs > 1 ? "s" : "");
+	release_close(&r);
+	return got < 0 || diffs ? 1 : 0;
+}
+
+static int
+verify_template(struct cli *cli, const char *arg, json_t *list)
+{
+	_auto_free char *template = NULL, *name = NULL;
+	_auto_strv struct strv names = STRV_INIT;
+	struct err e = ERR_INIT;
+	int status = 0;
+
+	split_name(arg, &template, &name);
+	if (name)
+		return verify_one(cli, template, name, list);
+	if (release_names(&cli->store, template, &names, &e) < 0)
+		return cli_error(cli, &e);
+	for (size_t i = 0; i < names.n; i++)
+		if (verify_one(cli, template, names.v[i], list) != 0)
+			status = 1;
+	return status;
+}
+
+/* NAME: all its releases; nothing: all of all templates. */
+static int
+do_verify(struct cli *cli, int argc, char **argv)
+{
+	_auto_strv struct strv all = STRV_INIT;
+	struct err e = ERR_INIT;
+	json_t *list = NULL;
+	int status = 0;
+
+	if (cli_store(cli, STORE_READ) != 0)
+		return 1;
+	for (int i = 0; i < argc; i++)
+		strv_add(&all, argv[i]);
+	if (argc == 0 && release_templates(&cli->store, &all, &e) < 0)
+		return cli_error(cli, &e);
+	if (cli->json)
+		list = json_array();
+	for (size_t i = 0; i < all.n; i++)
+		if (verify_template(cli, all.v[i], list) != 0)
+			status = 1;
+	if (cli->json && cli_json(list) != 0)
+		return 1;
+	return status;
+}
+
+/* ---- remove ---- */
+
+static int
+do_remove(struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	int status = 0;
+
+	if (argc < 1)
+		return cli_usage(cli, cmd, "template remove: no NAME/RELEASE named");
+	for (int i = 0; i < argc; i++)
+		if (!strchr(argv[i], '/'))
+			return cli_usage(cli, cmd, "template remove %s: which release? (brig template list %s)",
+					 argv[i], argv[i]);
+	if (cli_store(cli, STORE_CREATE) != 0 || tidy(cli) != 0)
+		return 1;
+	for (int i = 0; i < argc; i++) {
+		_auto_free char *template = NULL, *name = NULL;
+		struct err e = ERR_INIT;
+
+		split_name(argv[i], &template, &name);
+		if (release_remove(&cli->store, template, name, &e) < 0)
+			status = cli_error(cli, &e);
+		else
+			cli_say(cli, "release %s/%s removed", template, name);
+	}
+	return status;
+}
+
+static int
+run_template(struct cli *cli, int argc, char **argv)
+{
+	const struct command *cmd = &cmd_template;
+	const char *word = argc > 0 ? argv[0] : NULL;
+
+	if (!word)
+		return cli_usage(cli, cmd, "template: build, list, show, verify or remove?");
+	if (!streq(word, "build") && (opt.overlays.n || opt.rules || opt.release || opt.no_current))
+		return cli_usage(cli, cmd, "template %s: the options belong to template build", word);
+	if (cli_conf(cli, true) != 0)
+		return 1;
+	argc--;
+	argv++;
+	if (streq(word, "build"))
+		return do_build(cli, cmd, argc, argv);
+	if (streq(word, "list"))
+		return do_list(cli, argc, argv);
+	if (streq(word, "show"))
+		return do_show(cli, cmd, argc, argv);
+	if (streq(word, "verify"))
+		return do_verify(cli, argc, argv);
+	if (streq(word, "remove"))
+		return do_remove(cli, cmd, argc, argv);
+	return cli_usage(cli, cmd, "template %s: expected build, list, show, verify or remove", word);
+}
+
+const struct command cmd_template = {
+    "template",
+    "build NAME [SOURCE] | list [NAME...] | show NAME[/RELEASE] | verify [NAME[/RELEASE]...] | remove NAME/RELEASE...",
+    "build, look at, check and remove releases of templates",
+    opts,
+    WORDS_TEMPLATE,
+    0,
+    run_template,
+};

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <libgen.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/path.h"
+#include "cli/define.h"
+
+#define CONF_FILE "/etc/jail.conf"
+#define RC_FILE "/etc/rc.conf"
+#define MARK "# Written by `brig create"
+#define FILE_MAX 65536
+
+static char *
+dir_of(const struct cli *cli)
+{
+	return xasprintf("%s.d", cli->conf_files.n > 0 ? cli->conf_files.v[0] : CONF_FILE);
+}
+
+static bool
+exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+/* An rc.conf is only read while there is no jail.conf (main.c): writing one would hide its jails. */
+static bool
+would_hide_rc_conf(const struct cli *cli)
+{
+	if (cli->conf_files.n > 0 || exists(CONF_FILE) || !exists(RC_FILE) || !cli->conf)
+		return false;
+	for (size_t i = 0; i < conf_jails(cli->conf)->n; i++) {
+		struct jailspec *spec = NULL;
+		struct err ignore = ERR_INIT;
+		bool there = conf_jail(cli->conf, conf_jails(cli->conf)->v[i], &spec, &ignore) < 0 ||
+			     (spec->where && str_after(spec->where, RC_FILE ":"));
+
+		jailspec_free(spec);
+		if (there)
+			return true;
+	}
+	return false;
+}
+
+char *
+define_place(const struct cli *cli, const char *name, struct err *e)
+{
+	_auto_free char *dir = dir_of(cli);
+	_auto_free char *path = xasprintf("%s/%s.conf", dir, name);
+
+	if (would_hide_rc_conf(cli)) {
+		(void)err_set(e, EEXIST, "the configuration is %s: define it there, or move to jail.conf first "
+					 "(brig convert > %s)", RC_FILE, CONF_FILE);
+		return NULL;
+	}
+	if (exists(path)) {
+		(void)err_set(e, EEXIST, "%s exists but does not define it: add the definition or remove the file",
+			      path);
+		return NULL;
+	}
+	return TAKE_PTR(path);
+}
+
+int
+define_write(const struct jailspec *spec, const struct strv *names, const char *path, struct err *e)
+{
+	struct jailspec part = {.name = spec->name, .label = spec->label};
+	_auto_free char *copy = xstrdup(path), *copy2 = xstrdup(path), *block = NULL, *text = NULL;
+	_auto_close int dir = -EBADF;
+	const char *parent = dirname(copy);
+
+	for (size_t i = 0; i < names->n; i++) {
+		const struct param *p = params_get(&spec->params, names->v[i]);
+
+		if (p)
+			strv_copy(&params_set(&part.params, names->v[i])->values, &p->values);
+	}
+	block = conf_print_jail(&part);
+	params_free(&part.params);
+	text = xasprintf(MARK " %s`; `brig destroy %s` removes it.\n%s", spec->label, spec->label, block);
+	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "create the directory %s", parent);
+	dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, errno, "%s", parent);
+	if (fsx_tidy_at(dir, basename(copy2), e) < 0 ||
+	    fsx_write_atomic(dir, basename(copy2), text, strlen(text), 0644, FSX_SYNC, e) < 0)
+		return err_wrap(e, "%s", parent);
+	return 0;
+}
+
+/* Does the file define any other jail? */
+static bool
+has_others(struct cli *cli, const char *name, const char *path)
+{
+	_auto_free char *prefix = xasprintf("%s:", path);
+	const struct strv *all = conf_jails(cli->conf);
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct jailspec *spec = NULL;
+		struct err ignore = ERR_INIT;
+		bool here;
+
+		if (streq(all->v[i], name))
+			continue;
+		here = conf_jail(cli->conf, all->v[i], &spec, &ignore) < 0
+			   ? strstr(ignore.msg, path) != NULL
+			   : spec->where && str_after(spec->where, prefix);
+		jailspec_free(spec);
+		if (here)
+			return true;
+	}
+	return false;
+}
+
+char *
+define_ours(struct cli *cli, const char *name, const char *where)
+{
+	_auto_free char *dir = dir_of(cli);
+	_auto_free char *path = xasprintf("%s/%s.conf", dir, name);
+	_auto_free char *text = NULL;
+	const char *line = where ? str_after(where, path) : NULL;
+	struct err ignore = ERR_INIT;
+
+	if (!line || *line != ':' || fsx_read_at(AT_FDCWD, path, FILE_MAX, &text, NULL, &ignore) < 0 ||
+	    !str_after(text, MARK " ") || has_others(cli, name, path))
+		return NULL;
+	return TAKE_PTR(path);
+}
+
+int
+define_remove(const char *path, struct err *e)
+{
+	return unlink(path) < 0 && errno != ENOENT ? err_sys(e, errno, "remove %s", path) : 0;
+}

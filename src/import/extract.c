@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/mem.h"
+#include "base/name.h"
+#include "base/path.h"
+#include "import/import.h"
+
+#define READ_BLOCK (256u << 10)
+
+/* Times of directories are set last: making files in them changes them. */
+struct dir_time {
+	char *path;
+	struct timespec mtime;
+};
+
+struct import {
+	struct archive *a;
+	int top;
+	struct dir_time *dirs;
+	size_t n_dirs, cap_dirs;
+	char *path, *shown; /* of the entry in hand: normal, and for messages */
+};
+
+static int
+archive_fail(const struct import *im, struct err *e)
+{
+	const char *what = archive_error_string(im->a);
+	_auto_free char *text = text_printable(what ? what : "damaged archive", 300);
+
+	return err_set(e, EINVAL, "%s%s%s", im->shown ? im->shown : "", im->shown ? ": " : "", text);
+}
+
+/* ---- names ---- */
+
+/* Relative, without "..", bounded.  "" is the top.  NULL and e when it is not acceptable. */
+static char *
+clean_name(const char *name, struct err *e)
+{
+	_auto_free char *shown = name ? text_printable(name, 120) : NULL;
+	_auto_free char *normal = NULL;
+	size_t depth = 0;
+
+	if (!name || !*name)
+		return err_set(e, EINVAL, "an entry without a usable name"), NULL;
+	if (*name == '/')
+		return err_set(e, EINVAL, "'%s': an absolute name", shown), NULL;
+	normal = path_normal(name);
+	if (!normal)
+		return err_set(e, EINVAL, "'%s': a name with '..'", shown), NULL;
+	if (streq(normal, "."))
+		*normal = '\0';
+	for (const char *p = normal; *p; p += p[strcspn(p, "/")] == '/' ? strcspn(p, "/") + 1 : strcspn(p, "/")) {
+		if (strcspn(p, "/") > IMPORT_NAME)
+			return err_set(e, ENAMETOOLONG, "'%s': a name longer than %d bytes", shown, IMPORT_NAME),
+			       NULL;
+		if (++depth > IMPORT_DEPTH)
+			return err_set(e, ENAMETOOLONG, "'%s': more than %d directories deep", shown, IMPORT_DEPTH),
+			       NULL;
+	}
+	if (strlen(normal) >= PATH_MAX - 1)
+		return err_set(e, ENAMETOOLONG, "'%s': the name is too long", shown), NULL;
+	return TAKE_PTR(normal);
+}
+
+/* The directory that path is in; missing ones are made. */
+static int
+open_parent(const struct import *im, const char *path, bool make, const char **ret_leaf, struct err *e)
+{
+	_auto_free char *work = xstrdup(path);
+	char *p = work, *slash;
+	_auto_close int at = openat(im->top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (at < 0)
+		return err_sys(e, errno, "%s", im->shown);
+	for (; (slash = strchr(p, '/')); p = slash + 1) {
+		int fd;
+
+		*slash = '\0';
+		fd = path_open(at, p, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		if (fd == -ENOENT && make && mkdirat(at, p, 0755) == 0)
+			fd = path_open(at, p, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		if (fd < 0) {
+			_auto_free char *part = text_printable(work, 120);
+			struct stat st;
+
+			if (fstatat(at, p, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+				return err_set(e, ELOOP, "'%s' leads through the link '%s'", im->shown, part);
+			return err_sys(e, -fd, "'%s': '%s'", im->shown, part);
+		}
+		fd_close(at);
+		at = fd;
+		*slash = '/';
+	}
+	*ret_leaf = path + (p - work);
+	return TAKE_FD(at);
+}
+
+/* A later entry replaces an earlier one; a directory only when it is empty. */
+static int
+make_room(const struct import *im, int dir, const char *leaf, struct err *e)
+{
+	if (unlinkat(dir, leaf, 0) == 0 || errno == ENOENT)
+		return 0;
+	if ((errno == EISDIR || errno == EPERM) && unlinkat(dir, leaf, AT_REMOVEDIR) == 0)
+		return 0;
+	return err_sys(e, errno, "'%s': replace what an earlier entry put there", im->shown);
+}
+
+/* ---- owner, mode, times ---- */
+
+static int
+owner_of(const struct import *im, struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid, struct err *e)
+{
+	la_int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+
+	if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
+		return err_set(e, EINVAL, "'%s': owner %lld:%lld is not an id", im->shown, (long long)uid,
+			       (long long)gid);
+	*ret_uid = (uid_t)uid;
+	*ret_gid = (gid_t)gid;
+	return 0;
+}
+
+static struct timespec
+mtime_of(struct archive_entry *entry)
+{
+	struct timespec t = {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)};
+
+	if (!archive_entry_mtime_is_set(entry) || t.tv_nsec < 0 || t.tv_nsec > 999999999)
+		t = (struct timespec){0, 0};
+	return t;
+}
+
+/* Owner before mode: chown(2) takes set-user-ID bits and file capabilities away. */
+static int
+apply_fd(const struct import *im, int fd, struct archive_entry *entry, bool times, struct err *e)
+{
+	struct timespec t[2] = {{0, UTIME_OMIT}, mtime_of(entry)};
+	uid_t uid;
+	gid_t gid;
+	int r;
+
+	if (owner_of(im, entry, &uid, &gid, e) < 0)
+		return -e->num;
+	if (fchown(fd, uid, gid) < 0 || fchmod(fd, archive_entry_perm(entry) & 07777) < 0)
+		return err_sys(e, errno, "'%s': owner and mode", im->shown);
+	r = attr_apply(fd, entry);
+	if (r < 0)
+		return err_sys(e, -r, "'%s': attributes", im->shown);
+	if (times && futimens(fd, t) < 0)
+		return err_sys(e, errno, "'%s': time", im->shown);
+	return 0;
+}
+
+/* ---- kinds of entries ---- */
+
+static int
+put_directory(struct import *im, struct archive_entry *entry, struct err *e)
+{
+	_auto_close int dir = -EBADF, fd = -EBADF;
+	const char *leaf = ".";
+
+	if (*im->path) {
+		dir = open_parent(im, im->path, true, &leaf, e);
+		if (dir < 0)
+			return dir;
+		fd = path_open(dir, leaf, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		if (fd < 0) {
+			if (make_room(im, dir, leaf, e) < 0)
+				return -e->num;
+			if (mkdirat(dir, leaf, 0700) < 0)
+				return err_sys(e, errno, "'%s'", im->shown);
+			fd = path_open(dir, leaf, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		}
+	} else {
+		fd = openat(im->top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return err_sys(e, fd == -1 ? errno : -fd, "'%s'", im->shown);
+	GROW(im->dirs, im->n_dirs, im->cap_dirs);
+	im->dirs[im->n_dirs++] = (struct dir_time){xstrdup(im->path), mtime_of(entry)};
+	return apply_fd(im, fd, entry, false, e);
+}
+
+static int
+write_content(const struct import *im, int fd, la_int64_t size, struct err *e)
+{
+	const void *block;
+	size_t len;
+	la_int64_t at;
+	int r;
+
+	while ((r = archive_read_data_block(im->a, &block, &len, &at)) == ARCHIVE_OK) {
+		const char *p = block;
+
+		if (at < 0 || at > IMPORT_FILE_MAX || (la_int64_t)len > IMPORT_FILE_MAX - at)
+			return err_set(e, EFBIG, "'%s': larger than %lld GiB", im->shown, IMPORT_FILE_MAX >> 30);
+		while (len > 0) {
+			ssize_t n = pwrite(fd, p, len, at);
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0)
+				return err_sys(e, errno, "'%s'", im->shown);
+			p += n;
+			at += n;
+			len -= (size_t)n;
+		}
+	}
+	if (r != ARCHIVE_EOF)
+		return archive_fail(im, e);
+	return ftruncate(fd, size) < 0 ? err_sys(e, errno, "'%s'", im->shown) : 0;
+}
+
+static int
+put_file(struct import *im, struct archive_entry *entry, struct err *e)
+{
+	la_int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
+	_auto_close int dir = -EBADF, fd = -EBADF;
+	const char *leaf;
+	int r;
+
+	if (size < 0 || size > IMPORT_FILE_MAX)
+		return err_set(e, EFBIG, "'%s': larger than %lld GiB", im->shown, IMPORT_FILE_MAX >> 30);
+	dir = open_parent(im, im->path, true, &leaf, e);
+	if (dir < 0)
+		return dir;
+	if (make_room(im, dir, leaf, e) < 0)
+		return -e->num;
+	fd = openat(dir, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "'%s'", im->shown);
+	r = write_content(im, fd, size, e);
+	return r < 0 ? r : apply_fd(im, fd, entry, true, e);
+}
+
+static int
+put_link(struct import *im, struct archive_entry *entry, struct err *e)
+{
+	const char *target = archive_entry_symlink(entry), *leaf;
+	struct timespec t[2] = {{0, UTIME_OMIT}, mtime_of(entry)};
+	_auto_close int dir = -EBADF;
+	uid_t uid;
+	gid_t gid;
+
+	if (!target || !*target || strlen(target) >= PATH_MAX)
+		return err_set(e, EINVAL, "'%s': a link without a usable target", im->shown);
+	if (owner_of(im, entry, &uid, &gid, e) < 0)
+		return -e->num;
+	dir = open_parent(im, im->path, true, &leaf, e);
+	if (dir < 0)
+		return dir;
+	if (make_room(im, dir, leaf, e) < 0)
+		return -e->num;
+	if (symlinkat(target, dir, leaf) < 0 || fchownat(dir, leaf, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    utimensat(dir, leaf, t, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, errno, "'%s'", im->shown);
+	return 0;
+}
+
+/* A further name of something that is there already: only this archive put anything there. */
+static int
+put_hardlink(struct import *im, const char *target, struct err *e)
+{
+	_auto_free char *clean = clean_name(target, e), *shown = NULL;
+	_auto_close int from = -EBADF, to = -EBADF;
+	const char *from_leaf, *to_leaf;
+	struct stat st;
+
+	if (!clean)
+		return err_wrap(e, "'%s': hard link to", im->shown);
+	shown = text_printable(clean, 120);
+	if (streq(clean, im->path))
+		return 0;
+	from = open_parent(im, clean, false, &from_leaf, e);
+	if (from < 0)
+		return err_set(e, EINVAL, "'%s': hard link to '%s', which is not in the archive before it", im->shown,
+			       shown);
+	if (fstatat(from, from_leaf, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode))
+		return err_set(e, EINVAL, "'%s': hard link to '%s', which is not a file in the archive before it",
+			       im->shown, shown);
+	to = open_parent(im, im->path, true, &to_leaf, e);
+	if (to < 0)
+		return to;
+	if (make_room(im, to, to_leaf, e) < 0)
+		return -e->num;
+	return linkat(from, from_leaf, to, to_leaf, 0) < 0 ? err_sys(e, errno, "'%s'", im->shown) : 0;
+}
+
+/* Base archives have device nodes in dev/, which a jail gets fresh; anywhere else they have no place. */
+static int
+put_special(const struct import *im, const char *what, struct err *e)
+{
+	if (path_below(im->path, "dev"))
+		return 0;
+	return err_set(e, EINVAL, "'%s' is %s: a template cannot have one (all jails would share it)", im->shown, what);
+}
+
+static int
+put_entry(struct import *im, struct archive_entry *entry, struct err *e)
+{
+	const char *hardlink = archive_entry_hardlink(entry);
+
+	if (!*im->path && (hardlink || archive_entry_filetype(entry) != AE_IFDIR))
+		return err_set(e, EINVAL, "the top of the archive is not a directory");
+	if (hardlink)
+		return put_hardlink(im, hardlink, e);
+	switch (archive_entry_filetype(entry)) {
+	case AE_IFDIR:
+		return put_directory(im, entry, e);
+	case AE_IFREG:
+		return put_file(im, entry, e);
+	case AE_IFLNK:
+		return put_link(im, entry, e);
+	case AE_IFCHR:
+	case AE_IFBLK:
+		return put_special(im, "a device node", e);
+	case AE_IFIFO:
+		return put_special(im, "a FIFO", e);
+	case AE_IFSOCK:
+		return put_special(im, "a socket", e);
+	default:
+		return err_set(e, EINVAL, "'%s': an entry of an unknown kind", im->shown);
+	}
+}
+
+/* ---- the archive ---- */
+
+static int
+take_entry(struct import *im, struct archive_entry *entry, struct err *e)
+{
+	const char *name = archive_entry_pathname(entry);
+	int r;
+
+	free(im->path);
+	free(im->shown);
+	im->shown = name ? text_printable(*name ? name : ".", 200) : NULL;
+	im->path = clean_name(name, e);
+	if (!im->path)
+		return -e->num;
+	r = put_entry(im, entry, e);
+	free(im->shown);
+	im->shown = NULL;
+	return r;
+}
+
+/* Last: the times of directories that are still directories.  Deep ones first, in the reverse of their order. */
+static int
+set_dir_times(const struct import *im, struct err *e)
+{
+	for (size_t i = im->n_dirs; i-- > 0;) {
+		struct timespec t[2] = {{0, UTIME_OMIT}, im->dirs[i].mtime};
+		_auto_close int fd = path_open(im->top, *im->dirs[i].path ? im->dirs[i].path : ".",
+					       O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+
+		if (fd >= 0 && futimens(fd, t) < 0)
+			return err_sys(e, errno, "time of a directory");
+	}
+	return 0;
+}
+
+static int
+read_all(struct import *im, struct err *e)
+{
+	struct archive_entry *entry;
+	int r;
+
+	while ((r = archive_read_next_header(im->a, &entry)) != ARCHIVE_EOF) {
+		if (r == ARCHIVE_RETRY)
+			continue;
+		if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
+			return archive_fail(im, e);
+		if (take_entry(im, entry, e) < 0)
+			return -e->num;
+	}
+	return set_dir_times(im, e);
+}
+
+/* Only formats and filters that need nothing but libraries already loaded: no programs, no character set
+ * tables, no format that names files of the host (mtree). */
+static struct archive *
+open_archive(void)
+{
+	struct archive *a = archive_read_new();
+
+	if (!a)
+		return NULL;
+	(void)archive_read_support_format_tar(a);
+	(void)archive_read_support_format_cpio(a);
+	(void)archive_read_support_filter_gzip(a);
+	(void)archive_read_support_filter_bzip2(a);
+	(void)archive_read_support_filter_xz(a);
+	(void)archive_read_support_filter_lzma(a);
+	(void)archive_read_support_filter_zstd(a);
+	(void)archive_read_support_filter_lz4(a);
+	(void)archive_read_support_filter_compress(a);
+	return a;
+}
+
+int
+import_run(int in_fd, int top_fd, struct err *e)
+{
+	struct import im = {.a = open_archive(), .top = top_fd};
+	int r;
+
+	if (!im.a)
+		return err_sys(e, ENOMEM, "read the archive");
+	r = archive_read_open_fd(im.a, in_fd, READ_BLOCK) == ARCHIVE_OK ? read_all(&im, e) : archive_fail(&im, e);
+	(void)archive_read_free(im.a);
+	for (size_t i = 0; i < im.n_dirs; i++)
+		free(im.dirs[i].path);
+	free(im.dirs);
+	free(im.path);
+	free(im.shown);
+	return r;
+}

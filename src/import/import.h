@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * brig-import: fills a directory from an archive that may be hostile.
+ *
+ * Descriptors: 0 the archive, 3 for one struct err when it fails, 4 the directory, which must be empty and
+ * which nobody else writes to.  Nothing outside that directory is ever written: every name is opened below it
+ * with path_open(PATH_BENEATH), links are recorded and never followed, and the process has left the rest of the
+ * file system behind before it reads the first byte.
+ */
+#ifndef BRIG_IMPORT_IMPORT_H
+#define BRIG_IMPORT_IMPORT_H
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "base/err.h"
+
+#define IMPORT_DEPTH 128
+#define IMPORT_NAME 255
+#define IMPORT_FILE_MAX (64ll << 30) /* apparent size: holes cost nothing on disk, but are read later */
+
+/* Reads the archive in_fd into top_fd. */
+int import_run(int in_fd, int top_fd, struct err *e);
+
+/* confine_HOST.c.  Gives up everything but writing below top_fd; *top_fd is replaced by a descriptor that
+ * leads nowhere else.  What the host does not offer is left out: the names are safe without it. */
+int confine(int *top_fd, struct err *e);
+
+/* attr_HOST.c: extended attributes and access control lists of an entry, on the open file.  -errno. */
+int attr_apply(int fd, struct archive_entry *entry);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a process of a jail may not do, whoever it is inside: capabilities, no_new_privs, seccomp, limits.
+ * The one place that says it: the first process (create.c) and every command run later (attach.c) go through
+ * the same function, so `exec` can never be weaker than `start`.
+ *
+ * Order for the caller, in a process that has left the host's namespaces and is uid 0 of the jail's user
+ * namespace, with no descriptor of the host open but those it passes on:
+ *
+ *	confine_limits(spec, e)		before the user namespace is entered, or after: only ever lowers
+ *	confine(spec, e)		last, but for
+ *	setgroups, setresgid, setresuid	to another user of the jail: CAP_SETUID is still there, and goes with it
+ *	execve
+ *
+ * What allow.* opens:
+ *	raw_sockets	CAP_NET_RAW
+ *	reserved_ports	off: CAP_NET_BIND_SERVICE is taken away
+ *	routing, vnet	CAP_NET_ADMIN over the jail's own network stack (never with a stack shared with the host)
+ *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), kcmp(2), pidfd_getfd(2)
+ *	suid		no_new_privs stays off
+ *	socket_af	every socket family; otherwise UNIX, INET, INET6 and NETLINK_ROUTE
+ *	read_msgbuf	syslog(2), as far as kernel.dmesg_restrict lets it
+ *	mlock		the memory lock limit of the caller instead of 8 MiB
+ *	set_hostname	sethostname(2) is not filtered.  It still needs CAP_SYS_ADMIN, which no jail gets (with it
+ *			a jail could undo its mounts): the name of a running jail is the host's to change
+ *	chflags, adjtime, settime, setaudit, extattr	ask for rights that the kernel gives only outside every
+ *			user namespace (capabilities(7)): nothing to open
+ *
+ * Facts: capabilities(7), seccomp(2), user_namespaces(7).
+ */
+#ifndef BRIG_OS_LINUX_CONFINE_H
+#define BRIG_OS_LINUX_CONFINE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/spec.h"
+
+/* Makes the seccomp program, so that a fork(2) inherits it and confine() need not.  Optional. */
+int confine_prepare(const struct jailspec *spec, struct err *e);
+/* Resource limits of every process of the jail. */
+int confine_limits(const struct jailspec *spec, struct err *e);
+/* Confines the calling process for good and checks that it worked; on an error the process must end. */
+int confine(const struct jailspec *spec, struct err *e);
+/* The capabilities that remain, as a mask (1 << CAP_*). */
+uint64_t confine_caps(const struct jailspec *spec);
+
+#endif

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Control groups.  One group a jail and hierarchy, HIERARCHY/brig[.TAG]/NAME-JID, made beside everything that
+ * is there: groups of others are neither changed nor is a process moved out of one, except into ours.
+ *
+ * A controller is taken where it is: version 2 when cgroup.controllers has it, else the version 1 hierarchy
+ * it is mounted with (both at once is the "hybrid" layout).  Facts: cgroups(7), the kernel's
+ * admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/fsx.h"
+#include "base/num.h"
+#include "os/linux/limit.h"
+
+#define CPU_PERIOD_US 100000u
+#define FILE_MAX_LEN 65536
+#define MOUNTINFO_MAX (16u << 20)
+
+enum controller { C_MEMORY, C_PIDS, C_CPU, C_IO, C_CPUACCT, C_N };
+static const struct {
+	const char *v2, *v1;
+	const char *limit; /* the parameter that needs it */
+} controllers[C_N] = {
+    [C_MEMORY] = {"memory", "memory", "limit.memory"},
+    [C_PIDS] = {"pids", "pids", "limit.pids"},
+    [C_CPU] = {"cpu", "cpu", "limit.cpu"},
+    [C_IO] = {"io", "blkio", "limit.io"},
+    [C_CPUACCT] = {NULL, "cpuacct", NULL}, /* version 2 counts the time in every group */
+};
+
+/* Where the hierarchies are mounted; NULL: not there. */
+struct hiers {
+	char *v2;
+	char *v1[C_N];
+	unsigned on_v2; /* 1 << controller */
+};
+
+static void
+hiers_free(struct hiers *h)
+{
+	free(h->v2);
+	for (int c = 0; c < C_N; c++)
+		free(h->v1[c]);
+}
+
+#define _auto_hiers _auto_(hiers_free)
+
+/* Is word one of a list with sep between? */
+static bool
+has_word(const char *list, const char *word, const char *sep)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = list; *p; p += strspn(p, sep)) {
+		size_t n = strcspn(p, sep);
+
+		if (n == len && memcmp(p, word, len) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+/* The file systems in /proc are not regular files for their size: read until the end. */
+static int
+read_text(const char *path, size_t max, char **ret)
+{
+	_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fsx_read_fd(fd, max, ret, NULL);
+}
+
+/* One line of mountinfo: "ID PARENT DEV ROOT MOUNTPOINT OPTIONS [FIELDS] - TYPE SOURCE SUPEROPTIONS". */
+static void
+take_mount(struct hiers *h, char *line)
+{
+	char *tail = strstr(line, " - "), *field[5], *save = NULL, *type, *super;
+
+	if (!tail)
+		return;
+	*tail = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(field); i++) {
+		field[i] = strtok_r(i ? NULL : line, " ", &save);
+		if (!field[i])
+			return;
+	}
+	type = strtok_r(tail + 3, " ", &save);
+	(void)strtok_r(NULL, " ", &save);
+	super = strtok_r(NULL, " ", &save);
+	/* only a hierarchy's own root: below it we would be in somebody's group */
+	if (!type || !super || !streq(field[3], "/"))
+		return;
+	if (streq(type, "cgroup2") && !h->v2)
+		h->v2 = xstrdup(field[4]);
+	for (int c = 0; streq(type, "cgroup") && c < C_N; c++)
+		if (!h->v1[c] && has_word(super, controllers[c].v1, ","))
+			h->v1[c] = xstrdup(field[4]);
+}
+
+static int
+hiers_find(struct hiers *h, struct err *e)
+{
+	_auto_free char *text = NULL, *have = NULL, *path = NULL;
+	char *save = NULL;
+	int r;
+
+	r = read_text("/proc/self/mountinfo", MOUNTINFO_MAX, &text);
+	if (r < 0)
+		return err_sys(e, -r, "/proc/self/mountinfo");
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		take_mount(h, line);
+	if (!h->v2)
+		return 0;
+	path = xasprintf("%s/cgroup.controllers", h->v2);
+	if (read_text(path, FILE_MAX_LEN, &have) < 0)
+		return 0;
+	for (int c = 0; c < C_N; c++)
+		if (controllers[c].v2 && has_word(have, controllers[c].v2, " \n"))
+			h->on_v2 |= 1u << c;
+	return 0;
+}
+
+static unsigned
+wanted(const struct jailspec *spec)
+{
+	return (spec->limit.memory ? 1u << C_MEMORY : 0) | (spec->limit.pids ? 1u << C_PIDS : 0) |
+	       (spec->limit.cpu ? 1u << C_CPU : 0) | (spec->limit.io_bps ? 1u << C_IO : 0);
+}
+
+/* The mount of a controller, or NULL. */
+static const char *
+hier_of(const struct hiers *h, int c)
+{
+	return h->on_v2 & (1u << c) ? h->v2 : h->v1[c];
+}
+
+/* Hierarchies that a jail with these limits is put into, each once; the time it used is counted as well. */
+static void
+hiers_wanted(const struct hiers *h, unsigned want, struct strv *ret)
+{
+	if (want && !(want & h->on_v2))
+		want |= 1u << C_CPUACCT;
+	for (int c = 0; c < C_N; c++) {
+		const char *mount = want & (1u << c) ? hier_of(h, c) : NULL;
+
+		if (mount && !strv_has(ret, mount))
+			strv_add(ret, mount);
+	}
+}
+
+static char *
+top_path(const char *mount, const struct os_id *id)
+{
+	return xasprintf("%s/brig%s%s", mount, *id->tag ? "." : "", id->tag);
+}
+
+static char *
+group_path(const char *mount, const struct os_id *id)
+{
+	_auto_free char *top = top_path(mount, id);
+
+	return xasprintf("%s/%s-%d", top, id->name, id->jid);
+}
+
+/* The kernel takes or refuses a value in one write. */
+static int
+write_value(const char *dir, const char *file, const char *value)
+{
+	_auto_free char *path = xasprintf("%s/%s", dir, file);
+	_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return write(fd, value, strlen(value)) < 0 ? -errno : 0;
+}
+
+static int _printf_(4, 5)
+set(const char *dir, const char *file, struct err *e, const char *fmt, ...)
+{
+	_auto_free char *value = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	value = xvasprintf(fmt, ap);
+	va_end(ap);
+	r = write_value(dir, file, value);
+	return r < 0 ? err_sys(e, -r, "write '%s' to %s/%s", value, dir, file) : 0;
+}
+
+static bool
+has_file(const char *dir, const char *file)
+{
+	_auto_free char *path = xasprintf("%s/%s", dir, file);
+
+	return access(path, F_OK) == 0;
+}
+
+/* --- the device that limit.io is about --- */
+
+/* Throttling knows whole discs only: a partition's number becomes its disc's. */
+static dev_t
+whole_disc(dev_t dev)
+{
+	_auto_free char *part = xasprintf("/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
+	_auto_free char *disc = xasprintf("/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
+	_auto_free char *text = NULL;
+	uint64_t ma, mi;
+	char *colon;
+
+	if (access(part, F_OK) < 0 || read_text(disc, 64, &text) < 0)
+		return dev;
+	text[strcspn(text, "\n")] = '\0';
+	colon = strchr(text, ':');
+	if (!colon)
+		return dev;
+	*colon = '\0';
+	if (num_u64(text, UINT32_MAX, &ma) < 0 || num_u64(colon + 1, UINT32_MAX, &mi) < 0)
+		return dev;
+	return makedev((unsigned)ma, (unsigned)mi);
+}
+
+/* The disc under the jailspace, as far as the specification tells; else under the jail's path. */
+static int
+io_device(const struct jailspec *spec, dev_t *ret, struct err *e)
+{
+	const char *path = spec->space_arg && *spec->space_arg == '/' ? spec->space_arg : spec->path;
+	struct stat st;
+	dev_t dev;
+
+	if (!path || stat(path, &st) < 0)
+		return err_sys(e, path ? errno : ENOENT, "limit.io: %s", path ? path : "the jail has no path");
+	dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+	if (major(dev) == 0)
+		return err_set(e, EOPNOTSUPP, "limit.io: the file system of %s has no disc of its own to limit", path);
+	*ret = whole_disc(dev);
+	return 0;
+}
+
+/* --- making --- */
+
+static int
+set_v2(const char *dir, const struct jailspec *spec, unsigned want, struct err *e)
+{
+	dev_t dev;
+
+	if ((want & (1u << C_MEMORY)) &&
+	    (set(dir, "memory.max", e, "%llu", (unsigned long long)spec->limit.memory) < 0 ||
+	     (has_file(dir, "memory.swap.max") && set(dir, "memory.swap.max", e, "0") < 0) ||
+	     set(dir, "memory.oom.group", e, "1") < 0))
+		return -e->num;
+	if ((want & (1u << C_PIDS)) &&
+	    set(dir, "pids.max", e, "%llu", (unsigned long long)spec->limit.pids) < 0)
+		return -e->num;
+	if ((want & (1u << C_CPU)) &&
+	    set(dir, "cpu.max", e, "%llu %u", (unsigned long long)spec->limit.cpu * CPU_PERIOD_US / 1000,
+		CPU_PERIOD_US) < 0)
+		return -e->num;
+	if (want & (1u << C_IO)) {
+		if (io_device(spec, &dev, e) < 0 ||
+		    set(dir, "io.max", e, "%u:%u rbps=%llu wbps=%llu", major(dev), minor(dev),
+			(unsigned long long)spec->limit.io_bps, (unsigned long long)spec->limit.io_bps) < 0)
+			return -e->num;
+	}
+	return 0;
+}
+
+/* mount holds the controllers of want that are in it. */
+static int
+set_v1(const struct hiers *h, const char *mount, const char *dir, const struct jailspec *spec, unsigned want,
+       struct err *e)
+{
+	unsigned long long memory = spec->limit.memory, bps = spec->limit.io_bps;
+	dev_t dev;
+
+	for (int c = 0; c < C_N; c++)
+		if (!h->v1[c] || !streq(h->v1[c], mount) || (h->on_v2 & (1u << c)))
+			want &= ~(1u << c);
+	/* memory and swap together may not be less than memory, so it comes second; absent without swap accounting */
+	if ((want & (1u << C_MEMORY)) &&
+	    (set(dir, "memory.limit_in_bytes", e, "%llu", memory) < 0 ||
+	     (has_file(dir, "memory.memsw.limit_in_bytes") &&
+	      set(dir, "memory.memsw.limit_in_bytes", e, "%llu", memory) < 0)))
+		return -e->num;
+	if ((want & (1u << C_PIDS)) &&
+	    set(dir, "pids.max", e, "%llu", (unsigned long long)spec->limit.pids) < 0)
+		return -e->num;
+	if ((want & (1u << C_CPU)) &&
+	    (set(dir, "cpu.cfs_period_us", e, "%u", CPU_PERIOD_US) < 0 ||
+	     set(dir, "cpu.cfs_quota_us", e, "%llu",
+		 (unsigned long long)spec->limit.cpu * CPU_PERIOD_US / 1000) < 0))
+		return -e->num;
+	if (want & (1u << C_IO)) {
+		if (io_device(spec, &dev, e) < 0 ||
+		    set(dir, "blkio.throttle.read_bps_device", e, "%u:%u %llu", major(dev), minor(dev), bps) < 0 ||
+		    set(dir, "blkio.throttle.write_bps_device", e, "%u:%u %llu", major(dev), minor(dev), bps) < 0)
+			return -e->num;
+	}
+	return 0;
+}
+
+/* Hands controllers down to the children of dir. */
+static int
+enable_v2(const char *dir, unsigned want, struct err *e)
+{
+	for (int c = 0; c < C_N; c++) {
+		_auto_free char *word = NULL;
+		int r;
+
+		if (!(want & (1u << c)) || !controllers[c].v2)
+			continue;
+		word = xasprintf("+%s", controllers[c].v2);
+		r = write_value(dir, "cgroup.subtree_control", word);
+		if (r < 0)
+			return err_sys(e, -r, "%s: controller %s cannot be used in %s", controllers[c].limit,
+				       controllers[c].v2, dir);
+	}
+	return 0;
+}
+
+/*
+ * Exclusive: a group that is there already and has a process in it belongs to somebody.  An empty one was
+ * left by a jail whose removal was interrupted; it is made anew, so that no old limit stays.  The top
+ * directory may go between the two calls, when another jail's group was the last.
+ */
+static int
+make_group(const char *top, const char *dir, struct err *e)
+{
+	for (int tries = 0; tries < 10; tries++) {
+		if (mkdir(top, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, errno, "make control group %s", top);
+		if (mkdir(dir, 0755) == 0)
+			return 0;
+		if (errno == EEXIST && rmdir(dir) < 0 && errno != ENOENT) {
+			if (errno == EBUSY || errno == ENOTEMPTY)
+				return err_set(e, EEXIST, "control group %s is in use already", dir);
+			return err_sys(e, errno, "remove the left-over control group %s", dir);
+		}
+		if (errno != ENOENT && errno != EEXIST)
+			return err_sys(e, errno, "make control group %s", dir);
+	}
+	return err_set(e, EAGAIN, "make control group %s: it keeps coming and going", dir);
+}
+
+static int
+up_one(const struct hiers *h, const char *mount, const struct os_id *id, const struct jailspec *spec,
+       struct err *e)
+{
+	_auto_free char *top = top_path(mount, id), *dir = group_path(mount, id);
+	unsigned want = wanted(spec);
+	bool v2 = h->v2 && streq(mount, h->v2);
+
+	if (v2) {
+		want &= h->on_v2;
+		if (enable_v2(mount, want, e) < 0)
+			return -e->num;
+	}
+	if (make_group(top, dir, e) < 0)
+		return -e->num;
+	if (!v2)
+		return set_v1(h, mount, dir, spec, want, e);
+	/* a controller shows up in dir once its parent hands it down */
+	return enable_v2(top, want, e) < 0 ? -e->num : set_v2(dir, spec, want, e);
+}
+
+static void
+drop_one(const char *mount, const struct os_id *id)
+{
+	_auto_free char *top = top_path(mount, id), *dir = group_path(mount, id);
+
+	(void)rmdir(dir);
+	(void)rmdir(top);
+}
+
+int
+os_limit_check(const struct jailspec *spec, struct err *e)
+{
+	_auto_hiers struct hiers h = {0};
+	unsigned want = wanted(spec);
+	dev_t dev;
+	int r;
+
+	if (!want)
+		return 0;
+	r = hiers_find(&h, e);
+	if (r < 0)
+		return r;
+	for (int c = 0; c < C_N; c++)
+		if ((want & (1u << c)) && !hier_of(&h, c))
+			return err_set(e, EOPNOTSUPP,
+				       "%s: this host has no cgroup controller '%s' (brig doctor; the kernel's "
+				       "command line may switch it off)",
+				       controllers[c].limit, controllers[c].v2);
+	return want & (1u << C_IO) ? io_device(spec, &dev, e) : 0;
+}
+
+int
+os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e)
+{
+	_auto_hiers struct hiers h = {0};
+	_auto_strv struct strv mounts = STRV_INIT;
+	int r;
+
+	if (!wanted(spec))
+		return 0;
+	r = os_limit_check(spec, e);
+	if (r == 0)
+		r = hiers_find(&h, e);
+	if (r < 0)
+		return r;
+	hiers_wanted(&h, wanted(spec), &mounts);
+	for (size_t i = 0; i < mounts.n; i++) {
+		r = up_one(&h, mounts.v[i], id, spec, e);
+		if (r < 0) {
+			/* only what was made here: -EEXIST is somebody else's */
+			for (size_t k = 0; k < i + (r != -EEXIST); k++)
+				drop_one(mounts.v[k], id);
+			return r;
+		}
+	}
+	return 0;
+}
+
+int
+limit_join(const struct os_id *id, const struct jailspec *spec, struct err *e)
+{
+	_auto_hiers struct hiers h = {0};
+	_auto_strv struct strv mounts = STRV_INIT;
+	int r;
+
+	if (!wanted(spec))
+		return 0;
+	r = hiers_find(&h, e);
+	if (r < 0)
+		return r;
+	hiers_wanted(&h, wanted(spec), &mounts);
+	for (size_t i = 0; i < mounts.n; i++) {
+		_auto_free char *dir = group_path(mounts.v[i], id);
+
+		r = write_value(dir, "cgroup.procs", "0");
+		if (r < 0)
+			return err_sys(e, -r, "join control group %s", dir);
+	}
+	return 0;
+}
+
+/* --- removing, looking --- */
+
+/* Every hierarchy there is, each once: the removal does not know which limits there were. */
+static void
+hiers_all(const struct hiers *h, struct strv *ret)
+{
+	if (h->v2)
+		strv_add(ret, h->v2);
+	for (int c = 0; c < C_N; c++)
+		if (h->v1[c] && !strv_has(ret, h->v1[c]))
+			strv_add(ret, h->v1[c]);
+}
+
+/* The last process of a jail leaves its group a moment after it was waited for. */
+static int
+remove_group(const char *dir, struct err *e)
+{
+	for (int step = 1, waited = 0;; step = step < 50 ? step * 2 : step) {
+		struct timespec ts = {0, step * 1000000L};
+
+		if (rmdir(dir) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != EBUSY || waited > 1000)
+			return err_sys(e, errno, "remove control group %s", dir);
+		(void)nanosleep(&ts, NULL);
+		waited += step;
+	}
+}
+
+int
+os_limit_down(const struct os_id *id, struct err *e)
+{
+	_auto_hiers struct hiers h = {0};
+	_auto_strv struct strv mounts = STRV_INIT;
+	int r = hiers_find(&h, e), bad = 0;
+
+	if (r < 0)
+		return r;
+	hiers_all(&h, &mounts);
+	for (size_t i = 0; i < mounts.n; i++) {
+		_auto_free char *top = top_path(mounts.v[i], id), *dir = group_path(mounts.v[i], id);
+
+		r = remove_group(dir, e);
+		if (r < 0)
+			bad = r;
+		(void)rmdir(top); /* not while another jail's group is in it */
+	}
+	return bad;
+}
+
+static int64_t
+read_number(const char *dir, const char *file)
+{
+	_auto_free char *path = xasprintf("%s/%s", dir, file), *text = NULL;
+	uint64_t v;
+
+	if (read_text(path, FILE_MAX_LEN, &text) < 0)
+		return -1;
+	text[strcspn(text, "\n")] = '\0';
+	return num_u64(text, INT64_MAX, &v) < 0 ? -1 : (int64_t)v;
+}
+
+/* "usage_usec N" of cpu.stat. */
+static int64_t
+read_cpu_v2(const char *dir)
+{
+	_auto_free char *path = xasprintf("%s/cpu.stat", dir), *text = NULL;
+	const char *v;
+	uint64_t us;
+
+	if (read_text(path, FILE_MAX_LEN, &text) < 0)
+		return -1;
+	text[strcspn(text, "\n")] = '\0';
+	v = str_after(text, "usage_usec ");
+	return !v || num_u64(v, INT64_MAX / 1000, &us) < 0 ? -1 : (int64_t)us * 1000;
+}
+
+int
+os_limit_usage(const struct os_id *id, struct os_usage *ret, struct err *e)
+{
+	_auto_hiers struct hiers h = {0};
+	struct os_usage u = {-1, -1, -1};
+	int r = hiers_find(&h, e);
+
+	if (r < 0)
+		return r;
+	for (int c = 0; c < C_N; c++) {
+		_auto_free char *dir = h.v1[c] ? group_path(h.v1[c], id) : NULL;
+
+		if (!dir)
+			continue;
+		if (c == C_MEMORY)
+			u.memory = read_number(dir, "memory.usage_in_bytes");
+		else if (c == C_PIDS)
+			u.pids = read_number(dir, "pids.current");
+		else if (c == C_CPUACCT)
+			u.cpu_ns = read_number(dir, "cpuacct.usage");
+	}
+	if (h.v2) {
+		_auto_free char *dir = group_path(h.v2, id);
+
+		u.memory = u.memory >= 0 ? u.memory : read_number(dir, "memory.current");
+		u.pids = u.pids >= 0 ? u.pids : read_number(dir, "pids.current");
+		u.cpu_ns = u.cpu_ns >= 0 ? u.cpu_ns : read_cpu_v2(dir);
+	}
+	*ret = u;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The user namespace of a jail: its ids 0 to 65535 are IDBASE to IDBASE+65535 on the host
+ * (user_namespaces(7)).
+ */
+#ifndef BRIG_OS_LINUX_USERNS_H
+#define BRIG_OS_LINUX_USERNS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define JAIL_IDS 65536
+
+/* The directory of one process in the host's /proc, which must really be procfs: what is written there
+ * must not land in a file (CVE-2025-52881). */
+int proc_dir(pid_t pid, int *ret_fd, struct err *e);
+/* A namespace of the process of proc_dir(): "user", "pid", "net"... */
+int proc_ns(int procfd, const char *ns, int *ret_fd, struct err *e);
+/* Gives the process of proc_dir(), alone in a new user namespace, its ids. */
+int userns_map(int procfd, uint32_t idbase, struct err *e);
+/* Makes the calling process root of the user namespace behind fd; no way back. */
+int userns_become_root(int fd, struct err *e);
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Making and removing a jail on disk.
+ *
+ * Making: record, jailspace.  The record comes first: from then on the release that is copied from counts
+ * as used and cannot be removed.  A record without a whole jailspace is what an interrupted create left;
+ * the same command goes on from there.
+ *
+ * Removing: jailspace out of the way, record, mount point, what was in the jailspace, log, run files.  Each
+ * step succeeds when there is nothing to remove, so that the same command finishes an interrupted one.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/fsx.h"
+#include "base/name.h"
+#include "base/path.h"
+#include "run/run.h"
+#include "run/volume.h"
+
+#define LOCK_WAIT_MS 30000
+
+/* Temporary files of a killed writer of the record.  Under the jail's lock. */
+static int
+tidy_record(const struct store *s, const char *name, struct err *e)
+{
+	_auto_free char *file = xasprintf("%s.json", name);
+
+	return fsx_tidy_at(s->record_fd, file, e);
+}
+
+/* ---- create ---- */
+
+static char *
+now_text(void)
+{
+	time_t t = time(NULL);
+	struct tm tm;
+	char text[32];
+
+	(void)gmtime_r(&t, &tm);
+	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return xstrdup(text);
+}
+
+static bool
+runs(const struct store *s, const char *name)
+{
+	struct err ignore = ERR_INIT;
+	struct state st;
+	bool alive;
+
+	if (state_read(s, name, &st, &ignore) <= 0)
+		return false;
+	alive = os_jail_alive(&st.ref) == 1;
+	state_free(&st);
+	return alive;
+}
+
+static int
+check_name(const struct store *s, const struct jailspec *spec, struct err *e)
+{
+	if (name_check("jail", spec->name, e) < 0)
+		return -e->num;
+	if (spec->root == ROOT_TEMPLATE && store_reserved(s, spec->name))
+		return err_set(e, EINVAL, "the name is reserved (a template or a skeleton is called so)");
+	return 0;
+}
+
+/* 1 there is a whole jailspace already. */
+static int
+space_is_there(const struct store *s, const struct jailspec *spec, bool recorded, struct err *e)
+{
+	switch (spec->space) {
+	case SPACE_DIR:
+		return space_exists(s, spec->name, spec->space_arg, e);
+	case SPACE_IMAGE:
+	case SPACE_DEVICE:
+		return volume_exists(spec, e);
+	case SPACE_TMPFS: /* filled at each start */
+		break;
+	}
+	return recorded;
+}
+
+static int
+make_space(const struct store *s, const struct jailspec *spec, const struct release *from,
+	   const struct progress *pr, struct err *e)
+{
+	int r = 0;
+
+	if (spec->space == SPACE_DIR)
+		return space_create(s, spec->name, spec->hostname, from, spec->space_arg, pr, e);
+	if (spec->space != SPACE_TMPFS)
+		r = volume_create(spec, from, pr, e);
+	return r;
+}
+
+static int
+write_record(const struct store *s, const char *name, struct record *rec, bool recorded, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	int r = 0;
+
+	if (!recorded) {
+		rec->created = now_text();
+		r = store_lock(s, "registry", NULL, -1, &lock, e);
+		if (r == 0)
+			r = record_new_range(s, &rec->idbase, e);
+	}
+	return r < 0 ? r : record_write(s, name, rec, e);
+}
+
+/* The blank directory that `path` is by default. */
+static int
+make_mount_point(const struct store *s, const struct jailspec *spec, struct err *e)
+{
+	if (mkdirat(s->j_fd, spec->name, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "%s/j/%s", s->base, spec->name);
+	return 0;
+}
+
+/* The release that a removal, begun before our record was there, may have taken away meanwhile. */
+static int
+still_there(const struct store *s, const struct release *rel, struct err *e)
+{
+	struct release again;
+
+	if (release_open(s, rel->template, rel->name, &again, e) < 0)
+		return -e->num;
+	release_close(&again);
+	return 0;
+}
+
+static int
+create_from_template(const struct store *s, const struct jailspec *spec, struct record *rec, bool recorded,
+		     const struct progress *pr, struct err *e)
+{
+	_auto_(release_close) struct release rel = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	struct err ignore = ERR_INIT;
+	int there = space_is_there(s, spec, recorded, e), r;
+
+	if (there < 0)
+		return there;
+	if (there && recorded)
+		return RUN_CREATE_EXISTED;
+	r = release_open(s, spec->template, spec->release, &rel, e);
+	if (r < 0)
+		return r;
+	free(rec->template);
+	free(rec->release);
+	rec->template = xstrdup(rel.template);
+	rec->release = xstrdup(rel.name);
+	r = write_record(s, spec->name, rec, recorded, e);
+	if (r == 0 && !there)
+		r = make_space(s, spec, &rel, pr, e);
+	if (r == 0)
+		r = make_mount_point(s, spec, e);
+	if (r == 0)
+		r = still_there(s, &rel, e);
+	if (r < 0) {
+		if (!there)
+			(void)unlinkat(s->j_fd, spec->name, AT_REMOVEDIR);
+		(void)record_remove(s, spec->name, &ignore);
+		return r;
+	}
+	return there ? RUN_CREATE_ADOPTED : RUN_CREATE_MADE;
+}
+
+static int
+create_from_path(const struct store *s, const struct jailspec *spec, struct record *rec, bool recorded,
+		 struct err *e)
+{
+	struct stat st;
+	int r;
+
+	if (recorded)
+		return RUN_CREATE_EXISTED;
+	if (lstat(spec->path, &st) < 0)
+		return err_sys(e, errno, "path %s", spec->path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "path %s: is not a directory", spec->path);
+	if (path_trusted(spec->path, e) < 0)
+		return err_wrap(e, "path %s", spec->path);
+	r = write_record(s, spec->name, rec, false, e);
+	return r < 0 ? r : RUN_CREATE_MADE;
+}
+
+int
+run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	_auto_(record_free) struct record rec = {0};
+	int r = check_name(s, spec, e);
+	bool recorded;
+
+	if (r == 0)
+		r = store_lock(s, "jail", spec->name, LOCK_WAIT_MS, &lock, e);
+	if (r == 0)
+		r = tidy_record(s, spec->name, e);
+	if (r == 0)
+		r = record_read(s, spec->name, &rec, e);
+	if (r < 0)
+		return r;
+	recorded = r > 0;
+	if (runs(s, spec->name)) /* its jailspace is in use: no looking into images */
+		return recorded ? RUN_CREATE_EXISTED : err_set(e, EBUSY, "is running (brig stop %s)", spec->name);
+	return spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)
+					   : create_from_path(s, spec, &rec, recorded, e);
+}
+
+/* ---- destroy ---- */
+
+struct removal {
+	const struct store *s;
+	const char *name;
+};
+
+static int
+forget(void *ctx, struct err *e)
+{
+	const struct removal *m = ctx;
+
+	return record_remove(m->s, m->name, e);
+}
+
+/* Is there anything of it on disk?  Otherwise the name is a slip of the hand. */
+static int
+known(const struct store *s, const char *name, struct err *e)
+{
+	_auto_strv struct strv left = STRV_INIT;
+	struct stat st;
+	int r;
+
+	if (fstatat(s->js_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    fstatat(s->j_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	r = space_leftovers(s, name, &left, e);
+	return r < 0 ? r : left.n > 0;
+}
+
+/* A jail that ended by itself or was killed may have left mounts and links: those go first. */
+static int
+settle(const struct store *s, const char *name, const struct jailspec *spec, int *lock, struct err *e)
+{
+	struct state st;
+	int r = state_read(s, name, &st, e);
+
+	if (r <= 0)
+		return r;
+	r = os_jail_alive(&st.ref);
+	state_free(&st);
+	if (r == 1)
+		return err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name);
+	fd_close(TAKE_FD(*lock)); /* run_stop takes it */
+	if (run_stop(s, name, spec, STOP_FORCE, NULL, e) < 0)
+		return -e->num;
+	r = store_lock(s, "jail", name, LOCK_WAIT_MS, lock, e);
+	if (r < 0)
+		return r;
+	return runs(s, name) ? err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name) : 0;
+}
+
+static int
+remove_space(const struct store *s, const char *name, const struct jailspec *spec, bool all, struct err *e)
+{
+	struct removal m = {s, name};
+	bool dir = spec && spec->space == SPACE_DIR && spec->space_arg && all;
+	int r = dir ? space_remove(s, name, spec->space_arg, forget, &m, e) : 0;
+
+	if (r == 0)
+		r = space_remove(s, name, NULL, forget, &m, e);
+	if (r == 0 && spec && all && spec->space == SPACE_IMAGE)
+		r = volume_remove(spec, e);
+	return r;
+}
+
+/* Log and run files. */
+static int
+remove_rest(const struct store *s, const char *name, struct err *e)
+{
+	_auto_free char *log = xasprintf("%s.log", name);
+	int r = state_remove(s, name, e);
+
+	if (r == 0)
+		r = fsx_rm_rf_at(s->jail_fd, name, e);
+	if (r == 0 && s->log_fd >= 0 && unlinkat(s->log_fd, log, 0) < 0 && errno != ENOENT)
+		r = err_sys(e, errno, "remove %s/%s", s->log, log);
+	return r;
+}
+
+/* Under the lock, and it does not run. */
+static int
+remove_jail(const struct store *s, const char *name, const struct jailspec *spec, bool all, struct err *e)
+{
+	_auto_(record_free) struct record rec = {0};
+	int recorded = record_read(s, name, &rec, e), r = 1;
+	bool by_path;
+
+	if (recorded < 0)
+		return recorded;
+	by_path = recorded ? !rec.template : spec && spec->root == ROOT_PATH;
+	if (!recorded)
+		r = by_path ? 0 : known(s, name, e);
+	if (r == 0)
+		return err_set(e, ENOENT, "no such jail (brig list)");
+	if (r > 0)
+		r = by_path ? record_remove(s, name, e) : remove_space(s, name, spec, all, e);
+	return r;
+}
+
+static int
+destroy(const struct store *s, const char *name, const struct jailspec *spec, bool all, struct err *e)
+{
+	_auto_free char *file = xasprintf("jail.%s", name);
+	_auto_close int lock = -EBADF;
+	int r = name_check("jail", name, e);
+
+	if (r == 0 && store_reserved(s, name) && !(spec && spec->root == ROOT_PATH))
+		r = err_set(e, EINVAL, "is not a jail (brig template remove)");
+	if (r == 0)
+		r = store_lock(s, "jail", name, LOCK_WAIT_MS, &lock, e);
+	if (r == 0)
+		r = settle(s, name, spec, &lock, e);
+	if (r == 0)
+		r = tidy_record(s, name, e);
+	if (r == 0)
+		r = remove_jail(s, name, spec, all, e);
+	if (r == 0)
+		r = remove_rest(s, name, e);
+	if (lock >= 0 && (r == 0 || r == -ENOENT)) /* the lock's file, which we hold, last */
+		(void)unlinkat(s->lock_fd, file, 0);
+	return r;
+}
+
+int
+run_destroy(const struct store *s, const char *name, const struct jailspec *spec, struct err *e)
+{
+	return destroy(s, name, spec, false, e);
+}
+
+int
+run_destroy_all(const struct store *s, const char *name, const struct jailspec *spec, struct err *e)
+{
+	return destroy(s, name, spec, true, e);
+}

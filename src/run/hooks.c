@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/child.h"
+#include "base/fsx.h"
+#include "run/steps.h"
+
+#define HEALTH_SECONDS 30 /* where exec.timeout says nothing */
+
+static const char *const exec_names[EXEC_N] = {
+    "exec.prepare",   "exec.prestart", "exec.created", "exec.start",    "command",
+    "exec.poststart", "exec.prestop",  "exec.stop",    "exec.poststop", "exec.release",
+};
+
+static bool
+in_jail(enum spec_exec which)
+{
+	return which == EXEC_START || which == EXEC_COMMAND || which == EXEC_STOP;
+}
+
+static void
+note(struct ctx *c, const char *what, const char *command)
+{
+	_auto_free char *text = NULL;
+
+	if (!c->rep || !c->rep->note)
+		return;
+	text = xasprintf("%s: %s", what, command);
+	c->rep->note(c->rep->ctx, c->spec->label, text);
+}
+
+/* "exited with status 3", jail(8)'s words. */
+static int
+judge(const char *what, const char *command, int status, const char *last, struct err *e)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		return err_set(e, EIO, "%s: %s: exited on signal %d", what, command, WTERMSIG(status));
+	return err_set(e, EIO, "%s: %s: failed with status %d%s%s", what, command, WEXITSTATUS(status),
+		       last && *last ? ": " : "", last && *last ? last : "");
+}
+
+/* The environment of a command on the host: JID, JNAME, JPATH; with exec.clean hardly anything else. */
+static void
+host_env(struct ctx *c, const struct passwd *pw, struct strv *env)
+{
+	const char *term = getenv("TERM");
+
+	if (c->spec->exec_clean) {
+		if (term)
+			strv_addf(env, "TERM=%s", term);
+		strv_add(env, "PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin");
+		strv_addf(env, "HOME=%s", pw ? pw->pw_dir : "/root");
+		strv_addf(env, "USER=%s", pw ? pw->pw_name : "root");
+		strv_addf(env, "SHELL=%s", pw && *pw->pw_shell ? pw->pw_shell : "/bin/sh");
+	} else {
+		for (char **v = environ; *v; v++)
+			if (!str_after(*v, "JID=") && !str_after(*v, "JNAME=") && !str_after(*v, "JPATH="))
+				strv_add(env, *v);
+	}
+	if (c->st.jid > 0)
+		strv_addf(env, "JID=%d", c->st.jid);
+	strv_addf(env, "JNAME=%s", c->spec->name);
+	strv_addf(env, "JPATH=%s", c->spec->path);
+}
+
+static int
+run_on_host(struct ctx *c, const char *what, const char *command, struct err *e)
+{
+	_auto_strv struct strv argv = STRV_INIT, env = STRV_INIT;
+	struct child ch = CHILD_INIT;
+	struct passwd *pw = NULL;
+	int status, r;
+
+	if (c->spec->system_user) {
+		pw = getpwnam(c->spec->system_user);
+		if (!pw)
+			return err_set(e, ENOENT, "%s: exec.system_user %s: no such user", what,
+				       c->spec->system_user);
+	}
+	child_command_argv(command, &argv, &ch.background);
+	if (argv.n == 0)
+		return 0;
+	host_env(c, pw, &env);
+	ch.argv = argv.v;
+	ch.envp = env.v;
+	ch.timeout_s = c->spec->exec_timeout;
+	if (pw && pw->pw_uid != 0) {
+		ch.set_ids = true;
+		ch.uid = pw->pw_uid;
+		ch.gid = pw->pw_gid;
+		ch.user = pw->pw_name;
+	}
+	r = child_run(&ch, &status, e);
+	if (r == -ETIMEDOUT)
+		return err_set(e, ETIMEDOUT, "%s: %s: timed out", what, command);
+	if (r < 0)
+		return err_wrap(e, "%s", what);
+	return judge(what, command, status, NULL, e);
+}
+
+/* The last line that a command added to the console log, as the reason in an error. */
+static char *
+last_line(int fd, off_t from)
+{
+	char text[512];
+	struct stat st;
+	ssize_t n;
+	char *nl;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= from)
+		return xstrdup("");
+	if (st.st_size - from > (off_t)sizeof(text) - 1)
+		from = st.st_size - (off_t)sizeof(text) + 1;
+	n = pread(fd, text, sizeof(text) - 1, from);
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	text[n > 0 ? n : 0] = '\0';
+	nl = strrchr(text, '\n');
+	return xstrdup(nl ? nl + 1 : text);
+}
+
+static int
+run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s, struct err *e)
+{
+	_auto_strv struct strv argv = STRV_INIT;
+	_auto_close int log = open(c->st.consolelog, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	_auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	_auto_free char *last = NULL;
+	struct os_exec x = OS_EXEC_INIT;
+	struct stat st = {0};
+	int status, r;
+
+	child_command_argv(command, &argv, &x.background);
+	if (argv.n == 0)
+		return 0;
+	if (log < 0 || null < 0)
+		return err_sys(e, errno, "%s: %s", what, c->st.consolelog);
+	(void)fstat(log, &st);
+	x.argv = argv.v;
+	x.clean = c->spec->exec_clean || !params_get(&c->spec->params, "exec.clean");
+	x.jail_user = c->spec->system_jail_user ? NULL : c->spec->jail_user;
+	x.host_user = c->spec->system_jail_user ? c->spec->jail_user : NULL;
+	x.fd_in = null;
+	x.fd_out = x.fd_err = log;
+	x.timeout_s = timeout_s;
+	r = os_jail_exec(&c->id, &c->st.ref, c->made, &x, &status, e);
+	if (r == -ETIMEDOUT)
+		return err_set(e, ETIMEDOUT, "%s: %s: timed out", what, command);
+	if (r < 0)
+		return err_wrap(e, "%s", what);
+	last = last_line(log, st.st_size);
+	return judge(what, command, status, last, e);
+}
+
+int
+hooks_run(struct ctx *c, enum spec_exec which, struct err *e)
+{
+	const struct strv *list = &c->spec->exec[which];
+
+	for (size_t i = 0; i < list->n; i++) {
+		int r;
+
+		if (!*list->v[i])
+			continue;
+		note(c, exec_names[which], list->v[i]);
+		r = in_jail(which) ? run_in_jail(c, exec_names[which], list->v[i], c->spec->exec_timeout, e)
+				   : run_on_host(c, exec_names[which], list->v[i], e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Services need a moment: asked again and again until the time is up. */
+static int
+healthy(struct ctx *c, const char *command, struct err *e)
+{
+	int limit = c->spec->exec_timeout > 0 ? c->spec->exec_timeout : HEALTH_SECONDS;
+	struct timespec start, now, pause = {0, 20 * 1000000L};
+	int r;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		r = run_in_jail(c, "health", command, limit, e);
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		if (r == 0 || now.tv_sec - start.tv_sec >= limit || run_interrupted)
+			return r;
+		if (!os_jail_alive(&c->st.ref))
+			return err_set(e, ECHILD, "health: %s: the jail ended", command);
+		(void)nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 500 * 1000000L)
+			pause.tv_nsec += pause.tv_nsec / 2;
+	}
+}
+
+int
+hooks_health(struct ctx *c, struct err *e)
+{
+	for (size_t i = 0; i < c->spec->health.n; i++) {
+		int r;
+
+		note(c, "health", c->spec->health.v[i]);
+		r = healthy(c, c->spec->health.v[i], e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Several jails at a time: a process each, in the order of `depend`. */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/child.h"
+#include "run/steps.h"
+
+enum job_state { WAITING, RUNNING, DONE, FAILED };
+
+struct job {
+	enum job_state state;
+	pid_t pid;
+	int fd; /* its result: a struct err, or end of file for success */
+	long start_ms;
+};
+
+struct many {
+	const struct run_job *jobs;
+	struct job *job;
+	size_t n, running, failed;
+	bool reverse;
+	int (*work)(void *ctx, const char *label, struct err *e);
+	void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e);
+	void *ctx;
+};
+
+static long
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
+}
+
+/* Does jobs[a] have to come before jobs[b]? */
+static bool
+comes_before(const struct many *m, size_t a, size_t b)
+{
+	if (m->reverse)
+		return m->jobs[a].depend && strv_has(m->jobs[a].depend, m->jobs[b].label);
+	return m->jobs[b].depend && strv_has(m->jobs[b].depend, m->jobs[a].label);
+}
+
+/* What must come first and is not done: 0 nothing, 1 wait, -1 it failed (*ret_which). */
+static int
+blocked(const struct many *m, size_t i, size_t *ret_which)
+{
+	int r = 0;
+
+	for (size_t k = 0; k < m->n; k++) {
+		if (k == i || m->job[k].state == DONE || !comes_before(m, k, i))
+			continue;
+		*ret_which = k;
+		if (m->job[k].state == FAILED)
+			return -1;
+		r = 1;
+	}
+	return r;
+}
+
+static void
+finish(struct many *m, size_t i, int r, long ms, const struct err *e)
+{
+	m->job[i].state = r < 0 ? FAILED : DONE;
+	m->failed += r < 0;
+	m->done(m->ctx, m->jobs[i].label, r, ms, e);
+}
+
+/* In the child: r travels in the number of an empty error, so that 1 ("was so already") is told from 0. */
+static _Noreturn void
+child_work(const struct many *m, size_t i, int fd)
+{
+	struct err e = ERR_INIT;
+	int r = m->work(m->ctx, m->jobs[i].label, &e);
+
+	if (r >= 0) {
+		e = (struct err){r, ""};
+	} else if (!e.msg[0]) {
+		(void)err_sys(&e, -r, "%s", m->jobs[i].label);
+	}
+	fflush(NULL);
+	(void)err_send(fd, &e);
+	_exit(0);
+}
+
+static int
+launch(struct many *m, size_t i, struct err *e)
+{
+	int p[2];
+	pid_t pid;
+
+	fflush(NULL);
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "pipe");
+	pid = fork();
+	if (pid < 0) {
+		int keep = errno;
+
+		fd_close(p[0]);
+		fd_close(p[1]);
+		return err_sys(e, keep, "fork");
+	}
+	if (pid == 0)
+		child_work(m, i, p[1]);
+	fd_close(p[1]);
+	m->job[i] = (struct job){RUNNING, pid, p[0], now_ms()};
+	m->running++;
+	return 0;
+}
+
+static void
+collect(struct many *m, size_t i)
+{
+	struct job *j = &m->job[i];
+	struct err e = ERR_INIT;
+	int status, got = err_recv(j->fd, &e), r;
+
+	fd_close(j->fd);
+	(void)child_wait(j->pid, &status);
+	m->running--;
+	if (got <= 0)
+		r = err_set(&e, ECHILD, "its process ended before it was done (signal %d)",
+			    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	else
+		r = e.msg[0] ? -e.num : e.num;
+	finish(m, i, r, now_ms() - j->start_ms, &e);
+}
+
+static void
+wait_for_one(struct many *m)
+{
+	_auto_free struct pollfd *p = xcalloc(m->running, sizeof(*p));
+	_auto_free size_t *which = xcalloc(m->running, sizeof(*which));
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->job[i].state != RUNNING)
+			continue;
+		which[n] = i;
+		p[n++] = (struct pollfd){m->job[i].fd, POLLIN, 0};
+	}
+	if (poll(p, n, -1) < 0)
+		return; /* EINTR: the caller looks at run_interrupted */
+	for (size_t k = 0; k < n; k++)
+		if (p[k].revents)
+			collect(m, which[k]);
+}
+
+/* Starts what may start.  1 when something was started or decided. */
+static int
+advance(struct many *m, size_t parallel)
+{
+	int progress = 0;
+
+	for (size_t i = 0; i < m->n && m->running < parallel; i++) {
+		struct err e = ERR_INIT;
+		size_t which = 0;
+		int r;
+
+		if (m->job[i].state != WAITING)
+			continue;
+		r = run_interrupted ? -1 : blocked(m, i, &which);
+		if (r > 0)
+			continue;
+		progress = 1;
+		if (run_interrupted)
+			finish(m, i, err_set(&e, EINTR, "interrupted"), 0, &e);
+		else if (r < 0)
+			finish(m, i, err_set(&e, ECANCELED, "skipped: %s failed", m->jobs[which].label), 0, &e);
+		else if (launch(m, i, &e) < 0)
+			finish(m, i, -e.num, 0, &e);
+	}
+	return progress;
+}
+
+int
+run_many(const struct run_job *jobs, size_t n, bool reverse, int parallel,
+	 int (*work)(void *ctx, const char *label, struct err *e),
+	 void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e), void *ctx, struct err *e)
+{
+	struct many m = {jobs, xcalloc(n, sizeof(struct job)), n, 0, 0, reverse, work, done, ctx};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t limit = parallel > 0 ? (size_t)parallel : (size_t)(cpus > 0 ? cpus * 4 : 4);
+
+	run_catch_signals();
+	if (n == 1) {
+		long start = now_ms();
+		int r = work(ctx, jobs[0].label, e);
+
+		finish(&m, 0, r, now_ms() - start, e);
+	} else {
+		for (;;) {
+			int progress = advance(&m, limit);
+
+			if (m.running > 0)
+				wait_for_one(&m);
+			else if (!progress)
+				break;
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct err loop = ERR_INIT;
+
+		if (m.job[i].state == WAITING)
+			finish(&m, i, err_set(&loop, ELOOP, "dependency loop"), 0, &loop);
+	}
+	free(m.job);
+	return (int)m.failed;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Starting, stopping and recovering one jail: walks over the table of steps.c. */
+#include "base/name.h"
+#include "run/steps.h"
+
+#define LOCK_WAIT_MS 30000
+
+static void
+ctx_free(struct ctx *c)
+{
+	if (c->jail)
+		os_jail_close(c->jail);
+	state_free(&c->st);
+	record_free(&c->record);
+}
+
+/* Backwards from step n (exclusive).  Without hooks every step is tried and the first error kept; with
+ * hooks a failing one ends the walk: the jail is not removed then (jail(8)). */
+static int
+walk_down(struct ctx *c, size_t n, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	while (n-- > 0) {
+		struct err one = ERR_INIT;
+
+		if (!run_steps[n].down || run_steps[n].down(c, &one) >= 0)
+			continue;
+		if (c->hooks) {
+			*e = one;
+			return -e->num;
+		}
+		if (!first.num)
+			first = one;
+	}
+	if (!first.num)
+		return 0;
+	*e = first;
+	return -e->num;
+}
+
+static int
+walk_up(struct ctx *c, struct err *e)
+{
+	struct err undo = ERR_INIT;
+
+	for (size_t i = 0; i < run_steps_len; i++) {
+		int r = run_interrupted ? err_set(e, EINTR, "interrupted before %s", run_steps[i].name)
+					: run_steps[i].up(c, e);
+
+		if (r >= 0)
+			continue;
+		/* the failing step too: it may have done a part */
+		if (c->st.name && walk_down(c, i + 1, &undo) < 0 && c->rep && c->rep->warn)
+			c->rep->warn(c->rep->ctx, c->spec->label, undo.msg);
+		return r;
+	}
+	return 0;
+}
+
+/* The state of a jail that is not (any more) a running one: takes away what is left of it. */
+static int
+clean_up(const struct store *s, struct state *st, struct err *e)
+{
+	struct jailspec *made = NULL;
+	struct ctx c = {.s = s, .id = {s->tag, st->name, st->jid}, .kill = true};
+	char boot[sizeof(st->ref.boot)];
+	int r = spec_from_params(st->name, &st->params, s->base, &made, e);
+
+	if (r < 0)
+		return err_wrap(e, "state of jail %s", st->name);
+	c.spec = c.made = made;
+	c.st = *st;
+	/* after a reboot its process is gone and the pid is somebody else's */
+	if (os_boot_id(boot, e) == 0 && !streq(boot, st->ref.boot))
+		c.st.ref.pid = 0;
+	r = walk_down(&c, run_steps_len, e);
+	jailspec_free(made);
+	return r;
+}
+
+static bool
+is_running(const struct state *st)
+{
+	return st->phase == PHASE_RUNNING && os_jail_alive(&st->ref);
+}
+
+/* Under the jail's lock. 1: it runs, 0: it does not, and nothing is left of it. */
+static int
+settle(const struct store *s, const char *name, struct state *ret, struct err *e)
+{
+	int r = state_read(s, name, ret, e);
+
+	if (r <= 0)
+		return r;
+	if (is_running(ret))
+		return 1;
+	r = clean_up(s, ret, e);
+	state_free(ret);
+	return r;
+}
+
+static int
+check_before(const struct store *s, const struct jailspec *spec, const struct os_id *id, struct err *e)
+{
+	int r = name_check("jail", spec->name, e);
+
+	if (r == 0 && spec->root == ROOT_TEMPLATE && store_reserved(s, spec->name))
+		r = err_set(e, EINVAL, "the name is reserved (a template or a skeleton is called so)");
+	if (r == 0)
+		r = os_ready(e);
+	if (r == 0)
+		r = os_limit_check(spec, e);
+	if (r == 0)
+		r = os_net_check(id, spec, e);
+	return r;
+}
+
+static bool
+has_something_to_run(const struct jailspec *spec, const struct run_start_opts *o)
+{
+	return spec->persist || spec->service.n || spec->exec[EXEC_START].n || spec->exec[EXEC_COMMAND].n ||
+	       spec->exec[EXEC_POSTSTART].n || (o && o->command);
+}
+
+/* A command was all that the jail was for: it goes with it. */
+static bool
+is_over(const struct ctx *c)
+{
+	size_t n = 0;
+	struct err e = ERR_INIT;
+
+	if (c->spec->persist || c->spec->service.n > 0)
+		return false;
+	return !os_jail_alive(&c->st.ref) || (os_jail_pids(&c->st.ref, NULL, &n, &e) == 0 && n <= 1);
+}
+
+int
+run_start(const struct store *s, const struct jailspec *spec, const struct run_start_opts *o,
+	  const struct run_report *rep, struct err *e)
+{
+	static const struct run_start_opts plain;
+	_auto_close int lock = -EBADF;
+	struct ctx c = {.s = s, .spec = spec, .made = spec, .opts = o ? o : &plain, .rep = rep};
+	int r;
+
+	c.id = (struct os_id){s->tag, spec->name, 0};
+	if (!has_something_to_run(spec, o))
+		return err_set(e, EINVAL, "nothing to run in it: set persist, service, exec.start or command");
+	r = name_check("jail", spec->name, e);
+	if (r == 0)
+		r = store_lock(s, "jail", spec->name, LOCK_WAIT_MS, &lock, e);
+	if (r == 0)
+		r = settle(s, spec->name, &c.st, e);
+	if (r != 0) {
+		state_free(&c.st);
+		return r;
+	}
+	r = check_before(s, spec, &c.id, e);
+	if (r == 0)
+		r = walk_up(&c, e);
+	if (r == 0 && is_over(&c))
+		r = walk_down(&c, run_steps_len, e);
+	ctx_free(&c);
+	return r;
+}
+
+int
+run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,
+	 const struct run_report *rep, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	struct jailspec *made = NULL;
+	struct ctx c = {.s = s, .rep = rep, .hooks = !(flags & STOP_FORCE)};
+	int r = store_lock(s, "jail", name, LOCK_WAIT_MS, &lock, e);
+
+	if (r < 0)
+		return r;
+	r = settle(s, name, &c.st, e);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	c.id = (struct os_id){s->tag, c.st.name, c.st.jid};
+	r = spec_from_params(c.st.name, &c.st.params, s->base, &made, e);
+	if (r == 0) {
+		c.made = made;
+		c.spec = spec ? spec : made;
+		r = walk_down(&c, run_steps_len, e);
+	}
+	ctx_free(&c);
+	jailspec_free(made);
+	return r;
+}
+
+/* One that another command holds is left to it. */
+static int
+recover_one(const struct store *s, const char *name, struct strv *ret, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	struct state st = {0};
+	int r = store_lock(s, "jail", name, 0, &lock, e);
+
+	if (r == -EBUSY) {
+		err_clear(e);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = settle(s, name, &st, e);
+	if (r == 0 && ret)
+		strv_add(ret, name);
+	state_free(&st);
+	return r < 0 ? r : 0;
+}
+
+int
+run_recover(const struct store *s, struct strv *ret, struct err *e)
+{
+	struct state *list;
+	size_t n;
+	int r = state_list(s, &list, &n, e);
+
+	for (size_t i = 0; i < n; i++) {
+		struct err one = ERR_INIT;
+
+		if (!is_running(&list[i]) && recover_one(s, list[i].name, ret, &one) < 0 && r == 0) {
+			*e = one;
+			r = err_wrap(e, "cleaning up after jail %s", list[i].name);
+		}
+		state_free(&list[i]);
+	}
+	free(list);
+	return r;
+}

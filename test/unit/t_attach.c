@@ -1,0 +1,784 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * os/linux/attach.c, tty.c, users.c: commands in a jail.  The jail is made here by hand (busybox in a tmpfs,
+ * all namespaces), so that nothing but these files is under test.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/child.h"
+#include "base/fsx.h"
+#include "os/linux/confine.h"
+#include "os/linux/ref.h"
+#include "os/linux/syscalls.h"
+#include "os/linux/users.h"
+#include "os/linux/userns.h"
+
+#define IDBASE 0x7abc0000u
+#define BUSYBOX "/bin/busybox"
+
+static struct {
+	pid_t pid;
+	struct os_ref ref;
+	struct os_id id;
+	struct jailspec spec;
+	char host_file[64];
+} jail;
+
+/* --- the jail by hand --- */
+
+static void
+must(bool ok, const char *what)
+{
+	if (!ok) {
+		perror(what);
+		_exit(99);
+	}
+}
+
+static void
+put(const char *path, const char *text, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+
+	must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(fd, mode) == 0 &&
+		 fchown(fd, IDBASE, IDBASE) == 0,
+	     path);
+	fd_close(fd);
+}
+
+static void
+make_tree(void)
+{
+	static const char *const dirs[] = {"bin", "etc", "dev", "dev/pts", "proc", "root", "home", "home/joe", "tmp"};
+	char opts[64];
+
+	(void)snprintf(opts, sizeof(opts), "mode=755,uid=%u,gid=%u", IDBASE, IDBASE);
+	must(mount("jail", "/tmp", "tmpfs", 0, opts) == 0 && chdir("/tmp") == 0, "tmpfs");
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		must(mkdir(dirs[i], 0755) == 0 && chown(dirs[i], IDBASE, IDBASE) == 0, dirs[i]);
+	must(chmod("tmp", 01777) == 0, "tmp");
+	put("bin/busybox", "", 0755);
+	must(mount(BUSYBOX, "bin/busybox", NULL, MS_BIND, NULL) == 0, BUSYBOX);
+	must(symlink("busybox", "bin/sh") == 0 && symlink("busybox", "bin/cat") == 0, "bin/sh");
+	put("bin/text", "not a program", 0644);
+	put("etc/passwd",
+	    "root:x:0:0:root:/root:/bin/sh\nfar:x:70000:1::/:/bin/sh\n"
+	    "joe:x:1000:1000:Joe:/home/joe:/bin/sh\nlost:x:1001:1001::/nowhere:/bin/none\n",
+	    0644);
+	put("etc/group", "root:x:0:\nwheel:x:10:joe,lost\nbad:x:99999:joe\nmail:x:12:root\njoe:x:1000:\n", 0644);
+	must(mknod("dev/null", S_IFCHR | 0666, 0x103) == 0 && chmod("dev/null", 0666) == 0, "dev/null");
+	must(mknod("dev/tty", S_IFCHR | 0666, 0x500) == 0 && chmod("dev/tty", 0666) == 0, "dev/tty");
+	(void)snprintf(opts, sizeof(opts), "newinstance,ptmxmode=0666,mode=620,gid=%u", IDBASE + 5);
+	must(mount("/proc", "proc", NULL, MS_BIND, NULL) == 0, "proc"); /* a visible one permits another */
+	must(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, opts) == 0, "devpts");
+}
+
+static _Noreturn void
+first_process(int go)
+{
+	struct err e = ERR_INIT;
+	char c;
+
+	must(read(go, &c, 1) == 1, "go");
+	must(userns_become_root(-1, &e) == 0, e.msg);
+	must(unshare(CLONE_NEWNS | CLONE_NEWCGROUP) == 0, "unshare");
+	must(mount("proc", "/proc", "proc", MS_NOSUID, NULL) == 0, "proc");
+	must(sethostname("jail", 4) == 0, "sethostname");
+	(void)signal(SIGCHLD, SIG_IGN);
+	must(read(go, &c, 1) == 1, "go");
+	closefrom(0);
+	for (;;)
+		(void)pause();
+}
+
+/* Its child is the test's. */
+static _Noreturn void
+maker(int go[2], int tell)
+{
+	struct err e = ERR_INIT;
+	int procfd;
+	pid_t pid;
+
+	must(unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "unshare");
+	make_tree();
+	must(sys_pivot_root(".", ".") == 0 && umount2(".", MNT_DETACH) == 0 && chdir("/") == 0, "pivot_root");
+	pid = sys_clone(CLONE_PARENT | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
+			0);
+	if (pid == 0)
+		first_process(go[0]);
+	must(pid > 0 && proc_dir(pid, &procfd, &e) == 0 && userns_map(procfd, IDBASE, &e) == 0, e.msg);
+	must(write(go[1], "gg", 2) == 2 && write(tell, &pid, sizeof(pid)) == sizeof(pid), "pid");
+	_exit(0);
+}
+
+static int
+jail_up(void **state)
+{
+	struct timespec ts = {0, 50 * 1000000L};
+	struct err e = ERR_INIT;
+	int go[2], tell[2], status, fd;
+	pid_t pid;
+
+	(void)state;
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(tell, O_CLOEXEC) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		maker(go, tell[1]);
+	if (child_wait(pid, &status) < 0 || status != 0 ||
+	    read(tell[0], &jail.pid, sizeof(jail.pid)) != sizeof(jail.pid))
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		fd_close(go[i]);
+		fd_close(tell[i]);
+	}
+	(void)nanosleep(&ts, NULL); /* its /proc */
+	if (ref_make(jail.pid, &jail.ref, &e) < 0)
+		return -1;
+	jail.id = (struct os_id){"test", "t", 1};
+	jail.spec = (struct jailspec){.ip4 = SHARE_NEW, .ip6 = SHARE_NEW};
+	jail.spec.allow.reserved_ports = true;
+	(void)snprintf(jail.host_file, sizeof(jail.host_file), "/tmp/t_attach.%d", getpid());
+	fd = open(jail.host_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd_close(fd);
+	return fd < 0 ? -1 : 0;
+}
+
+static int
+jail_down(void **state)
+{
+	int status;
+
+	(void)state;
+	(void)unlink(jail.host_file);
+	(void)kill(jail.pid, SIGKILL);
+	return child_wait(jail.pid, &status);
+}
+
+/* --- helpers --- */
+
+static char *out; /* what the last command printed */
+
+static int
+run(struct os_exec *x, const char *command, int *ret_status, struct err *e)
+{
+	char sh[] = "/bin/sh", c[] = "-c";
+	char *text = xstrdup(command), *argv[] = {sh, c, text, NULL};
+	struct buf b = BUF_INIT;
+	int r;
+
+	if (!x->argv && !x->shell)
+		x->argv = argv;
+	if (!x->tty && !x->background && x->fd_out < 0)
+		x->capture = &b;
+	*ret_status = -1;
+	err_clear(e);
+	r = os_jail_exec(&jail.id, &jail.ref, &jail.spec, x, ret_status, e);
+	free(out);
+	out = buf_take(&b);
+	free(text);
+	x->argv = NULL;
+	return r;
+}
+
+/* Prints what the shell command prints, which must succeed. */
+static const char *
+says(struct os_exec *x, const char *command)
+{
+	struct err e = ERR_INIT;
+	int status, r = run(x, command, &status, &e);
+
+	if (r < 0)
+		fail_msg("%s: %s", command, e.msg);
+	if (status != 0)
+		fail_msg("%s: status 0x%x: %s", command, status, out);
+	return out;
+}
+
+#define FRESH (struct os_exec) OS_EXEC_INIT
+#define CLEAN (struct os_exec){.fd_in = -1, .fd_out = -1, .fd_err = -1, .clean = true}
+
+/* --- tests --- */
+
+static void
+statuses(void **state)
+{
+	char *missing[] = {xstrdup("/bin/missing"), NULL}, *text[] = {xstrdup("/bin/text"), NULL};
+	struct os_exec x = FRESH;
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	assert_int_equal(run(&x, "exit 3", &status, &e), 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	assert_int_equal(run(&x, "kill -9 $$", &status, &e), 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	x.argv = missing;
+	assert_int_equal(run(&x, "", &status, &e), -ENOENT);
+	assert_string_equal(e.msg, "/bin/missing: No such file or directory");
+	assert_int_equal(WEXITSTATUS(status), 127);
+	x.argv = text;
+	assert_int_equal(run(&x, "", &status, &e), -EACCES);
+	assert_int_equal(WEXITSTATUS(status), 126);
+	free(missing[0]);
+	free(text[0]);
+}
+
+static void
+namespaces(void **state)
+{
+	static const char *const names[] = {"net", "ipc", "uts", "cgroup", "mnt", "user", "pid"};
+	struct os_exec x = FRESH;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_auto_free char *path = xasprintf("/proc/%d/ns/%s", jail.pid, names[i]), *text = NULL;
+		char link[64] = "", own[64] = "";
+		_auto_free char *self = xasprintf("/proc/self/ns/%s", names[i]);
+
+		assert_true(readlink(path, link, sizeof(link) - 1) > 0 && readlink(self, own, sizeof(own) - 1) > 0);
+		text = xasprintf("busybox readlink /proc/self/ns/%s", names[i]);
+		assert_string_not_equal(link, own);
+		assert_memory_equal(says(&x, text), link, strlen(link));
+	}
+	assert_string_equal(says(&x, "pwd"), "/\n");
+	assert_string_equal(says(&x, "busybox hostname"), "jail\n");
+	/* nothing of the host in reach */
+	assert_true(access(jail.host_file, F_OK) == 0);
+	{
+		_auto_free char *text = xasprintf("busybox test ! -e %s", jail.host_file);
+
+		(void)says(&x, text);
+	}
+}
+
+static void
+confined(void **state)
+{
+	struct os_exec x = FRESH;
+	_auto_free char *want = xasprintf("CapInh:\t%016x\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\n"
+					  "CapAmb:\t%016x\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+					  0, (unsigned long long)confine_caps(&jail.spec),
+					  (unsigned long long)confine_caps(&jail.spec),
+					  (unsigned long long)confine_caps(&jail.spec), 0);
+
+	(void)state;
+	assert_string_equal(says(&x, "busybox grep -E '^(Cap...|NoNewPrivs|Seccomp):' /proc/self/status"), want);
+	x.jail_user = "joe";
+	assert_string_equal(says(&x, "busybox grep -E '^Cap(Prm|Eff|Inh|Amb):' /proc/self/status"),
+			    "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+			    "CapAmb:\t0000000000000000\n");
+	x.jail_user = NULL;
+	(void)says(&x, "! busybox mount -t tmpfs tmpfs /tmp 2>/dev/null");
+	(void)says(&x, "! busybox unshare -U true 2>/dev/null");
+	(void)says(&x, "! busybox chroot /proc/1/root busybox mount -o remount,rw / 2>/dev/null");
+	assert_string_equal(says(&x, "busybox grep -c . /proc/self/environ >/dev/null; umask"), "0022\n");
+	/* its session and group are its own, the keyring is new */
+	assert_string_equal(says(&x, "test $$ = $(busybox awk '{print $6}' /proc/$$/stat) && echo leader"),
+			    "leader\n");
+}
+
+static void
+environment(void **state)
+{
+	struct os_exec x = CLEAN;
+	char one[] = "ONE=1", two[] = "HOME=/tmp", *add[] = {one, two, NULL};
+
+	(void)state;
+	(void)setenv("SECRET_OF_HOST", "x", 1);
+	(void)setenv("TERM", "vt100", 1);
+	assert_string_equal(says(&x, "busybox env | busybox grep -v -e PWD -e SHLVL | busybox sort; pwd"),
+			    "HOME=/root\nLOGNAME=root\n"
+			    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nSHELL=/bin/sh\n"
+			    "TERM=vt100\nUSER=root\n/root\n");
+	(void)setenv("TERM", "bad\033[2J", 1);
+	assert_string_equal(says(&x, "echo ${TERM-none}"), "none\n");
+	x.jail_user = "joe";
+	x.env_add = add;
+	assert_string_equal(says(&x, "echo $USER $HOME $ONE $PATH; pwd"),
+			    "joe /tmp 1 /usr/local/bin:/usr/bin:/bin\n/home/joe\n");
+	x = FRESH;
+	assert_string_equal(says(&x, "echo $SECRET_OF_HOST; pwd"), "x\n/\n");
+	(void)unsetenv("SECRET_OF_HOST");
+	(void)setenv("TERM", "dumb", 1);
+}
+
+static void
+users(void **state)
+{
+	struct os_exec x = CLEAN;
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	assert_string_equal(says(&x, "busybox id -u; busybox id -G"), "0\n0 12\n");
+	x.jail_user = "joe";
+	assert_string_equal(says(&x, "busybox id -u; busybox id -g; busybox id -G"), "1000\n1000\n1000 10\n");
+	x.jail_user = "lost"; /* its home is not there */
+	assert_string_equal(says(&x, "pwd; busybox id -G"), "/\n1001 10\n");
+	x.jail_user = "nobody";
+	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
+	assert_string_equal(e.msg, "nobody: no such user");
+	x.jail_user = "far"; /* an id that the jail does not have */
+	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
+	x.jail_user = NULL;
+	x.host_user = "daemon";
+	assert_string_equal(says(&x, "busybox id -u; echo $USER"), "1\ndaemon\n");
+	x.host_user = "no.such.user";
+	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
+	assert_string_equal(e.msg, "no.such.user: no such user");
+	/* a passwd that is no file, and none at all */
+	x = CLEAN;
+	(void)says(&x, "busybox mv /etc/passwd /etc/p && busybox mkfifo /etc/passwd");
+	assert_string_equal(says(&x, "busybox id -u; echo $HOME"), "0\n/root\n");
+	x.jail_user = "joe";
+	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
+	x = CLEAN;
+	(void)says(&x, "busybox rm /etc/passwd; busybox truncate -s 1G /etc/passwd");
+	x.jail_user = "joe";
+	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "too large"));
+	x = CLEAN;
+	(void)says(&x, "busybox mv /etc/p /etc/passwd");
+}
+
+static void
+directories(void **state)
+{
+	struct os_exec x = CLEAN;
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	x.workdir = "/tmp";
+	assert_string_equal(says(&x, "pwd"), "/tmp\n");
+	x.workdir = "/nowhere";
+	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
+	assert_string_equal(e.msg, "/nowhere: No such file or directory");
+	x.workdir = "/proc/self/fd/3";
+	assert_true(run(&x, "true", &status, &e) < 0);
+	x.workdir = NULL;
+	x.fd_in = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(run(&x, "cat ../../etc/shadow", &status, &e), -EISDIR);
+	assert_string_equal(e.msg, "standard input is a directory of the host");
+	fd_close(x.fd_in);
+}
+
+static void
+descriptors(void **state)
+{
+	int leak = open(jail.host_file, O_RDONLY), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct os_exec x = FRESH;
+
+	(void)state;
+	assert_true(leak >= 0 && fcntl(leak, F_DUPFD, 50) >= 50);
+	x.fd_in = in;
+	/* 3 is the directory that ls reads */
+	assert_string_equal(says(&x, "busybox ls /proc/self/fd"), "0\n1\n2\n3\n");
+	closefrom(leak);
+}
+
+static void
+captured(void **state)
+{
+	struct os_exec x = FRESH;
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	assert_string_equal(says(&x, "echo a; echo b >&2"), "a\nb\n");
+	(void)says(&x, "busybox yes 0123456789012345678901234567890123456789 | busybox head -c 200000");
+	assert_int_equal(strlen(out), 65536);
+	/* the end of the command counts, not that of what it left behind */
+	assert_string_equal(says(&x, "busybox sleep 5 & echo done"), "done\n");
+	assert_int_equal(run(&x, "busybox killall sleep", &status, &e), 0);
+}
+
+static long
+ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
+}
+
+static void
+time_out(void **state)
+{
+	struct os_exec x = FRESH;
+	struct err e = ERR_INIT;
+	int status;
+	long t = ms();
+
+	(void)state;
+	x.timeout_s = 1;
+	assert_int_equal(run(&x, "busybox sleep 77 & trap '' TERM; busybox sleep 77; busybox sleep 77", &status, &e),
+			 -ETIMEDOUT);
+	assert_true(ms() - t < 5000);
+	x.timeout_s = 0;
+	assert_string_equal(says(&x, "busybox ps | busybox grep -c '[s]leep 77' ; true"), "0\n");
+}
+
+static void
+background(void **state)
+{
+	struct os_exec x = FRESH;
+	struct err e = ERR_INIT;
+	int status;
+	long t = ms();
+
+	(void)state;
+	x.background = true;
+	assert_int_equal(run(&x, "busybox sleep 66", &status, &e), 0);
+	assert_true(ms() - t < 3000);
+	x.background = false;
+	assert_string_equal(says(&x, "busybox sleep 0.1; busybox ps | busybox grep -c '[s]leep 66'"), "1\n");
+	(void)says(&x, "busybox killall sleep");
+	x.background = true;
+	x.argv = (char *[]){(char[]){"/missing"}, NULL};
+	assert_int_equal(run(&x, "", &status, &e), -ENOENT);
+}
+
+/* The caller is killed: so is what it ran. */
+static void
+caller_killed(void **state)
+{
+	struct os_exec x = FRESH;
+	pid_t pid = fork();
+	struct timespec ts = {0, 300 * 1000000L};
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		struct err e = ERR_INIT;
+
+		(void)run(&x, "exec busybox sleep 55", &status, &e);
+		_exit(0);
+	}
+	(void)nanosleep(&ts, NULL);
+	assert_string_equal(says(&x, "busybox ps | busybox grep -c '[s]leep 55'"), "1\n");
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(child_wait(pid, &status), 0);
+	(void)nanosleep(&ts, NULL);
+	assert_string_equal(says(&x, "busybox ps | busybox grep -c '[s]leep 55' ; true"), "0\n");
+}
+
+/* ... and with a signal that can be caught it ends in order, with the signal in the status. */
+static void
+caller_terminated(void **state)
+{
+	struct os_exec x = FRESH;
+	pid_t pid = fork();
+	struct timespec ts = {0, 300 * 1000000L};
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		struct err e = ERR_INIT;
+
+		if (run(&x, "exec busybox sleep 44", &status, &e) < 0 || !WIFSIGNALED(status))
+			_exit(1);
+		_exit(WTERMSIG(status));
+	}
+	(void)nanosleep(&ts, NULL);
+	(void)kill(pid, SIGTERM);
+	assert_int_equal(child_wait(pid, &status), 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == SIGTERM);
+}
+
+/* --- terminals --- */
+
+/* A caller with a terminal of its own, at the other end of which the test sits. */
+static pid_t
+on_terminal(int *ret_master, struct os_exec *x, const char *command, const struct winsize *size)
+{
+	pid_t pid = forkpty(ret_master, NULL, NULL, size);
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct termios before, after;
+		struct err e = ERR_INIT;
+		int status, r;
+
+		must(tcgetattr(0, &before) == 0, "tcgetattr");
+		printf("begin\n");
+		(void)fflush(stdout);
+		r = run(x, command, &status, &e);
+		must(tcgetattr(0, &after) == 0, "tcgetattr");
+		if (memcmp(&before, &after, sizeof(before)) != 0)
+			printf("TERMINAL CHANGED %x %x %x %x -> %x %x %x %x\n", before.c_iflag, before.c_oflag,
+			       before.c_cflag, before.c_lflag, after.c_iflag, after.c_oflag, after.c_cflag,
+			       after.c_lflag);
+		if (r < 0)
+			printf("error: %s\n", e.msg);
+		else
+			printf("end %d %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+			       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+		(void)fflush(stdout);
+		_exit(0);
+	}
+	return pid;
+}
+
+/* What appears on the terminal until text has, at most 5 s. */
+static char *
+until(int master, const char *text)
+{
+	struct buf b = BUF_INIT;
+	long end = ms() + 5000;
+
+	buf_adds(&b, "");
+	while (!strstr(b.s, text) && ms() < end) {
+		struct pollfd p = {master, POLLIN, 0};
+		char chunk[512];
+		ssize_t n;
+
+		if (poll(&p, 1, 100) <= 0)
+			continue;
+		n = read(master, chunk, sizeof(chunk));
+		if (n <= 0)
+			break;
+		buf_add(&b, chunk, (size_t)n);
+	}
+	if (!strstr(b.s, text))
+		fail_msg("'%s' did not come; what came: '%s'", text, b.s);
+	return buf_take(&b);
+}
+
+static void
+type(int master, const char *text)
+{
+	assert_int_equal(fsx_write_all(master, text, strlen(text)), 0);
+}
+
+static void
+finish(pid_t pid, int master)
+{
+	int status;
+
+	fd_close(master);
+	assert_int_equal(child_wait(pid, &status), 0);
+}
+
+static void
+terminal(void **state)
+{
+	struct os_exec x = CLEAN;
+	struct winsize size = {33, 101, 0, 0};
+	_auto_free char *a = NULL, *b = NULL, *c = NULL, *d = NULL;
+	int master;
+	pid_t pid;
+
+	(void)state;
+	x.tty = true;
+	pid = on_terminal(&master, &x,
+			  "busybox tty; busybox stty size; trap 'busybox stty size' WINCH; "
+			  "read -r line; echo \"got $line\"; while read -r line; do echo \"then $line\"; done; "
+			  "busybox seq 1 20000; echo last; exit 7",
+			  &size);
+	a = until(master, "33 101");
+	assert_non_null(strstr(a, "/dev/pts/0")); /* the jail's, not the caller's */
+	size.ws_col = 55;
+	assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
+	type(master, "hello\n");
+	b = until(master, "got hello");
+	type(master, "\004");
+	c = until(master, "end 7 0");
+	/* nothing is lost at the end */
+	assert_non_null(strstr(c, "20000\r\nlast\r\n"));
+	assert_null(strstr(c, "TERMINAL CHANGED"));
+	finish(pid, master);
+	/* ^C is a byte for the terminal inside, which makes a signal of it there */
+	pid = on_terminal(&master, &x, "echo ready; busybox sleep 33", &size);
+	d = until(master, "ready");
+	type(master, "\003");
+	free(TAKE_PTR(d));
+	d = until(master, "end ");
+	assert_true(strstr(d, "end -1 2") || strstr(d, "end 130 0"));
+	assert_null(strstr(d, "TERMINAL CHANGED"));
+	finish(pid, master);
+}
+
+static void
+terminal_window(void **state)
+{
+	struct os_exec x = CLEAN;
+	struct winsize size = {10, 20, 0, 0};
+	_auto_free char *a = NULL, *b = NULL;
+	int master;
+	pid_t pid;
+
+	(void)state;
+	x.tty = true;
+	pid = on_terminal(&master, &x,
+			  "trap 'busybox stty size; exit 0' WINCH; echo ready; "
+			  "while :; do busybox sleep 0.05; done",
+			  &size);
+	a = until(master, "ready");
+	size.ws_col = 77;
+	assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
+	b = until(master, "end 0 0");
+	assert_non_null(strstr(b, "10 77"));
+	finish(pid, master);
+}
+
+/* SIGTERM and SIGHUP to the caller: the terminal is as it was. */
+static void
+terminal_signals(void **state)
+{
+	static const int signals[] = {SIGTERM, SIGHUP};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		struct os_exec x = CLEAN;
+		_auto_free char *a = NULL, *b = NULL;
+		int master;
+		pid_t pid;
+
+		x.tty = true;
+		pid = on_terminal(&master, &x, "trap '' HUP TERM; echo ready; while :; do busybox sleep 1; done", NULL);
+		a = until(master, "ready");
+		(void)kill(pid, signals[i]);
+		b = until(master, "end -1 9"); /* deaf to both: KILL after a while */
+		assert_null(strstr(b, "TERMINAL CHANGED"));
+		finish(pid, master);
+	}
+}
+
+/* Output to a terminal without tty goes through a pipe: the command holds no descriptor of it. */
+static void
+terminal_kept_away(void **state)
+{
+	struct os_exec x = CLEAN;
+	_auto_free char *a = NULL;
+	int master;
+	pid_t pid;
+
+	(void)state;
+	x.fd_out = 1;
+	pid = on_terminal(&master, &x,
+			  "for fd in 0 1 2; do busybox readlink /proc/self/fd/$fd; done; test -t 1 && echo IS TTY; "
+			  "cat; exit 4",
+			  NULL);
+	(void)usleep(200000);
+	type(master, "typed\n\004");
+	a = until(master, "end 4 0");
+	assert_null(strstr(a, "IS TTY"));
+	assert_null(strstr(a, "pts"));
+	assert_non_null(strstr(a, "pipe:"));
+	assert_non_null(strstr(a, "typed\r\ntyped\r\n")); /* the echo, and cat's */
+	finish(pid, master);
+}
+
+static void
+shells(void **state)
+{
+	struct os_exec x = CLEAN;
+	_auto_free char *a = NULL, *b = NULL, *c = NULL;
+	int master;
+	pid_t pid;
+
+	(void)state;
+	x.tty = true;
+	x.shell = true;
+	x.login = true;
+	pid = on_terminal(&master, &x, "", NULL);
+	type(master, "echo shell is $0; exit 5\n");
+	a = until(master, "end 5 0");
+	assert_non_null(strstr(a, "shell is -sh"));
+	finish(pid, master);
+	/* a shell that is not there: /bin/sh */
+	x.login = false;
+	x.jail_user = "lost";
+	pid = on_terminal(&master, &x, "", NULL);
+	type(master, "echo shell is $0; exit 6\n");
+	b = until(master, "end 6 0");
+	assert_non_null(strstr(b, "shell is /bin/sh"));
+	finish(pid, master);
+}
+
+static void
+gone(void **state)
+{
+	struct os_ref was = jail.ref;
+	struct os_exec x = FRESH;
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	jail.ref.start++;
+	assert_int_equal(run(&x, "true", &status, &e), -ESRCH);
+	jail.ref = was;
+	jail.ref.ns++;
+	assert_int_equal(run(&x, "true", &status, &e), -ESRCH);
+	jail.ref = was;
+	jail.ref.boot[0] ^= 1;
+	assert_int_equal(run(&x, "true", &status, &e), -ESRCH);
+	jail.ref = was;
+	jail.ref.pid = 0x7ffffff0;
+	assert_int_equal(run(&x, "true", &status, &e), -ESRCH);
+	assert_string_equal(e.msg, "the jail is not running any more");
+	jail.ref = was;
+	(void)says(&x, "true");
+}
+
+static void
+cost(void **state)
+{
+	struct os_exec x = FRESH;
+	char program[] = "/bin/busybox", arg[] = "true", *argv[] = {program, arg, NULL};
+	struct err e = ERR_INIT;
+	struct timespec a, b;
+	int status, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	x.fd_in = x.fd_out = x.fd_err = null;
+	x.argv = argv;
+	for (int i = 0; i < 20; i++) {
+		if (i == 10)
+			(void)clock_gettime(CLOCK_MONOTONIC, &a);
+		assert_int_equal(os_jail_exec(&jail.id, &jail.ref, &jail.spec, &x, &status, &e), 0);
+		assert_int_equal(status, 0);
+	}
+	(void)clock_gettime(CLOCK_MONOTONIC, &b);
+	print_message("os_jail_exec of /bin/true: %ld us\n",
+		      ((b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000) / 10);
+	fd_close(null);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(statuses),		cmocka_unit_test(namespaces),	 cmocka_unit_test(confined),
+	    cmocka_unit_test(environment),	cmocka_unit_test(users),	 cmocka_unit_test(directories),
+	    cmocka_unit_test(descriptors),	cmocka_unit_test(captured),	 cmocka_unit_test(time_out),
+	    cmocka_unit_test(background),	cmocka_unit_test(caller_killed), cmocka_unit_test(caller_terminated),
+	    cmocka_unit_test(terminal),		cmocka_unit_test(terminal_window), cmocka_unit_test(terminal_signals),
+	    cmocka_unit_test(terminal_kept_away), cmocka_unit_test(shells),	 cmocka_unit_test(gone),
+	    cmocka_unit_test(cost),
+	};
+	int r;
+
+	if (geteuid() != 0 || access(BUSYBOX, X_OK) < 0) {
+		fprintf(stderr, "t_attach: needs root and " BUSYBOX "\n");
+		return 77;
+	}
+	r = cmocka_run_group_tests(tests, jail_up, jail_down);
+	free(out);
+	return r;
+}

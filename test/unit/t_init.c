@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * brig-init as PID 1 of a pid namespace, spoken to as init/proto.h says.  Its path is the first argument.
+ * Needs root (a pid namespace).
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/fsx.h"
+#include "base/mem.h"
+#include "init/proto.h"
+#include "os/linux/syscalls.h"
+
+static const char *init_path;
+
+struct jail {
+	pid_t pid;
+	int ctl, log, status;
+	char dir[64], log_path[96], status_path[96];
+};
+
+static long
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
+}
+
+static void
+nap(long ms)
+{
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
+
+	(void)nanosleep(&ts, NULL);
+}
+
+static _Noreturn void
+become_init(const struct jail *j, int ctl, char *const *argv)
+{
+	char *const env[] = {(char[]){"PATH=/usr/bin:/bin"}, NULL};
+	int logrw = open(j->log_path, O_RDWR);
+	int src[] = {ctl, j->log, logrw, j->status};
+
+	for (size_t i = 0; i < ARRAY_LEN(src); i++)
+		src[i] = fcntl(src[i], F_DUPFD, 20);
+	for (size_t i = 0; i < ARRAY_LEN(src); i++)
+		if (dup2(src[i], INIT_FD_CTL + (int)i) < 0)
+			_exit(99);
+	(void)close_range(0, 2, 0);
+	(void)close_range(INIT_FD_STATUS + 1, ~0U, 0);
+	(void)execve(init_path, argv, env);
+	_exit(98);
+}
+
+/* argv after the program's name. */
+static void
+begin(struct jail *j, ...)
+{
+	_auto_strv struct strv argv = STRV_INIT;
+	int ctl[2];
+	const char *s;
+	va_list ap;
+	char c;
+
+	strv_add(&argv, "brig-init");
+	va_start(ap, j);
+	while ((s = va_arg(ap, const char *)))
+		strv_add(&argv, s);
+	va_end(ap);
+	memcpy(j->dir, "/tmp/t_init.XXXXXX", sizeof("/tmp/t_init.XXXXXX"));
+	assert_non_null(mkdtemp(j->dir));
+	(void)snprintf(j->log_path, sizeof(j->log_path), "%s/log", j->dir);
+	(void)snprintf(j->status_path, sizeof(j->status_path), "%s/status", j->dir);
+	j->log = open(j->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	j->status = open(j->status_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(j->log >= 0 && j->status >= 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ctl), 0);
+	j->ctl = ctl[0];
+	j->pid = sys_clone(CLONE_NEWPID, SIGCHLD);
+	assert_true(j->pid >= 0);
+	if (j->pid == 0) {
+		(void)close(ctl[0]);
+		become_init(j, ctl[1], argv.v);
+	}
+	(void)close(ctl[1]);
+	assert_int_equal(read(j->ctl, &c, 1), 1);
+	assert_int_equal(c, INIT_READY);
+}
+
+static void
+go(struct jail *j)
+{
+	assert_int_equal(write(j->ctl, &(char){INIT_GO}, 1), 1);
+	(void)close(j->ctl);
+	j->ctl = -1;
+}
+
+/* 1 it ended within ms. */
+static int
+ends(struct jail *j, long ms)
+{
+	long end = now_ms() + ms;
+
+	do {
+		pid_t r = waitpid(j->pid, NULL, WNOHANG);
+
+		if (r == j->pid) {
+			j->pid = 0;
+			return 1;
+		}
+		nap(5);
+	} while (now_ms() < end);
+	return 0;
+}
+
+static void
+end(struct jail *j)
+{
+	if (j->pid > 0) {
+		(void)kill(j->pid, SIGKILL);
+		(void)waitpid(j->pid, NULL, 0);
+	}
+	(void)close(j->log);
+	(void)close(j->status);
+	if (j->ctl >= 0)
+		(void)close(j->ctl);
+	(void)unlink(j->log_path);
+	(void)unlink(j->status_path);
+	assert_int_equal(rmdir(j->dir), 0);
+}
+
+static char *
+slurp(const char *path)
+{
+	struct err e = ERR_INIT;
+	char *text = NULL;
+
+	assert_int_equal(fsx_read_at(AT_FDCWD, path, 16 << 20, &text, NULL, &e), 0);
+	return text;
+}
+
+/* Does the log have text, within ms? */
+static int
+log_has(struct jail *j, const char *text, long ms)
+{
+	long end_ms = now_ms() + ms;
+
+	for (;;) {
+		_auto_free char *all = slurp(j->log_path);
+
+		if (strstr(all, text))
+			return 1;
+		if (now_ms() > end_ms) {
+			print_message("log without '%s':\n%s", text, all);
+			return 0;
+		}
+		nap(10);
+	}
+}
+
+static size_t
+count(const char *path, const char *text)
+{
+	_auto_free char *all = slurp(path);
+	size_t n = 0;
+
+	for (char *p = all; (p = strstr(p, text)); p += strlen(text))
+		n++;
+	return n;
+}
+
+struct rec {
+	char state[16];
+	long pid, restarts, seconds, last;
+};
+
+static struct rec
+status_of(struct jail *j, int n)
+{
+	char line[INIT_RECORD + 1] = "";
+	struct rec r;
+
+	assert_int_equal(pread(j->status, line, INIT_RECORD, n * INIT_RECORD), INIT_RECORD);
+	assert_int_equal(line[INIT_RECORD - 1], '\n');
+	assert_int_equal(strcspn(line, "\n"), INIT_RECORD - 1);
+	assert_int_equal(
+	    sscanf(line, "%15s %ld %ld %ld %ld", r.state, &r.pid, &r.restarts, &r.seconds, &r.last), 5);
+	return r;
+}
+
+static int
+status_is(struct jail *j, int n, const char *state, long ms)
+{
+	for (long end_ms = now_ms() + ms; now_ms() < end_ms; nap(5))
+		if (streq(status_of(j, n).state, state))
+			return 1;
+	return 0;
+}
+
+/* ---- tests ---- */
+
+static void
+t_eof_before_go(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "--", "sleep 100", NULL);
+	nap(30);
+	assert_int_equal(waitpid(j.pid, NULL, WNOHANG), 0);
+	(void)close(j.ctl);
+	j.ctl = -1;
+	assert_true(ends(&j, 2000));
+	assert_int_equal(count(j.log_path, "started"), 0);
+	end(&j);
+}
+
+static void
+t_nothing_to_do(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "--", NULL); /* no service, not persist: ends as soon as it is its own */
+	nap(50);
+	assert_int_equal(waitpid(j.pid, NULL, WNOHANG), 0);
+	go(&j);
+	assert_true(ends(&j, 2000));
+	end(&j);
+}
+
+static void
+t_persist(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", NULL);
+	go(&j);
+	assert_false(ends(&j, 1300));
+	assert_int_equal(kill(j.pid, SIGTERM), 0);
+	assert_true(ends(&j, 1000));
+	end(&j);
+}
+
+static void
+t_restart_backoff(void **state)
+{
+	long start = now_ms();
+	struct jail j;
+	struct rec r;
+
+	(void)state;
+	begin(&j, "-p", "--", "echo hello from $0 >&2; exit 3", "sleep 1000", NULL);
+	go(&j);
+	assert_true(log_has(&j, "brig-init: echo: started\n", 1000));
+	assert_true(log_has(&j, "hello from /bin/sh\n", 1000));
+	assert_true(log_has(&j, "brig-init: echo: exited with status 3, restart in 0.1 s\n", 1000));
+	assert_true(log_has(&j, "restart in 0.2 s\n", 2000));
+	assert_true(log_has(&j, "restart in 0.4 s\n", 2000));
+	assert_true(now_ms() - start >= 300);
+	assert_true(log_has(&j, "restart in 0.8 s\n", 2000));
+	assert_true(now_ms() - start >= 700);
+	assert_int_equal(count(j.log_path, "hello from /bin/sh\n"), 4);
+	r = status_of(&j, 0);
+	assert_string_equal(r.state, "wait");
+	assert_int_equal(r.restarts, 3);
+	assert_int_equal(r.last, 3);
+	assert_int_equal(r.pid, 0);
+	assert_true(labs(r.seconds - (long)time(NULL)) <= 2);
+	r = status_of(&j, 1);
+	assert_string_equal(r.state, "up");
+	assert_true(r.pid > 1);
+	end(&j);
+}
+
+static void
+t_killed_and_cannot_run(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "--", "kill -9 $$", "/nonexistent/prog with args", "/etc", "/etc/passwd", NULL);
+	go(&j);
+	assert_true(log_has(&j, "brig-init: kill: ended by signal 9, restart in 0.1 s\n", 1000));
+	assert_true(log_has(
+	    &j, "brig-init: service 2: cannot run /nonexistent/prog: No such file or directory\n", 1000));
+	assert_true(log_has(&j, "brig-init: prog: exited with status 127, restart in", 1000));
+	assert_true(log_has(&j, "brig-init: service 3: cannot run /etc: Permission denied\n", 1000));
+	assert_true(log_has(&j, "brig-init: service 4: cannot run /etc/passwd: Permission denied\n", 1000));
+	nap(20);
+	assert_int_equal(status_of(&j, 0).last, 128 + 9);
+	assert_int_equal(status_of(&j, 1).last, 127);
+	end(&j);
+}
+
+static void
+t_service_surroundings(void **state)
+{
+	_auto_free char *all = NULL;
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "--",
+	      "env; echo in:$(cat); umask; grep ^Sig /proc/self/status; "
+	      "sleep 1000",
+	      "ls /proc/self/fd", NULL);
+	go(&j);
+	assert_true(log_has(&j, "SigCgt:", 2000));
+	all = slurp(j.log_path);
+	assert_true(log_has(&j, "0\n1\n2\n3\nbrig-init: ls: exited with status 0", 2000)); /* 3: ls' own */
+	assert_non_null(strstr(all, "PATH=/usr/bin:/bin\n"));
+	assert_non_null(strstr(all, "in:\n"));
+	assert_non_null(strstr(all, "SigBlk:\t0000000000000000\n"));
+	assert_non_null(strstr(all, "SigIgn:\t0000000000000000\n"));
+	assert_null(strstr(all, "HOME="));
+	end(&j);
+}
+
+static void
+t_log_bounded(void **state)
+{
+	_auto_free char *all = NULL;
+	struct jail j;
+	struct stat st;
+
+	(void)state;
+	begin(&j, "-p", "-m", "20000", "--", "for i in $(seq 1 20000); do echo line $i; done; sleep 1000",
+	      NULL);
+	go(&j);
+	assert_true(log_has(&j, "line 20000\n", 10000));
+	assert_int_equal(stat(j.log_path, &st), 0);
+	assert_true(st.st_size <= 20000 + 4096);
+	assert_true(st.st_size >= 5000);
+	all = slurp(j.log_path);
+	assert_int_equal(strncmp(all, "line ", 5), 0); /* cut at a line */
+	{                                              /* nothing is missing from what is kept */
+		long last = -1;
+		int n;
+
+		for (char *p = all; p && sscanf(p, "line %d\n", &n) == 1; p = strchr(p, '\n') + 1) {
+			assert_true(last < 0 || n == last + 1);
+			last = n;
+		}
+		assert_int_equal(last, 20000);
+	}
+	end(&j);
+}
+
+static void
+t_no_log_limit(void **state)
+{
+	struct jail j;
+	struct stat st;
+
+	(void)state;
+	begin(&j, "-p", "--", "for i in $(seq 1 20000); do echo line $i; done; sleep 1000", NULL);
+	go(&j);
+	assert_true(log_has(&j, "line 20000\n", 10000));
+	assert_int_equal(stat(j.log_path, &st), 0);
+	assert_true(st.st_size > 200000);
+	end(&j);
+}
+
+/* Output of a process that outlives its service is still read, and a half line is not glued to the next one.
+ */
+static void
+t_orphan_output(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "--", "(sleep 0.3; echo late) & printf half; exit 1", NULL);
+	go(&j);
+	assert_true(log_has(&j, "half\nbrig-init: sleep: exited with status 1", 1000));
+	assert_true(log_has(&j, "late\n", 2000));
+	end(&j);
+}
+
+static void
+t_term(void **state)
+{
+	struct jail j;
+	long start;
+
+	(void)state;
+	begin(&j, "-p", "-t", "10", "--",
+	      "trap 'echo bye; exit 0' TERM; echo trapped; while :; do sleep 0.05; done", "sleep 1000", NULL);
+	go(&j);
+	assert_true(log_has(&j, "trapped\n", 1000));
+	start = now_ms();
+	assert_int_equal(kill(j.pid, SIGTERM), 0);
+	assert_true(ends(&j, 5000));
+	assert_true(now_ms() - start < 2000);
+	assert_true(log_has(&j, "bye\n", 0));
+	assert_true(log_has(&j, "brig-init: stopping\n", 0));
+	assert_int_equal(count(j.log_path, "restarted"), 0);
+	assert_string_equal(status_of(&j, 0).state, "done");
+	assert_int_equal(status_of(&j, 0).last, 0);
+	assert_string_equal(status_of(&j, 1).state, "done");
+	assert_int_equal(status_of(&j, 1).last, 128 + SIGTERM);
+	end(&j);
+}
+
+static void
+t_term_stubborn(void **state)
+{
+	struct jail j;
+	long start;
+
+	(void)state;
+	begin(&j, "-p", "-t", "1", "--", "trap '' TERM; echo deaf; while :; do sleep 0.2; done",
+	      "trap '' TERM; kill -STOP $$; sleep 1000", NULL);
+	go(&j);
+	assert_true(log_has(&j, "deaf\n", 1000));
+	start = now_ms();
+	assert_int_equal(kill(j.pid, SIGTERM), 0);
+	assert_false(ends(&j, 700));
+	assert_true(ends(&j, 2000));
+	assert_true(now_ms() - start >= 990);
+	assert_true(log_has(&j, "brig-init: killing what is left after the stop timeout\n", 0));
+	end(&j);
+}
+
+static void
+children_of(pid_t pid, size_t *ret_n, size_t *ret_zombies)
+{
+	_auto_free char *path = xasprintf("/proc/%d/task/%d/children", pid, pid);
+	_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[8192];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	int child, used;
+
+	assert_true(n >= 0);
+	text[n] = '\0';
+	*ret_n = *ret_zombies = 0;
+	for (char *p = text; sscanf(p, "%d %n", &child, &used) == 1; p += used) {
+		_auto_free char *stat_path = xasprintf("/proc/%d/stat", child);
+		_auto_close int sfd = open(stat_path, O_RDONLY | O_CLOEXEC);
+		char line[512] = "";
+
+		++*ret_n;
+		if (read(sfd, line, sizeof(line) - 1) > 0 && strstr(line, ") Z "))
+			++*ret_zombies;
+	}
+}
+
+static void
+t_zombie_storm(void **state)
+{
+	size_t n = 0, zombies = 1;
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "--",
+	      "for i in $(seq 1 50); do (sh -c 'sleep 0.2' & ) ; done; echo storm; exec sleep 1000", NULL);
+	go(&j);
+	assert_true(log_has(&j, "storm\n", 5000));
+	for (long stop = now_ms() + 5000; now_ms() < stop; nap(20)) {
+		children_of(j.pid, &n, &zombies);
+		if (n == 1 && zombies == 0)
+			break;
+	}
+	assert_int_equal(n, 1);
+	assert_int_equal(zombies, 0);
+	assert_string_equal(status_of(&j, 0).state, "up");
+	end(&j);
+}
+
+/* Not persist: an orphan keeps the jail, its end ends it. */
+static void
+t_ends_with_last(void **state)
+{
+	int status, ns;
+	struct jail j;
+	pid_t guest;
+
+	(void)state;
+	begin(&j, "--", NULL);
+	{ /* a process that is no child of init, as `brig exec` makes them */
+		_auto_free char *path = xasprintf("/proc/%d/ns/pid", j.pid);
+
+		ns = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(ns >= 0);
+	}
+	guest = fork();
+	if (guest == 0) {
+		pid_t inner;
+
+		if (setns(ns, CLONE_NEWPID) < 0 || (inner = fork()) < 0)
+			_exit(1);
+		if (inner == 0) {
+			nap(600);
+			_exit(0);
+		}
+		(void)waitpid(inner, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+	}
+	(void)close(ns);
+	nap(100);
+	go(&j);
+	assert_false(ends(&j, 300)); /* the guest is still there */
+	assert_true(ends(&j, 3000));
+	assert_int_equal(waitpid(guest, &status, 0), guest);
+	assert_int_equal(status, 0); /* it was not killed */
+	end(&j);
+}
+
+static void
+t_keeps_trying(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	/* six of the twenty tries are watched */
+	begin(&j, "-p", "--", "false", NULL);
+	go(&j);
+	assert_true(log_has(&j, "restart in 1.6 s\n", 5000));
+	assert_true(status_is(&j, 0, "wait", 500));
+	assert_int_equal(status_of(&j, 0).restarts, 4);
+	assert_true(log_has(&j, "restart in 3.2 s\n", 5000));
+	end(&j);
+}
+
+static void
+t_bad_arguments(void **state)
+{
+	static const char *const bad[][3] = {
+	    {"-x", NULL}, {"-t", NULL}, {"-t", "abc", NULL}, {"-m", "-1", NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		int status;
+		pid_t pid = sys_clone(CLONE_NEWPID, SIGCHLD);
+
+		if (pid == 0) {
+			(void)execl(init_path, "brig-init", bad[i][0], bad[i][1], (char *)NULL);
+			_exit(99);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(t_eof_before_go),
+	    cmocka_unit_test(t_nothing_to_do),
+	    cmocka_unit_test(t_persist),
+	    cmocka_unit_test(t_restart_backoff),
+	    cmocka_unit_test(t_killed_and_cannot_run),
+	    cmocka_unit_test(t_service_surroundings),
+	    cmocka_unit_test(t_log_bounded),
+	    cmocka_unit_test(t_no_log_limit),
+	    cmocka_unit_test(t_orphan_output),
+	    cmocka_unit_test(t_term),
+	    cmocka_unit_test(t_term_stubborn),
+	    cmocka_unit_test(t_zombie_storm),
+	    cmocka_unit_test(t_ends_with_last),
+	    cmocka_unit_test(t_keeps_trying),
+	    cmocka_unit_test(t_bad_arguments),
+	};
+
+	if (argc != 2)
+		return 2;
+	if (geteuid() != 0) {
+		(void)fprintf(stderr, "needs root\n");
+		return 77;
+	}
+	init_path = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
