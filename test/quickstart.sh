@@ -9,7 +9,10 @@ QUICKSTART_BUILD=${BRIG_BUILD:-$top/build-check}
 export QUICKSTART_BASE QUICKSTART_RUN QUICKSTART_CONF QUICKSTART_BUILD
 n=0
 
-apart() { unshare --mount --net --propagation private sh -c 'ip link set lo up && exec "$@"' sh "$@"; }
+apart() {
+	unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private \
+		sh -c 'ip link set lo up; "$@"; exit $?' sh "$@"
+}
 
 cleanup() {
 	BRIG_BASE=$lab/base BRIG_RUN=$lab/run "$QUICKSTART_BUILD/src/cli/brig" -q stop -a --force >/dev/null 2>&1
@@ -40,6 +43,7 @@ session() {
 	[ "$jids" = "$("$QUICKSTART_BUILD/src/cli/brig" -b "$lab/base" --run "$lab/run" list jid | sort | tr '\n' ' ')" ]
 	[ "$before" -le "$(find "$lab/base" | wc -l)" ]
 	"$QUICKSTART_BUILD/src/cli/brig" -b "$lab/base" --run "$lab/run" -f "$lab/etc/rc.conf" template verify mroot
+	# shellcheck disable=SC2016
 	"$QUICKSTART_BUILD/src/cli/brig" -b "$lab/base" --run "$lab/run" exec ns sh -c \
 		'dpkg -l nsd | grep -q ^ii && test "$(cut -d: -f2 /etc/shadow | head -n 1)" != "" && test -x /usr/sbin/nsd'
 	"$top/quickstart" --remove

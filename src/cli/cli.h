@@ -85,7 +85,9 @@ int cli_store(struct cli *cli, int flags);
 /* Reads the configuration.  Errors in it are printed as FILE:LINE:COL: text, all of them, and give 1, unless
  * lenient: then the jails without an error can be used. */
 int cli_conf(struct cli *cli, bool lenient);
-/* Only the errors of nothing: prints "prog: text" (one line, control characters made visible), returns 1. */
+/* One message of the configuration: "FILE:LINE:COL: kind text" on stderr. */
+void cli_conf_message(const char *kind, const struct conf_error *m);
+/* Prints "prog: text" (one line, control characters made visible), returns 1. */
 int cli_error(const struct cli *cli, const struct err *e);
 /* "prog: what: text" */
 int cli_fail(const struct cli *cli, const char *what, const struct err *e);

@@ -170,15 +170,34 @@ put_plain(const char *s)
 		putchar(strchr("'[]:\\", *s) ? ' ' : *s);
 }
 
+static bool
+has_letter(const struct opt *opts, char c)
+{
+	for (const struct opt *o = opts; o && !is_end(o); o++)
+		if (o->c == c)
+			return true;
+	return false;
+}
+
+static bool
+has_name(const struct opt *opts, const char *name)
+{
+	for (const struct opt *o = opts; o && !is_end(o); o++)
+		if (o->name && streq(o->name, name))
+			return true;
+	return false;
+}
+
+/* but: options of the command itself, which have taken the letter or the name. */
 static void
-zsh_opt(const struct opt *o)
+zsh_opt(const struct opt *o, const struct opt *but)
 {
 	char names[2][40];
 	int n = 0;
 
-	if (o->c)
+	if (o->c && !has_letter(but, o->c))
 		(void)snprintf(names[n++], sizeof(names[0]), "-%c", o->c);
-	if (o->name)
+	if (o->name && !has_name(but, o->name))
 		(void)snprintf(names[n++], sizeof(names[0]), "--%s", o->name);
 	for (int i = 0; i < n; i++) {
 		printf("\t\t\t'%s%s[", o->kind == OPT_LIST ? "*" : "", names[i]);
@@ -190,7 +209,7 @@ zsh_opt(const struct opt *o)
 			if (arg_words(o->arg) == WORDS_FILE)
 				printf(":_files%s", streq(o->arg, "DIR") ? " -/" : "");
 			else if (arg_words(o->arg) != WORDS_NONE)
-				printf(":_brig_words %s", kind_name(arg_words(o->arg)));
+				printf(": _brig_words %s", kind_name(arg_words(o->arg)));
 			else
 				printf(": ");
 		}
@@ -205,9 +224,9 @@ zsh_command(const struct command *c)
 
 	printf("\t\t%s)\n\t\t\t_arguments \\\n", c->name);
 	for (const struct opt *o = c->opts; o && !is_end(o); o++)
-		zsh_opt(o);
+		zsh_opt(o, NULL);
 	for (const struct opt *o = global_opts; !is_end(o); o++)
-		zsh_opt(o);
+		zsh_opt(o, c->opts);
 	if (words)
 		printf("\t\t\t'*:word:(%s)'\n", words);
 	else if (c->words == WORDS_FILE)
@@ -215,7 +234,7 @@ zsh_command(const struct command *c)
 	else if (c->words == WORDS_NONE)
 		puts("\t\t\t'*:argument: '");
 	else
-		printf("\t\t\t'*:%s:_brig_words %s'\n", kind_name(c->words), kind_name(c->words));
+		printf("\t\t\t'*:%s: _brig_words %s'\n", kind_name(c->words), kind_name(c->words));
 	puts("\t\t\t;;");
 }
 
@@ -245,7 +264,7 @@ print_zsh(void)
 	}
 	puts("\t)\n\t_arguments -C \\");
 	for (const struct opt *o = global_opts; !is_end(o); o++)
-		zsh_opt(o);
+		zsh_opt(o, NULL);
 	puts("\t\t\t'1:command:->command' '*::argument:->argument'\n"
 	     "\tcase $state in\n\tcommand) _describe -t commands command commands ;;\n"
 	     "\targument) _brig_run $line[1] ;;\n\tesac\n}\n"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* create: jailspaces for jails that the configuration has, or new jails with their definition. */
+#include <arpa/inet.h>
 #include <time.h>
 
 #include "base/name.h"
@@ -12,7 +13,8 @@ static const char *opt_template, *opt_space;
 static struct strv opt_params, opt_ip;
 
 static const struct opt create_opts[] = {
-    {'t', "template", OPT_STRING, &opt_template, "TEMPLATE[/RELEASE]", "its template (default " STORE_TEMPLATE ")"},
+    {'t', "template", OPT_STRING, &opt_template, "TEMPLATE[/RELEASE]",
+     "its template (default " STORE_TEMPLATE ")"},
     {0, "ip", OPT_LIST, &opt_ip, "ADDR", "an address, IPv4 or IPv6 (repeatable)"},
     {'o', "option", OPT_LIST, &opt_params, "PARAM=VALUE", "a parameter of jail.conf (repeatable)"},
     {0, "space", OPT_STRING, &opt_space, "SPACE",
@@ -89,7 +91,8 @@ option_words(struct strv *ret)
 	strv_copy(ret, &opt_params);
 }
 
-/* The names of the parameters that the words set; template always, so that a later default changes nothing. */
+/* The names of the parameters that the words set; template always, so that a later default changes nothing.
+ */
 static void
 option_names(const struct strv *words, struct strv *ret)
 {
@@ -111,7 +114,7 @@ option_names(const struct strv *words, struct strv *ret)
 struct making {
 	struct jailspec *spec;
 	struct strv names; /* parameters for its definition */
-	char *place;	   /* where the definition goes; NULL: the configuration has it */
+	char *place;       /* where the definition goes; NULL: the configuration has it */
 };
 
 static void
@@ -129,8 +132,38 @@ plan_defined(struct cli *cli, const char *name, const struct strv *words, struct
 		return -e->num;
 	if (words->n == 0)
 		return 0;
-	return err_set(e, EEXIST, "is defined at %s: change it there (options are for jails that no file defines)",
+	return err_set(e, EEXIST,
+		       "is defined at %s: change it there (options are for jails that no file defines)",
 		       m->spec->where ? m->spec->where : "the configuration");
+}
+
+/* An address belongs to one jail: a definition that takes another's would be refused when it is read. */
+static int
+check_addresses(struct cli *cli, const struct jailspec *spec, struct err *e)
+{
+	const struct strv *all = conf_jails(cli->conf);
+	int r = 0;
+
+	for (size_t i = 0; spec->n_addrs > 0 && r == 0 && i < all->n; i++) {
+		struct jailspec *other = NULL;
+		struct err ignore = ERR_INIT;
+
+		if (conf_jail(cli->conf, all->v[i], &other, &ignore) < 0)
+			continue;
+		for (size_t k = 0; r == 0 && k < spec->n_addrs * other->n_addrs; k++) {
+			const struct spec_addr *a = &spec->addrs[k / other->n_addrs];
+			const struct spec_addr *b = &other->addrs[k % other->n_addrs];
+			char text[INET6_ADDRSTRLEN];
+
+			if (a->family == b->family &&
+			    memcmp(&a->addr, &b->addr, a->family == AF_INET ? 4 : 16) == 0)
+				r = err_set(e, EADDRINUSE, "address %s is jail %s's (%s)",
+					    inet_ntop(a->family, &a->addr, text, sizeof(text)), other->label,
+					    other->where ? other->where : "the configuration");
+		}
+		jailspec_free(other);
+	}
+	return r;
 }
 
 static int
@@ -142,7 +175,7 @@ plan_new(struct cli *cli, const char *name, const struct strv *words, struct mak
 	for (size_t i = 0; i < words->n; i++)
 		if (conf_override(cli->conf, name, words->v[i], e) < 0)
 			return -e->num;
-	if (conf_default_jail(cli->conf, name, &m->spec, e) < 0)
+	if (conf_default_jail(cli->conf, name, &m->spec, e) < 0 || check_addresses(cli, m->spec, e) < 0)
 		return -e->num;
 	if (m->spec->root == ROOT_TEMPLATE && !params_get(&m->spec->params, "template"))
 		strv_add(&params_set(&m->spec->params, "template")->values, m->spec->template);
@@ -163,8 +196,8 @@ define(const struct making *m, struct err *e)
 static json_t *
 result(const struct making *m, const struct record *rec, const char *what, const struct meter *meter)
 {
-	return json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:I, s:I}", "name", m->spec->name, "result", what, "template",
-			 rec->template, "release", rec->release, "definition", m->place, "files",
+	return json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:I, s:I}", "name", m->spec->name, "result", what,
+			 "template", rec->template, "release", rec->release, "definition", m->place, "files",
 			 (json_int_t)meter->files, "ms", (json_int_t)meter_ms(meter));
 }
 
@@ -176,10 +209,11 @@ say_made(const struct cli *cli, const struct making *m, const struct record *rec
 	if (!rec->template)
 		cli_say(cli, "%s: created, its root is %s", m->spec->label, m->spec->path);
 	else if (meter->files == 0)
-		cli_say(cli, "%s: created from %s/%s (filled at each start)", m->spec->label, rec->template, rec->release);
+		cli_say(cli, "%s: created from %s/%s (filled at each start)", m->spec->label, rec->template,
+			rec->release);
 	else
-		cli_say(cli, "%s: created from %s/%s (%s files, %ld ms)", m->spec->label, rec->template, rec->release,
-			files, meter_ms(meter));
+		cli_say(cli, "%s: created from %s/%s (%s files, %ld ms)", m->spec->label, rec->template,
+			rec->release, files, meter_ms(meter));
 }
 
 /* It was there: an error, unless it had no definition yet, and the one asked for fits. */
@@ -189,7 +223,8 @@ existed(const struct cli *cli, const struct making *m, const struct record *rec,
 	if (!m->place)
 		return err_set(e, EEXIST, "exists already (brig start %s)", m->spec->name);
 	if (m->spec->template && (!rec->template || !streq(rec->template, m->spec->template)))
-		return err_set(e, EEXIST, "exists already, from template %s", rec->template ? rec->template : "(none)");
+		return err_set(e, EEXIST, "exists already, from template %s",
+			       rec->template ? rec->template : "(none)");
 	if (define(m, e) < 0)
 		return -e->num;
 	cli_say(cli, "%s: was there already; defined now in %s", m->spec->label, m->place);
@@ -222,7 +257,8 @@ make(struct cli *cli, const struct making *m, json_t *results, struct err *e)
 	if (what == RUN_CREATE_MADE)
 		say_made(cli, m, &rec, &meter);
 	else if (what == RUN_CREATE_ADOPTED)
-		cli_say(cli, "%s: its jailspace was there: adopted, on %s/%s", m->spec->label, rec.template, rec.release);
+		cli_say(cli, "%s: its jailspace was there: adopted, on %s/%s", m->spec->label, rec.template,
+			rec.release);
 	json_array_append_new(results, result(m, &rec, words[what], &meter));
 	return 0;
 }
@@ -236,7 +272,8 @@ create_one(struct cli *cli, const char *name, const struct strv *words, json_t *
 
 	if (r < 0)
 		return cli_error(cli, &e);
-	r = conf_has(cli->conf, name) ? plan_defined(cli, name, words, &m, &e) : plan_new(cli, name, words, &m, &e);
+	r = conf_has(cli->conf, name) ? plan_defined(cli, name, words, &m, &e)
+				      : plan_new(cli, name, words, &m, &e);
 	if (r == 0)
 		r = make(cli, &m, results, &e);
 	return r < 0 ? cli_fail(cli, name, &e) : 0;
@@ -254,6 +291,16 @@ read_conf(struct cli *cli)
 	return r;
 }
 
+static bool
+gives_address(void)
+{
+	bool any = opt_ip.n > 0;
+
+	for (size_t i = 0; i < opt_params.n; i++)
+		any = any || str_after(opt_params.v[i], "ip4.addr") || str_after(opt_params.v[i], "ip6.addr");
+	return any;
+}
+
 static int
 run_create_cmd(struct cli *cli, int argc, char **argv)
 {
@@ -263,6 +310,8 @@ run_create_cmd(struct cli *cli, int argc, char **argv)
 
 	if (argc == 0)
 		return cli_usage(cli, &cmd_create, "no jail named");
+	if (argc > 1 && gives_address())
+		return cli_usage(cli, &cmd_create, "an address is for one jail, not for %d", argc);
 	status = read_conf(cli);
 	if (status == 0)
 		status = cli_store(cli, STORE_CREATE);
@@ -281,7 +330,11 @@ run_create_cmd(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_create = {
-    "create", "[-t TEMPLATE[/RELEASE]] [--ip ADDR]... [-o PARAM=VALUE]... [--space SPACE] NAME...",
-    "Makes the jailspaces of jails; a jail that no file defines is defined, too.", create_opts, WORDS_JAIL, 0,
+    "create",
+    "[-t TEMPLATE[/RELEASE]] [--ip ADDR]... [-o PARAM=VALUE]... [--space SPACE] NAME...",
+    "Makes the jailspaces of jails; a jail that no file defines is defined, too.",
+    create_opts,
+    WORDS_JAIL,
+    0,
     run_create_cmd,
 };

@@ -13,7 +13,8 @@ static bool opt_yes, opt_archive, opt_all_space;
 static const struct opt destroy_opts[] = {
     {'y', "yes", OPT_FLAG, &opt_yes, NULL, "do not ask"},
     {0, "force", OPT_FLAG, &opt_yes, NULL, "the same"},
-    {0, "space", OPT_FLAG, &opt_all_space, NULL, "also a jailspace outside the base: space = DIR, image:FILE"},
+    {0, "space", OPT_FLAG, &opt_all_space, NULL,
+     "also a jailspace outside the base: space = DIR, image:FILE"},
     {0, "archive", OPT_FLAG, &opt_archive, NULL, "archive it first"},
     OPT_END,
 };
@@ -21,10 +22,12 @@ static const struct opt destroy_opts[] = {
 /* What is known about a jail that is to go. */
 struct going {
 	const char *name;
-	struct jailspec *spec; /* NULL: no file defines it */
-	char *definition;      /* the file that goes with it, or NULL */
-	char *inside;	       /* BASE/js/NAME, or NULL */
-	char *outside;	       /* what the administrator gave, or NULL */
+	struct jailspec *spec; /* NULL: no file defines it, or with errors */
+	bool defined;          /* some file does */
+	bool recorded;
+	char *definition; /* the file that goes with it, or NULL */
+	char *inside;     /* BASE/js/NAME, or NULL */
+	char *outside;    /* what the administrator gave, or NULL */
 	bool outside_goes;
 };
 
@@ -55,8 +58,10 @@ static int
 find(struct cli *cli, const char *name, struct going *g, struct err *e)
 {
 	struct err ignore = ERR_INIT;
+	_auto_(record_free) struct record rec = {0};
 	_auto_free char *js = NULL;
 	struct stat st;
+	int r;
 
 	g->name = name;
 	if (name_check("jail", name, e) < 0)
@@ -66,7 +71,12 @@ find(struct cli *cli, const char *name, struct going *g, struct err *e)
 	/* wrong parameters do not keep a jail from going */
 	if (conf_has(cli->conf, name) && conf_jail(cli->conf, name, &g->spec, &ignore) < 0)
 		g->spec = NULL;
-	g->definition = g->spec ? define_ours(cli, name, g->spec->where) : NULL;
+	g->definition = define_ours(cli, name);
+	g->defined = conf_has(cli->conf, name);
+	r = record_read(&cli->store, name, &rec, e);
+	if (r < 0)
+		return r;
+	g->recorded = r > 0;
 	js = xasprintf("%s/js/%s", cli->store.base, name);
 	if (lstat(js, &st) == 0)
 		g->inside = xstrdup(js);
@@ -75,8 +85,8 @@ find(struct cli *cli, const char *name, struct going *g, struct err *e)
 	else if (g->spec && g->spec->space_arg && g->spec->space != SPACE_TMPFS &&
 		 !(g->spec->space == SPACE_DIR && streq(g->spec->space_arg, js)))
 		g->outside = xstrdup(g->spec->space_arg);
-	g->outside_goes = g->outside && opt_all_space && g->spec->root == ROOT_TEMPLATE &&
-			  g->spec->space != SPACE_DEVICE;
+	g->outside_goes =
+	    g->outside && opt_all_space && g->spec->root == ROOT_TEMPLATE && g->spec->space != SPACE_DEVICE;
 	return 0;
 }
 
@@ -120,7 +130,9 @@ say_going(const struct cli *cli, const struct going *g)
 	cli_say(cli, "%s: removes %s", g->name, text);
 	if (g->outside && !g->outside_goes)
 		cli_say(cli, "%s: keeps %s%s", g->name, g->outside,
-			g->spec->root == ROOT_TEMPLATE && g->spec->space != SPACE_DEVICE ? " (--space: that, too)" : "");
+			g->spec->root == ROOT_TEMPLATE && g->spec->space != SPACE_DEVICE
+			    ? " (--space: that, too)"
+			    : "");
 }
 
 static bool
@@ -135,14 +147,20 @@ agreed(const struct going *g)
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+static const char *
+defined_at(const struct going *g)
+{
+	return g->spec && g->spec->where ? g->spec->where : "the configuration (brig check)";
+}
+
 /* After the jail itself: its definition. */
 static int
 undefine(const struct cli *cli, const struct going *g, struct err *e)
 {
 	if (g->definition)
 		return define_remove(g->definition, e);
-	if (g->spec && g->spec->where)
-		cli_say(cli, "%s: its definition stays at %s", g->name, g->spec->where);
+	if (g->defined)
+		cli_say(cli, "%s: its definition stays at %s", g->name, defined_at(g));
 	return 0;
 }
 
@@ -155,8 +173,9 @@ destroy(const struct cli *cli, const struct going *g, struct err *e)
 	if (r == -ENOENT && g->definition) { /* broken off between the two */
 		err_clear(e);
 		r = 0;
-	} else if (r == -ENOENT && g->spec && g->spec->where) {
-		return err_set(e, ENOENT, "there is nothing to remove; its definition is at %s", g->spec->where);
+	} else if (r == -ENOENT && g->defined) {
+		return err_set(e, ENOENT, "there is nothing to remove; its definition is at %s",
+			       defined_at(g));
 	}
 	return r < 0 ? r : undefine(cli, g, e);
 }
@@ -171,9 +190,12 @@ destroy_one(struct cli *cli, const char *name, json_t *results)
 	if (r == -EINVAL)
 		return cli_error(cli, &e);
 	if (r == 0) {
-		if (!opt_yes || cli->verbose)
+		/* otherwise there can only be what an interrupted command left */
+		bool something = g.inside || g.recorded || g.definition;
+
+		if (something && (!opt_yes || cli->verbose))
 			say_going(cli, &g);
-		if (!agreed(&g)) {
+		if (something && !agreed(&g)) {
 			cli_say(cli, "%s: left as it is", name);
 			return 1;
 		}
@@ -183,8 +205,9 @@ destroy_one(struct cli *cli, const char *name, json_t *results)
 		return cli_fail(cli, name, &e);
 	cli_say(cli, "%s: destroyed%s%s", name, g.outside && !g.outside_goes ? "; kept " : "",
 		g.outside && !g.outside_goes ? g.outside : "");
-	json_array_append_new(results, json_pack("{s:s, s:s*, s:s*}", "name", name, "definition", g.definition, "kept",
-						 g.outside && !g.outside_goes ? g.outside : NULL));
+	json_array_append_new(results,
+			      json_pack("{s:s, s:s*, s:s*}", "name", name, "definition", g.definition, "kept",
+					g.outside && !g.outside_goes ? g.outside : NULL));
 	return 0;
 }
 
@@ -197,7 +220,8 @@ run_destroy_cmd(struct cli *cli, int argc, char **argv)
 	if (argc == 0)
 		return cli_usage(cli, &cmd_destroy, "no jail named");
 	if (opt_archive)
-		return cli_usage(cli, NULL, "archives are not supported yet by this version; copy BASE/js/NAME first");
+		return cli_usage(cli, NULL,
+				 "archives are not supported yet by this version; copy BASE/js/NAME first");
 	if (!opt_yes && (!isatty(STDIN_FILENO) || cli->json))
 		return cli_usage(cli, &cmd_destroy, "nobody to ask: -y destroys without asking");
 	(void)cli_conf(cli, true);
@@ -216,6 +240,6 @@ run_destroy_cmd(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_destroy = {
-    "destroy", "[-y] [--space] NAME...", "Removes jails: says what goes, and asks.", destroy_opts, WORDS_JAIL, 0,
-    run_destroy_cmd,
+    "destroy", "[-y] [--space] NAME...", "Removes jails: says what goes, and asks.", destroy_opts, WORDS_JAIL,
+    0,         run_destroy_cmd,
 };

@@ -606,6 +606,6 @@ const struct command cmd_jail = {
     .help = "As jail(8): creates, modifies and removes jails.",
     .opts = jail_opts,
     .words = WORDS_JAIL,
-    .flags = CMD_READS_REST,
+    .flags = CMD_READS_REST | CMD_HIDDEN,
     .run = jail_main,
 };

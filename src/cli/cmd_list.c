@@ -305,7 +305,7 @@ const struct command cmd_jls = {
     .usage = "[--libxo FORMAT] [-acdhNnqsv] [-j JAIL] [PARAMETER...]",
     .help = "As jls(8): lists running jails.",
     .opts = list_opts,
-    .flags = CMD_READS_REST,
+    .flags = CMD_READS_REST | CMD_HIDDEN,
     .run = jls_main,
 };
 

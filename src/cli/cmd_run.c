@@ -76,14 +76,15 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	r = spec->root == ROOT_TEMPLATE && !(spec->space_arg && has_files(spec->space_arg))
 		? run_create(&cli->store, spec, NULL, &e)
 		: 0;
-	if (r == 0)
+	if (r >= 0)
 		r = run_start(&cli->store, spec, &o, &rep, &e);
 	/* what it left running goes now; if it never started, what was created for it */
 	if (run_stop(&cli->store, spec->name, spec, STOP_FORCE, &rep, &undo) < 0)
 		(void)cli_error(cli, &undo);
 	if (r < 0) {
 		(void)run_destroy(&cli->store, spec->name, spec, &undo);
-		return cli_error(cli, &e);
+		(void)cli_error(cli, &e);
+		return WEXITSTATUS(status) ? WEXITSTATUS(status) : 1; /* 126, 127: the command itself */
 	}
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

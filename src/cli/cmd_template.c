@@ -60,8 +60,10 @@ recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struc
 	size_t i;
 
 	if (release_open(&cli->store, template, NULL, &r, e) < 0)
-		return e->num == ENOENT ? err_set(e, ENOENT, "template %s has nothing to build again: say from what "
-							     "(brig template build %s SOURCE)", template, template)
+		return e->num == ENOENT ? err_set(e, ENOENT,
+						  "template %s has nothing to build again: say from what "
+						  "(brig template build %s SOURCE)",
+						  template, template)
 					: -e->num;
 	if (release_info(&r, &info, e) < 0) {
 		release_close(&r);
@@ -78,8 +80,10 @@ recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struc
 	json_decref(info);
 	release_close(&r);
 	if (!ret->source)
-		return err_set(e, ENOENT, "template %s was made by hand: say from what to build it "
-					  "(brig template build %s SOURCE)", template, template);
+		return err_set(e, ENOENT,
+			       "template %s was made by hand: say from what to build it "
+			       "(brig template build %s SOURCE)",
+			       template, template);
 	return 0;
 }
 
@@ -127,8 +131,9 @@ built(struct cli *cli, const char *template, const char *name)
 		return cli_json(info);
 	files = json_integer_value(json_object_get(info, "files"));
 	size = out_size((uint64_t)json_integer_value(json_object_get(info, "bytes")));
-	cli_say(cli, "template %s: built release %s: %" PRId64 " files, %s, in %.1f s%s", template, name, files, size,
-		json_number_value(json_object_get(info, "seconds")), opt.no_current ? " (not current)" : "");
+	cli_say(cli, "template %s: built release %s: %" PRId64 " files, %s, in %.1f s%s", template, name,
+		files, size, json_number_value(json_object_get(info, "seconds")),
+		opt.no_current ? " (not current)" : "");
 	json_decref(info);
 	return 0;
 }
@@ -143,8 +148,9 @@ do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	int r;
 
 	if (argc < 1 || argc > 2)
-		return cli_usage(cli, cmd, argc < 1 ? "template build: no template named"
-						    : "template build: one name and one source (quote a cmd:)");
+		return cli_usage(cli, cmd,
+				 argc < 1 ? "template build: no template named"
+					  : "template build: one name and one source (quote a cmd:)");
 	if (cli_store(cli, STORE_CREATE) != 0)
 		return 1;
 	r = make_recipe(cli, argv[0], argc > 1 ? argv[1] : NULL, &recipe, &e);
@@ -354,8 +360,9 @@ difference(void *ctx, const char *path, const char *what)
 	_auto_free char *shown = text_printable(path, 4096);
 
 	if (v->cli->json)
-		(void)json_array_append_new(v->list, json_pack("{s:s, s:s, s:s, s:s}", "template", v->r->template,
-							       "release", v->r->name, "path", shown, "what", what));
+		(void)json_array_append_new(v->list,
+					    json_pack("{s:s, s:s, s:s, s:s}", "template", v->r->template,
+						      "release", v->r->name, "path", shown, "what", what));
 	else
 		printf("%s/%s: %s: %s\n", v->r->template, v->r->name, shown, what);
 }
@@ -381,8 +388,8 @@ verify_one(struct cli *cli, const char *template, const char *name, json_t *list
 	if (got < 0)
 		cli_error(cli, &e);
 	else if (diffs == 0)
-		cli_say(cli, "%s/%s: %s", r.template, r.name, r.dir_fd < 0 ? "made by hand; nothing is wrong with it"
-								       : "is as it was built");
+		cli_say(cli, "%s/%s: %s", r.template, r.name,
+			r.dir_fd < 0 ? "made by hand; nothing is wrong with it" : "is as it was built");
 	else if (!cli->json)
 		cli_warn(cli, "%s/%s: %zu difference%s", r.template, r.name, diffs, diffs > 1 ? "s" : "");
 	release_close(&r);
@@ -444,7 +451,8 @@ do_remove(struct cli *cli, const struct command *cmd, int argc, char **argv)
 		return cli_usage(cli, cmd, "template remove: no NAME/RELEASE named");
 	for (int i = 0; i < argc; i++)
 		if (!strchr(argv[i], '/'))
-			return cli_usage(cli, cmd, "template remove %s: which release? (brig template list %s)",
+			return cli_usage(cli, cmd,
+					 "template remove %s: which release? (brig template list %s)",
 					 argv[i], argv[i]);
 	if (cli_store(cli, STORE_CREATE) != 0 || tidy(cli) != 0)
 		return 1;
@@ -490,7 +498,8 @@ run_template(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_template = {
     "template",
-    "build NAME [SOURCE] | list [NAME...] | show NAME[/RELEASE] | verify [NAME[/RELEASE]...] | remove NAME/RELEASE...",
+    "build NAME [SOURCE] | list [NAME...] | show NAME[/RELEASE] | verify [NAME[/RELEASE]...] | remove "
+    "NAME/RELEASE...",
     "build, look at, check and remove releases of templates",
     opts,
     WORDS_TEMPLATE,

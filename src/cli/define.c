@@ -52,12 +52,15 @@ define_place(const struct cli *cli, const char *name, struct err *e)
 	_auto_free char *path = xasprintf("%s/%s.conf", dir, name);
 
 	if (would_hide_rc_conf(cli)) {
-		(void)err_set(e, EEXIST, "the configuration is %s: define it there, or move to jail.conf first "
-					 "(brig convert > %s)", RC_FILE, CONF_FILE);
+		(void)err_set(e, EEXIST,
+			      "the configuration is %s: define it there, or move to jail.conf first "
+			      "(brig convert > %s)",
+			      RC_FILE, CONF_FILE);
 		return NULL;
 	}
 	if (exists(path)) {
-		(void)err_set(e, EEXIST, "%s exists but does not define it: add the definition or remove the file",
+		(void)err_set(e, EEXIST,
+			      "%s exists but does not define it: add the definition or remove the file",
 			      path);
 		return NULL;
 	}
@@ -67,7 +70,9 @@ define_place(const struct cli *cli, const char *name, struct err *e)
 int
 define_write(const struct jailspec *spec, const struct strv *names, const char *path, struct err *e)
 {
-	struct jailspec part = {.name = spec->name, .label = spec->label};
+	/* only what was asked for: no path, no host name, so that conf_print_jail() adds no defaults */
+	struct jailspec part = {
+	    .name = spec->name, .label = spec->label, .root = ROOT_PATH, .host = SHARE_INHERIT};
 	_auto_free char *copy = xstrdup(path), *copy2 = xstrdup(path), *block = NULL, *text = NULL;
 	_auto_close int dir = -EBADF;
 	const char *parent = dirname(copy);
@@ -92,41 +97,27 @@ define_write(const struct jailspec *spec, const struct strv *names, const char *
 	return 0;
 }
 
-/* Does the file define any other jail? */
+/* Our first line, and one block, of this jail: the text tells also where the configuration has errors. */
 static bool
-has_others(struct cli *cli, const char *name, const char *path)
+only_defines(const char *text, const char *name)
 {
-	_auto_free char *prefix = xasprintf("%s:", path);
-	const struct strv *all = conf_jails(cli->conf);
+	_auto_free char *mark = xasprintf(MARK " %s`", name), *block = xasprintf("\n%s {\n", name);
+	size_t blocks = 0;
 
-	for (size_t i = 0; i < all->n; i++) {
-		struct jailspec *spec = NULL;
-		struct err ignore = ERR_INIT;
-		bool here;
-
-		if (streq(all->v[i], name))
-			continue;
-		here = conf_jail(cli->conf, all->v[i], &spec, &ignore) < 0
-			   ? strstr(ignore.msg, path) != NULL
-			   : spec->where && str_after(spec->where, prefix);
-		jailspec_free(spec);
-		if (here)
-			return true;
-	}
-	return false;
+	for (const char *p = strchr(text, '{'); p; p = strchr(p + 1, '{'))
+		blocks += p[1] == '\n' || p[1] == '\r';
+	return str_after(text, mark) && blocks == 1 && strstr(text, block) && !strstr(text, ".include");
 }
 
 char *
-define_ours(struct cli *cli, const char *name, const char *where)
+define_ours(const struct cli *cli, const char *name)
 {
 	_auto_free char *dir = dir_of(cli);
 	_auto_free char *path = xasprintf("%s/%s.conf", dir, name);
 	_auto_free char *text = NULL;
-	const char *line = where ? str_after(where, path) : NULL;
 	struct err ignore = ERR_INIT;
 
-	if (!line || *line != ':' || fsx_read_at(AT_FDCWD, path, FILE_MAX, &text, NULL, &ignore) < 0 ||
-	    !str_after(text, MARK " ") || has_others(cli, name, path))
+	if (fsx_read_at(AT_FDCWD, path, FILE_MAX, &text, NULL, &ignore) < 0 || !only_defines(text, name))
 		return NULL;
 	return TAKE_PTR(path);
 }

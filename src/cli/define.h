@@ -13,9 +13,9 @@
 char *define_place(const struct cli *cli, const char *name, struct err *e);
 /* Writes the parameters called names out of spec. */
 int define_write(const struct jailspec *spec, const struct strv *names, const char *path, struct err *e);
-/* The file that defines the jail, if brig wrote it for nothing else; NULL otherwise.  where: "FILE:LINE" of
- * the definition.  The caller frees. */
-char *define_ours(struct cli *cli, const char *name, const char *where);
+/* The file that defines the jail, if brig wrote it and it has become nothing else; NULL otherwise.  The
+ * caller frees. */
+char *define_ours(const struct cli *cli, const char *name);
 int define_remove(const char *path, struct err *e);
 
 #endif

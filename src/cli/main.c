@@ -196,8 +196,8 @@ read_default(struct cli *cli)
 	}
 }
 
-static void
-print_conf_message(const char *kind, const struct conf_error *m)
+void
+cli_conf_message(const char *kind, const struct conf_error *m)
 {
 	_auto_free char *text = text_printable(m->text, 1000);
 
@@ -225,7 +225,7 @@ cli_conf(struct cli *cli, bool lenient)
 	if (lenient)
 		return 0;
 	for (size_t i = 0; i < conf_n_errors(cli->conf); i++)
-		print_conf_message("", conf_error_at(cli->conf, i));
+		cli_conf_message("", conf_error_at(cli->conf, i));
 	return 1;
 }
 

@@ -119,23 +119,34 @@ static const struct field {
 
 /* Integers that are checked, but fill no field. */
 static const struct field checked[] = {
-    {"osreldate", 0, 1, INT_MAX},
-    {"children.max", 0, 0, INT_MAX},
-    {"linux.oss_version", 0, 0, INT_MAX},
-    {"exec.fib", 0, 0, 65535},
-    {"limit.pids", 0, 1, INT_MAX},
+    {"osreldate", 0, 1, INT_MAX}, {"children.max", 0, 0, INT_MAX}, {"linux.oss_version", 0, 0, INT_MAX},
+    {"exec.fib", 0, 0, 65535},    {"limit.pids", 0, 1, INT_MAX},
 };
 
 static const struct field *
-field_of(const struct param_def *def)
+search_field(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-		if (streq(fields[i].name, def->name))
+		if (streq(fields[i].name, name))
 			return &fields[i];
 	for (size_t i = 0; i < ARRAY_LEN(checked); i++)
-		if (streq(checked[i].name, def->name))
+		if (streq(checked[i].name, name))
 			return &checked[i];
 	return NULL;
+}
+
+/* Found once for the whole table: this is asked for every parameter of every jail. */
+static const struct field *
+field_of(const struct param_def *def)
+{
+	static const struct field **found;
+
+	if (!found) {
+		found = xcalloc(param_table_len, sizeof(*found));
+		for (size_t i = 0; i < param_table_len; i++)
+			found[i] = search_field(param_table[i].name);
+	}
+	return found[def - param_table];
 }
 
 static struct param *
@@ -330,7 +341,8 @@ build_identity(struct build *b)
 		s->where = pos_text(b->j->pos);
 	if (name && name_check("name", s->name, &e) < 0)
 		jail_err(b->c, b->j, entry_pos(name), "%s", e.msg);
-	else if (name && s->name[strspn(s->name, "0123456789")] == '\0' && !(jid && streq(entry_last(jid), s->name)))
+	else if (name && !name->fixed && s->name[strspn(s->name, "0123456789")] == '\0' &&
+		 !(jid && streq(entry_last(jid), s->name)))
 		build_err(b, name, "cannot be numeric (unless it is the jid)");
 	if (name && !name->fixed && name_reserved(s->name))
 		build_err(b, name, "'%s': %s", s->name, name_reserved(s->name));
@@ -423,7 +435,8 @@ build_exec(struct build *b)
 			build_err(b, build_entry(b, "vnet.interface"), "'%s' is not the name of an interface",
 				  s->vnet_interface.v[i]);
 	if (s->interface && !build_interface_ok(s->interface))
-		build_err(b, build_entry(b, "interface"), "'%s' is not the name of an interface", s->interface);
+		build_err(b, build_entry(b, "interface"), "'%s' is not the name of an interface",
+			  s->interface);
 }
 
 /* jail(8): a.b needs a, when there is one. */
@@ -433,7 +446,8 @@ build_depend(struct build *b)
 	const char *dot = strrchr(b->j->label, '.');
 	_auto_free char *parent = dot ? xstrndup(b->j->label, (size_t)(dot - b->j->label)) : NULL;
 
-	if (parent && b->j->origin == FROM_FILE && conf_find(b->c, parent) && !strv_has(&b->s->depend, parent))
+	if (parent && b->j->origin == FROM_FILE && conf_find(b->c, parent) &&
+	    !strv_has(&b->s->depend, parent))
 		strv_add(&b->s->depend, parent);
 }
 
@@ -468,10 +482,7 @@ build_jail(struct conf *c, struct jail *j)
 	build_limits(&b);
 	build_exec(&b);
 	build_depend(&b);
-	if (!j->failed)
-		return b.s;
-	jailspec_free(b.s);
-	return NULL;
+	return b.s;
 }
 
 /* --- a jail from recorded parameters --- */
@@ -485,7 +496,9 @@ spec_from_params(const char *name, const struct params *p, const char *base, str
 	struct jail *j = xcalloc(1, sizeof(*j));
 	struct err first = ERR_INIT;
 	struct jailspec *s;
+	bool failed;
 
+	c->usr_home = 1; /* paths are what they were */
 	j->label = xstrdup(name);
 	j->origin = FROM_RECORD;
 	j->resolved = true;
@@ -498,9 +511,12 @@ spec_from_params(const char *name, const struct params *p, const char *base, str
 	c->sink = &first;
 	place_jail(c, j);
 	s = build_jail(c, j);
+	failed = j->failed;
 	jail_free(j);
 	conf_free(c);
-	if (!s)
+	if (failed)
+		jailspec_free(s);
+	if (failed)
 		return err_set(e, EINVAL, "recorded parameters of jail %s: %s", name,
 			       first.num ? first.msg : "wrong");
 	*ret = s;

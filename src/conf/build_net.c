@@ -12,7 +12,8 @@ build_interface_ok(const char *name)
 	size_t len = strlen(name);
 
 	return len > 0 && len < 16 && !streq(name, ".") && !streq(name, "..") &&
-	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:@-")] == '\0';
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:@-")] ==
+		   '\0';
 }
 
 /* One address; takes what it holds. */
@@ -32,7 +33,8 @@ add_addr(struct build *b, const struct entry *e, struct spec_addr a, struct pos 
 		}
 	}
 	if (a.interface && !build_interface_ok(a.interface))
-		jail_err(b->c, b->j, pos, "%s: '%s' is not the name of an interface", e->def->name, a.interface);
+		jail_err(b->c, b->j, pos, "%s: '%s' is not the name of an interface", e->def->name,
+			 a.interface);
 	if (same == ADDRS_MAX)
 		jail_err(b->c, b->j, pos, "too many %s addresses", a.family == AF_INET ? "IPv4" : "IPv6");
 	if (same >= ADDRS_MAX) {
@@ -152,7 +154,8 @@ vnet(struct build *b)
 		build_err(b, build_entry(b, "vnet.interface"), "needs vnet");
 	for (size_t i = 0; s->vnet && i < ARRAY_LEN(others); i++) {
 		o = build_entry(b, others[i]);
-		if (!o || (i < 2 && o->n == 0) || (i >= 2 && build_share(b, others[i], SHARE_NEW) == SHARE_NEW))
+		if (!o || (i < 2 && o->n == 0) ||
+		    (i >= 2 && build_share(b, others[i], SHARE_NEW) == SHARE_NEW))
 			continue;
 		build_err(b, o, "vnet jails cannot have IP address restrictions");
 		return;
@@ -202,11 +205,15 @@ build_net(struct build *b)
 	redirections(b);
 	if (s->vnet)
 		return;
-	if (s->ip4 == SHARE_INHERIT ? has_family(s, AF_INET6) : s->ip6 == SHARE_INHERIT && has_family(s, AF_INET))
+	if (s->ip4 == SHARE_INHERIT ? has_family(s, AF_INET6)
+				    : s->ip6 == SHARE_INHERIT && has_family(s, AF_INET))
 		build_err(b, build_entry(b, s->ip4 == SHARE_INHERIT ? "ip4" : "ip6"),
-			  "inherit shares the host's whole network here; the jail cannot have addresses of its own");
+			  "inherit shares the host's whole network here; the jail cannot have addresses of "
+			  "its own");
 	else if (s->ip4 == SHARE_INHERIT && s->ip6 == SHARE_DISABLE)
-		build_warn(b, build_entry(b, "ip4"), "inherit shares the host's whole network here, IPv6 too");
+		build_warn(b, build_entry(b, "ip4"),
+			   "inherit shares the host's whole network here, IPv6 too");
 	else if (s->ip6 == SHARE_INHERIT && s->ip4 == SHARE_DISABLE)
-		build_warn(b, build_entry(b, "ip6"), "inherit shares the host's whole network here, IPv4 too");
+		build_warn(b, build_entry(b, "ip6"),
+			   "inherit shares the host's whole network here, IPv4 too");
 }

@@ -94,13 +94,16 @@ space_kind(struct build *b, const char *value, const struct entry *e)
 	}
 	if (s->space == SPACE_TMPFS) {
 		if (*arg && (num_size(arg, &s->space_size) < 0 || s->space_size == 0))
-			jail_err(b->c, b->j, e ? entry_pos(e) : b->j->pos, "space: '%s' is not a size (64m, 2g)", arg);
+			jail_err(b->c, b->j, e ? entry_pos(e) : b->j->pos,
+				 "space: '%s' is not a size (64m, 2g)", arg);
 		return;
 	}
 	s->space_arg = *arg == '/' ? path_normal(arg) : NULL;
 	if (!s->space_arg)
-		jail_err(b->c, b->j, e ? entry_pos(e) : b->j->pos,
-			 "space: '%s': a directory, image:FILE, device:DEVICE (absolute pathnames) or tmpfs:SIZE", value);
+		jail_err(
+		    b->c, b->j, e ? entry_pos(e) : b->j->pos,
+		    "space: '%s': a directory, image:FILE, device:DEVICE (absolute pathnames) or tmpfs:SIZE",
+		    value);
 }
 
 static void
@@ -114,7 +117,8 @@ space(struct build *b)
 	_auto_free char *usual_real = NULL;
 
 	if (s->root == ROOT_PATH && (e || size)) {
-		build_err(b, e ? e : size, "needs a template: without one, '%s' itself is the jail's root", s->path);
+		build_err(b, e ? e : size, "needs a template: without one, '%s' itself is the jail's root",
+			  s->path);
 		return;
 	}
 	if (value && *value)
@@ -178,14 +182,16 @@ add_mount(struct build *b, const struct fsline *l)
 		return;
 	}
 	if (!target) {
-		jail_err(b->c, b->j, l->pos, "mount point '%s' is not below the jail's path '%s'", shown, s->path);
+		jail_err(b->c, b->j, l->pos, "mount point '%s' is not below the jail's path '%s'", shown,
+			 s->path);
 		return;
 	}
 	if (!dir && (streq(l->type, "nullfs") || streq(l->type, "bind"))) {
 		jail_err(b->c, b->j, l->pos, "mount source '%s': not an absolute pathname", source);
 		return;
 	}
-	m = (struct spec_mount){.source = dir ? place_reroot(b->c, &b->j->place, l->source) : xstrdup(l->source),
+	m = (struct spec_mount){.source =
+				    dir ? place_reroot(b->c, &b->j->place, l->source) : xstrdup(l->source),
 				.target = TAKE_PTR(target),
 				.type = xstrdup(l->type),
 				.options = xstrdup(l->options),

@@ -10,7 +10,8 @@ const char *
 name_reserved(const char *name)
 {
 	const char *rest = str_after(name, CONF_TEMPLATE);
-	static const char why[] = "the name is reserved for templates and skeletons (mroot, mroot2, mroot.DATE, skel)";
+	static const char why[] =
+	    "the name is reserved for templates and skeletons (mroot, mroot2, mroot.DATE, skel)";
 
 	if (streq(name, "skel") || str_after(name, "skel."))
 		return why;
@@ -41,8 +42,8 @@ drop_duplicates(struct conf *c, struct jail **sorted)
 			first = i;
 			continue;
 		}
-		conf_err(c, sorted[i]->label, sorted[i]->pos, "jail '%s' is defined twice: the first time at %s",
-			 sorted[i]->label, where);
+		conf_err(c, sorted[i]->label, sorted[i]->pos,
+			 "jail '%s' is defined twice: the first time at %s", sorted[i]->label, where);
 		sorted[i]->resolved = true; /* marks it */
 	}
 	for (size_t i = 0; i < c->n_jails; i++) {
@@ -85,8 +86,7 @@ struct claims {
 	size_t n, cap;
 };
 
-static void _printf_(4, 5)
-add_claim(struct claims *l, struct jail *j, struct pos pos, const char *fmt, ...)
+static void _printf_(4, 5) add_claim(struct claims *l, struct jail *j, struct pos pos, const char *fmt, ...)
 {
 	struct claim *one;
 	va_list ap;
@@ -128,8 +128,8 @@ claims_of(struct claims *l, struct jail *j)
 	for (size_t i = 0; i < s->n_addrs; i++) {
 		_auto_free char *text = addr_text(&s->addrs[i]);
 
-		add_claim(l, j, pos_of(j, s->addrs[i].family == AF_INET ? "ip4.addr" : "ip6.addr"), "address %s",
-			  text);
+		add_claim(l, j, pos_of(j, s->addrs[i].family == AF_INET ? "ip4.addr" : "ip6.addr"),
+			  "address %s", text);
 	}
 	for (size_t i = 0; i < s->n_rdr; i++)
 		add_claim(l, j, pos_of(j, "rdr"), "%s port %u of the host",
@@ -157,8 +157,8 @@ check_claims(struct conf *c)
 		if (a->j == b->j)
 			jail_err(c, b->j, b->pos, "jail '%s' has %s twice", b->j->label, b->key);
 		else
-			jail_err(c, b->j, b->pos, "jails '%s' and '%s' both have %s (%s)", a->j->label, b->j->label,
-				 b->key, where);
+			jail_err(c, b->j, b->pos, "jails '%s' and '%s' both have %s (%s)", a->j->label,
+				 b->j->label, b->key, where);
 	}
 	free(l.v);
 }
@@ -178,8 +178,8 @@ check_templates(struct conf *c)
 		last = s->template;
 		j = conf_find(c, last);
 		if (j && !name_reserved(last))
-			jail_err(c, j, j->pos, "jail '%s' has the name of a template that jail '%s' uses", j->label,
-				 c->jails[i]->label);
+			jail_err(c, j, j->pos, "jail '%s' has the name of a template that jail '%s' uses",
+				 j->label, c->jails[i]->label);
 	}
 }
 
@@ -197,6 +197,17 @@ index_of(const struct conf *c, const char *label)
 	return j ? j->index : c->n_jails;
 }
 
+static struct pos
+depend_pos(const struct jail *j, const char *on)
+{
+	const struct entry *e = jail_entry(j, "depend");
+
+	for (size_t i = 0; e && i < e->n; i++)
+		if (streq(e->v[i].s, on))
+			return e->v[i].pos;
+	return j->pos;
+}
+
 static void
 report_loop(struct conf *c, const struct visit *stack, size_t depth, size_t again)
 {
@@ -208,7 +219,8 @@ report_loop(struct conf *c, const struct visit *stack, size_t depth, size_t agai
 		from++;
 	for (size_t i = from; i < depth; i++)
 		buf_addf(&b, "%s -> ", c->jails[stack[i].jail]->label);
-	jail_err(c, j, pos_of(j, "depend"), "dependency loop: %s%s", b.s ? b.s : "", j->label);
+	jail_err(c, j, depend_pos(j, c->jails[stack[from + 1 < depth ? from + 1 : from].jail]->label),
+		 "dependency loop: %s%s", b.s ? b.s : "", j->label);
 	for (size_t i = from; i < depth; i++) {
 		struct jail *o = c->jails[stack[i].jail];
 
@@ -249,17 +261,6 @@ walk(struct conf *c, size_t start, char *state, struct visit *stack)
 	}
 }
 
-static struct pos
-depend_pos(const struct jail *j, const char *on)
-{
-	const struct entry *e = jail_entry(j, "depend");
-
-	for (size_t i = 0; e && i < e->n; i++)
-		if (streq(e->v[i].s, on))
-			return e->v[i].pos;
-	return j->pos;
-}
-
 static void
 check_depend(struct conf *c)
 {
@@ -273,7 +274,8 @@ check_depend(struct conf *c)
 			_auto_free char *shown = text_printable(j->spec->depend.v[k], NAME_MAX_LEN);
 
 			if (!conf_find(c, j->spec->depend.v[k]))
-				jail_err(c, j, depend_pos(j, j->spec->depend.v[k]), "depends on undefined jail \"%s\"", shown);
+				jail_err(c, j, depend_pos(j, j->spec->depend.v[k]),
+					 "depends on undefined jail \"%s\"", shown);
 		}
 	}
 	for (size_t i = 0; i < c->n_jails; i++)

@@ -36,8 +36,9 @@ message(struct messages *m, const char *label, struct pos pos, const char *text)
 			return;
 	m->full = m->n + 1 == CONF_MESSAGES_MAX;
 	GROW(m->v, m->n, m->cap);
-	m->v[m->n++] = (struct conf_error){pos.file, pos.line, pos.col, xstrdup_null(label),
-					   xstrdup(m->full ? "too many messages, the rest is left out" : text)};
+	m->v[m->n++] =
+	    (struct conf_error){pos.file, pos.line, pos.col, xstrdup_null(label),
+				xstrdup(m->full ? "too many messages, the rest is left out" : text)};
 }
 
 static void
@@ -129,8 +130,8 @@ sort_messages(const struct conf *c, struct messages *m)
 			const struct conf_error *o = &m->v[k - 1];
 			size_t of = o->file == one.file ? f : file_index(c, o->file);
 
-			if (of < f || (of == f && (o->line < one.line ||
-						   (o->line == one.line && o->col <= one.col))))
+			if (of < f ||
+			    (of == f && (o->line < one.line || (o->line == one.line && o->col <= one.col))))
 				break;
 			m->v[k] = *o;
 		}
@@ -267,6 +268,12 @@ conf_base(const struct conf *c)
 
 /* --- reading --- */
 
+void
+conf_split_lines(struct conf *c)
+{
+	c->split_lines = true;
+}
+
 int
 conf_text(struct conf *c, const char *file, char **ret_text, size_t *ret_len)
 {
@@ -357,9 +364,20 @@ sniff(const char *text, size_t len)
 		fs += fstab_line(line);
 		lines++;
 	}
-	if (lines > 0 && fs == lines)
+	if (fs * 2 > lines)
 		return CONF_FSTAB;
 	return lines > 0 && sh == lines ? CONF_RCCONF : CONF_JAILCONF;
+}
+
+/* Files of these names are what the name says. */
+static enum conf_kind
+by_file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	if (streq(name, "fstab"))
+		return CONF_FSTAB;
+	return streq(name, "rc.conf") || streq(name, "rc.conf.local") ? CONF_RCCONF : CONF_AUTO;
 }
 
 /* A file of a directory "*.d" stands for itself: what it says outside of blocks is for its own jails. */
@@ -390,6 +408,8 @@ conf_read(struct conf *c, const char *path, enum conf_kind kind)
 			 r == -EFBIG ? "larger than 4 MiB" : strerror(-r));
 		return;
 	}
+	if (kind == CONF_AUTO)
+		kind = by_file_name(path);
 	if (kind == CONF_AUTO)
 		kind = sniff(text, len);
 	if (kind == CONF_RCCONF)
@@ -511,6 +531,9 @@ conf_finish(struct conf *c)
 	for (size_t i = 0; i < c->n_jails; i++)
 		c->jails[i]->spec = build_jail(c, c->jails[i]);
 	check_jails(c);
+	for (size_t i = 0; i < c->n_jails; i++)
+		if (c->jails[i]->failed)
+			jailspec_free(TAKE_PTR(c->jails[i]->spec));
 	sort_messages(c, &c->errors);
 	sort_messages(c, &c->warnings);
 }
@@ -543,7 +566,7 @@ build_now(struct conf *c, struct jail *j, struct jailspec **ret, struct err *e)
 	place_jail(c, j);
 	s = build_jail(c, j);
 	c->sink = NULL;
-	if (first.num || !s) {
+	if (first.num || j->failed) {
 		jailspec_free(s);
 		return err_set(e, EINVAL, "%s", first.num ? first.msg : "the configuration is wrong");
 	}
@@ -674,9 +697,10 @@ add_quoted(struct buf *b, const char *arg)
 
 /* command=X swallows the rest: an argument list, never text for a shell. */
 static void
-command_words(struct block *b, char *const *words, size_t n, struct pos pos)
+command_words(struct conf *c, struct block *b, char *const *words, size_t n, struct pos pos)
 {
 	const char *first = str_after(words[0], "command=");
+	struct stmt *s = block_stmt(b, "command", false, pos);
 	struct buf line = BUF_INIT;
 
 	if (first)
@@ -686,7 +710,8 @@ command_words(struct block *b, char *const *words, size_t n, struct pos pos)
 			buf_addc(&line, ' ');
 		add_quoted(&line, words[i]);
 	}
-	stmt_add(block_stmt(b, "command", false, pos), line.s ? line.s : "", pos);
+	stmt_add(s, line.s ? line.s : "", pos);
+	stmt_check(c, NULL, s);
 	buf_free(&line);
 }
 
@@ -714,7 +739,7 @@ conf_add_words(struct conf *c, char *const *words, size_t n)
 	label = xstrdup_null(name ? name : jid);
 	for (size_t i = 0; i < n; i++) {
 		if (command_word(words[i])) {
-			command_words(b, words + i, n - i, pos);
+			command_words(c, b, words + i, n - i, pos);
 			break;
 		}
 		if (!str_after(words[i], "name=") && (name || !str_after(words[i], "jid=")))

@@ -42,7 +42,7 @@ enum conf_kind { CONF_AUTO, CONF_JAILCONF, CONF_RCCONF, CONF_FSTAB };
 
 struct conf_error {
 	const char *file;
-	int line, col;	  /* from 1; 0: the file as a whole */
+	int line, col;    /* from 1; 0: the file as a whole */
 	const char *jail; /* the jail it is about, or NULL */
 	const char *text;
 };
@@ -58,6 +58,9 @@ const char *conf_base(const struct conf *c);
 /* Adds a file.  CONF_AUTO looks at the content: rc.conf (NAME=... lines with jail_ variables), fstab
  * (lines of six fields), else jail.conf.  A file that cannot be read is an error in the list. */
 void conf_read(struct conf *c, const char *path, enum conf_kind kind);
+/* Several entries on one line of an fstab (36 fields: six entries) are a warning from now on, not an error.
+ */
+void conf_split_lines(struct conf *c);
 /* jail(8)'s "param=value ..." form: one jail made of words.  name may come from name= or jid=; the jail's
  * label is returned (owned by c), NULL and an entry in the errors when a word is wrong. */
 const char *conf_add_words(struct conf *c, char *const *words, size_t n);
@@ -99,21 +102,21 @@ enum param_type {
 	PARAM_SHARE, /* disable|new|inherit */
 	PARAM_IP4,
 	PARAM_IP6,
-	PARAM_LIST,	/* strings; several values mean several things */
+	PARAM_LIST, /* strings; several values mean several things */
 	PARAM_SIZE,
 };
 struct param_def {
 	const char *name;
 	enum param_type type;
-	unsigned flags;		/* PARAM_* below */
-	const char *refused;	/* why it cannot be used on this host, or NULL */
-	const char *help;	/* one line */
+	unsigned flags;      /* PARAM_* below */
+	const char *refused; /* why it cannot be used on this host, or NULL */
+	const char *help;    /* one line */
 };
-#define PARAM_KERNEL 1	  /* jail(8): known to the kernel, shown by jls */
+#define PARAM_KERNEL 1 /* jail(8): known to the kernel, shown by jls */
 #define PARAM_READONLY 2
-#define PARAM_CREATE 4	  /* cannot change after creation */
-#define PARAM_BRIG 8	  /* brig's own */
-#define PARAM_IGNORED 16  /* accepted, without effect on this host (a warning says so) */
+#define PARAM_CREATE 4   /* cannot change after creation */
+#define PARAM_BRIG 8     /* brig's own */
+#define PARAM_IGNORED 16 /* accepted, without effect on this host (a warning says so) */
 extern const struct param_def param_table[];
 extern const size_t param_table_len;
 /* Finds by name, with `no` before the last component understood (*ret_no). NULL: unknown. */

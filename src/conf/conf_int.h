@@ -5,10 +5,10 @@
  *	lex.c, parse.c	  jail.conf text		-> blocks of statements
  *	rcread.c, rcjail.c  rc.conf text		-> variables -> blocks of statements
  *	fstab.c		  fstab text, mount lines	-> fields
- *	resolve.c	  blocks			-> one struct jail each: entries, variables substituted
- *	place.c		  path, template, mount lines	-> where a jail's root and jailspace are; the base
- *	build.c, value.c  entries			-> struct jailspec
- *	check.c		  all jails			-> what contradicts between them
+ *	resolve.c	  blocks			-> one struct jail each: entries, variables
+ *substituted place.c		  path, template, mount lines	-> where a jail's root and jailspace are; the
+ *base build.c, value.c  entries			-> struct jailspec check.c		  all jails
+ *-> what contradicts between them
  *
  * Everything belongs to struct conf and is freed with it.  Positions point at interned file names.
  */
@@ -18,18 +18,20 @@
 #include "conf/conf.h"
 
 #define CONF_TEXT_MAX ((size_t)4 << 20) /* bytes of one file */
-#define CONF_INCLUDE_MAX 32		/* depth; jail(8) has the same */
-#define CONF_FILES_MAX 4096		/* files in all: stops include bombs */
-#define CONF_NEST_MAX 32		/* blocks in blocks */
+#define CONF_INCLUDE_MAX 32             /* depth; jail(8) has the same */
+#define CONF_FILES_MAX 4096             /* files in all: stops include bombs */
+#define CONF_NEST_MAX 32                /* blocks in blocks */
 #define CONF_MESSAGES_MAX 1000
-#define CONF_JAILS_MAX 100000
-#define CONF_VALUE_MAX 65536	     /* bytes of one value after substitution */
-#define CONF_EXPAND_MAX (1u << 20)   /* bytes that substitution may make for one jail */
-#define CONF_VAR_DEPTH 64	     /* variables in variables */
+#define CONF_JAILS_MAX 20000
+#define CONF_OPTIONS_MAX 4096 /* parameters and variables of one jail */
+#define CONF_SHVARS_MAX 65536 /* assignments of an rc.conf */
+#define CONF_VALUE_MAX 65536       /* bytes of one value after substitution */
+#define CONF_EXPAND_MAX (1u << 20) /* bytes that substitution may make for one jail */
+#define CONF_VAR_DEPTH 64          /* variables in variables */
 
 struct pos {
 	const char *file; /* interned; NULL: nowhere */
-	int line, col;	  /* from 1; 0: the file as a whole */
+	int line, col;    /* from 1; 0: the file as a whole */
 };
 
 struct piece { /* of a string: text, or the name of a variable */
@@ -44,12 +46,14 @@ struct val {
 };
 struct stmt {
 	char *name;
-	bool var, append, bad;
+	bool var, append;
+	bool bad;    /* its name cannot be used */
+	bool broken; /* a syntax error stands in it */
 	struct pos pos;
 	struct val *v;
 	size_t n, cap;
 	const struct param_def *def; /* NULL: a variable, or unknown */
-	bool no;		     /* spelled with `no` */
+	bool no;                     /* spelled with `no` */
 };
 
 enum origin { FROM_FILE, FROM_RC, FROM_WORDS, FROM_RECORD };
@@ -69,7 +73,7 @@ struct rval {
 	struct pos pos;
 };
 enum { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE, ENTRY_BAD };
-struct entry { /* an option of one jail, all its statements merged */
+struct entry {            /* an option of one jail, all its statements merged */
 	const char *name; /* as spelled last */
 	const struct param_def *def;
 	bool no, var, fixed;
@@ -94,19 +98,19 @@ struct fslines {
 	size_t n, cap;
 };
 
-struct place { /* where a jail is, before the base is known */
-	bool done, lay;	   /* lay: the Handbook's mounts were found, or should have been */
-	char *path;	   /* explicit path, canonical; NULL */
-	char *prefix;	   /* path is PREFIX/j/X: PREFIX */
+struct place {          /* where a jail is, before the base is known */
+	bool done, lay; /* lay: the Handbook's mounts were found, or should have been */
+	char *path;     /* explicit path, canonical; NULL */
+	char *prefix;   /* path is PREFIX/j/X: PREFIX */
 	char *template, *space;
 	struct fslines mounts; /* what is left to mount */
 };
 
 struct jail {
 	char *label;
-	size_t index;		   /* in conf->jails */
+	size_t index;              /* in conf->jails */
 	const struct block *block; /* NULL: a default jail */
-	struct block *over;	   /* conf_override; NULL */
+	struct block *over;        /* conf_override; NULL */
 	enum origin origin;
 	unsigned scope;
 	struct pos pos;
@@ -125,7 +129,7 @@ struct shplace {
 struct shvar { /* a variable of an rc.conf; the last one of a name counts */
 	char *name, *value;
 	struct shplace *at; /* of every byte of the value; jail_list only */
-	struct pos pos;	    /* of the value */
+	struct pos pos;     /* of the value */
 	size_t seq;
 	bool unknown; /* set by something that is not executed */
 	bool used;
@@ -150,6 +154,7 @@ struct conf {
 	struct strv read;  /* files read, for conf_read of one that was included */
 	size_t n_files;
 	bool stop_include;
+	bool split_lines; /* conf_split_lines */
 	unsigned scopes;
 	struct block *outside; /* statements outside blocks, scope 0 */
 	struct block **blocks;
@@ -167,7 +172,7 @@ struct conf {
 	size_t *fs_sorted; /* indices of fstab by canon */
 	struct messages errors, warnings;
 	struct err *sink; /* set: errors go here instead of into the list, warnings nowhere */
-	int usr_home;	  /* -1 not looked up yet; is there a /usr/home? */
+	int usr_home;     /* -1 not looked up yet; is there a /usr/home? */
 	struct {
 		char *dir, *real;
 	} last_dir; /* one directory's canonical name is remembered */
@@ -190,7 +195,7 @@ struct block *block_new(struct conf *c, const char *label, struct pos pos, enum 
 			unsigned scope);
 void block_free(struct block *b);
 struct stmt *block_stmt(struct block *b, const char *name, bool append, struct pos pos);
-void stmt_add(struct stmt *s, const char *text, struct pos pos); /* a literal value */
+void stmt_add(struct stmt *s, const char *text, struct pos pos);            /* a literal value */
 struct stmt *block_word(struct block *b, const char *word, struct pos pos); /* "name=value" (conf.c) */
 bool label_wild(const char *label);
 void parse_text(struct conf *c, const char *file, const char *text, size_t len, unsigned scope);
@@ -200,8 +205,8 @@ void resolve_check_names(struct conf *c); /* unknown parameters, of every block 
 void stmt_check(struct conf *c, const char *label, struct stmt *s);
 void resolve_jail(struct conf *c, struct jail *j);
 struct entry *jail_entry(const struct jail *j, const char *name); /* a parameter, by its canonical name */
-const char *entry_last(const struct entry *e);			   /* last value; NULL without any */
-struct pos entry_pos(const struct entry *e);			   /* of the last value, or of the name */
+const char *entry_last(const struct entry *e);                    /* last value; NULL without any */
+struct pos entry_pos(const struct entry *e);                      /* of the last value, or of the name */
 struct entry *jail_add_entry(struct jail *j, const char *name, struct pos pos);
 void entry_add(struct entry *e, char *s, struct pos pos); /* takes s */
 
@@ -218,13 +223,14 @@ void fslines_free(struct fslines *l);
 void place_jail(struct conf *c, struct jail *j);
 void place_base(struct conf *c);
 char *place_reroot(const struct conf *c, const struct place *p, const char *path);
-char *place_canon(struct conf *c, const char *path);	  /* all links resolved; NULL: has ".." */
+char *place_canon(struct conf *c, const char *path);     /* all links resolved; NULL: has ".." */
 char *place_canon_dir(struct conf *c, const char *path); /* links of all but the last component */
 const char *conf_base_real(struct conf *c);
 void place_free(struct place *p);
 
 /* build.c */
-struct jailspec *build_jail(struct conf *c, struct jail *j); /* NULL: errors were reported */
+/* Made as far as it goes also when the jail has errors (j->failed): other jails are checked against it. */
+struct jailspec *build_jail(struct conf *c, struct jail *j);
 
 /* check.c */
 void check_labels(struct conf *c);

@@ -62,7 +62,8 @@ resolve(void *ctx, const char *host, struct strv *ret)
 	for (const struct addrinfo *a = list; a; a = a->ai_next) {
 		char text[NI_MAXHOST];
 
-		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) == 0 &&
+		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) ==
+			0 &&
 		    !strv_has(ret, text))
 			strv_add(ret, text);
 	}

@@ -93,7 +93,7 @@ fs_option(const char *options, const char *name, char **ret_value)
 struct fields {
 	struct strv words;
 	int cols[FS_FIELDS * 64]; /* of the first ones */
-	size_t n;		  /* all that the line has */
+	size_t n;                 /* all that the line has */
 };
 
 /* Splits at blanks; a word that begins with '#' and all behind it is a comment. */
@@ -141,10 +141,14 @@ static void
 extra_fields(struct conf *c, const char *label, const struct fields *f, struct pos pos)
 {
 	pos.col = f->cols[FS_FIELDS];
-	if (f->n % FS_FIELDS == 0)
+	if (f->n % FS_FIELDS == 0 && c->split_lines)
+		conf_warn(c, label, pos, "%zu fields on one line: taken as %zu entries", f->n,
+			  f->n / FS_FIELDS);
+	else if (f->n % FS_FIELDS == 0)
 		conf_err(c, label, pos,
-			 "%zu fields on one line: several entries stand on one line (%zu of them, one line each "
-			 "is needed)",
+			 "%zu fields on one line: several entries stand on one line; put each of the %zu on "
+			 "a line of "
+			 "its own (brig convert --split reads them as they are)",
 			 f->n, f->n / FS_FIELDS);
 	else
 		conf_err(c, label, pos, "%zu fields on one line, where an entry has %d", f->n, FS_FIELDS);

@@ -8,8 +8,8 @@ lex_init(struct lex *lx, const char *file, const char *text, size_t len)
 {
 	static const char bom[] = "\xef\xbb\xbf";
 
-	*lx = (struct lex){.s = text, .end = text + len, .p = text, .bol = text, .file = file, .line = 1,
-			   .fresh = true};
+	*lx = (struct lex){
+	    .s = text, .end = text + len, .p = text, .bol = text, .file = file, .line = 1, .fresh = true};
 	if (len >= 3 && memcmp(text, bom, 3) == 0)
 		lx->p = lx->bol = text + 3;
 }
@@ -132,7 +132,8 @@ piece(struct lex *lx, enum token_kind kind, struct text *t, struct pos pos)
 	return tok;
 }
 
-/* The length of "${...}" at p, 0 when it is not closed.  Nothing of {}, newline (and " in a string) inside. */
+/* The length of "${...}" at p, 0 when it is not closed.  Nothing of {}, newline (and " in a string) inside.
+ */
 static size_t
 braced(const struct lex *lx)
 {
@@ -193,9 +194,10 @@ unterminated(struct lex *lx, struct pos pos, const char *start)
 	const char *eol = memchr(start, '\n', (size_t)(lx->end - start));
 
 	if (lx->long_quote.line && lx->long_quote.line < pos.line)
-		text = xasprintf("unterminated string (is a quote missing? The string that begins at line %d, "
-				 "column %d runs over several lines)",
-				 lx->long_quote.line, lx->long_quote.col);
+		text =
+		    xasprintf("unterminated string (is a quote missing? The string that begins at line %d, "
+			      "column %d runs over several lines)",
+			      lx->long_quote.line, lx->long_quote.col);
 	complain(lx, pos, text ? text : "unterminated string");
 	lx->line = pos.line;
 	lx->bol = start - (pos.col - 1);
@@ -245,7 +247,7 @@ single_quoted(struct lex *lx)
 static bool
 double_quoted(struct lex *lx, struct token *ret)
 {
-	struct pos pos = here(lx);
+	struct pos pos = lx->dq_empty ? lx->dq_pos : here(lx);
 	struct text t = {BUF_INIT, false};
 
 	while (lx->p < lx->end && *lx->p != '"') {
@@ -338,7 +340,8 @@ bad(struct lex *lx)
 
 	while ((unsigned char)*start >= 0x80 && peek(lx, 0) >= 0x80)
 		lx->p++;
-	tok.text = *start ? xstrndup(start, lx->p - start > 32 ? 32 : (size_t)(lx->p - start)) : xstrdup("NUL");
+	tok.text =
+	    *start ? xstrndup(start, lx->p - start > 32 ? 32 : (size_t)(lx->p - start)) : xstrdup("NUL");
 	lx->instr = lx->fresh = false;
 	return tok;
 }

@@ -12,9 +12,9 @@
 enum token_kind { T_END, T_STR, T_VAR, T_PLEQ, T_PUNCT, T_BAD };
 struct token {
 	enum token_kind kind;
-	char punct;	    /* T_PUNCT: one of , ; = { } */
+	char punct;         /* T_PUNCT: one of , ; = { } */
 	bool joined, first; /* first: of its line */
-	char *text;	    /* T_STR, T_VAR; T_BAD: the bytes.  Owned */
+	char *text;         /* T_STR, T_VAR; T_BAD: the bytes.  Owned */
 	struct pos pos;
 };
 
@@ -23,7 +23,7 @@ struct lex {
 	const char *file;
 	int line;
 	bool instr, dq, dq_empty, fresh;
-	const char *dq_start;  /* where the string began, for "unterminated" */
+	const char *dq_start; /* where the string began, for "unterminated" */
 	struct pos dq_pos;
 	struct pos long_quote; /* the last string that ran over a line end */
 	void (*error)(void *ctx, struct pos pos, const char *text);

@@ -270,8 +270,8 @@ include_one(struct parser *p, const char *file, struct pos pos)
 		return;
 	if (p->includes >= CONF_INCLUDE_MAX || p->c->n_files >= CONF_FILES_MAX) {
 		p->c->stop_include = true;
-		conf_err(p->c, NULL, pos, "maximum include depth exceeded at '%s' (does a file include itself?)",
-			 file);
+		conf_err(p->c, NULL, pos,
+			 "maximum include depth exceeded at '%s' (does a file include itself?)", file);
 		return;
 	}
 	r = conf_text(p->c, file, &text, &len);
@@ -404,6 +404,7 @@ finish_statement(struct parser *p, struct stmt *s, int r)
 	{
 		struct block *b = current(p);
 
+		s->broken = r < 0;
 		GROW(b->v, b->n, b->cap);
 		b->v[b->n++] = *s;
 	}
@@ -443,8 +444,8 @@ parse_statement(struct parser *p)
 		r = parse_list(p, &s);
 	} else if (!at(p, ';')) {
 		r = -1;
-		syntax_error(p, at(p, '{') ? "a variable cannot be the name of a jail"
-					   : "';' or '=' expected");
+		syntax_error(p,
+			     at(p, '{') ? "a variable cannot be the name of a jail" : "';' or '=' expected");
 	}
 	finish_statement(p, &s, r);
 	if (r < 0)
@@ -479,8 +480,9 @@ parse_stream(struct parser *p, const char *file, const char *text, size_t len)
 	if (p->depth > floor) {
 		const struct block *b = p->stack[p->depth - 1];
 
-		conf_err(p->c, b->label, p->tok.pos, "unexpected end of the file: '}' is missing for the block "
-						      "that line %d begins",
+		conf_err(p->c, b->label, p->tok.pos,
+			 "unexpected end of the file: '}' is missing for the block "
+			 "that line %d begins",
 			 b->pos.line);
 	}
 	p->depth = floor;

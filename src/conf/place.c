@@ -464,8 +464,9 @@ place_base(struct conf *c)
 		if (agree && jail_entry(o, "template"))
 			o->place.lay = true;
 		if (!c->base_explicit && o->place.lay && !streq(o->place.prefix, j->place.prefix))
-			jail_err(c, o, o->pos, "jail '%s' is below %s, but jail '%s' is below %s: one "
-					       "configuration has one base (-b)",
+			jail_err(c, o, o->pos,
+				 "jail '%s' is below %s, but jail '%s' is below %s: one "
+				 "configuration has one base (-b)",
 				 o->label, o->place.prefix, j->label, j->place.prefix);
 	}
 	if (c->base_explicit || (!j->place.lay && !agree))

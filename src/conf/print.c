@@ -30,7 +30,8 @@ quote(struct buf *b, const char *s)
 static bool
 plain_name(const char *s)
 {
-	return *s && s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] == '\0';
+	return *s &&
+	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] == '\0';
 }
 
 static void
@@ -74,7 +75,7 @@ print_defaults(struct buf *b, const struct jailspec *s)
 {
 	if (!params_get(&s->params, "host.hostname") && s->host == SHARE_NEW)
 		print_one(b, "host.hostname", s->hostname);
-	if (!params_get(&s->params, "path"))
+	if (s->path && !params_get(&s->params, "path"))
 		print_one(b, "path", s->path);
 	if (s->root == ROOT_TEMPLATE && !params_get(&s->params, "template")) {
 		_auto_free char *both = s->release ? xasprintf("%s/%s", s->template, s->release) : NULL;
@@ -112,8 +113,8 @@ conf_print_all(struct conf *c, struct err *e)
 	if (c->errors.n > 0) {
 		const struct conf_error *first = &c->errors.v[0];
 
-		(void)err_set(e, EINVAL, "%s:%d:%d: %s", first->file ? first->file : "configuration", first->line,
-			      first->col, first->text);
+		(void)err_set(e, EINVAL, "%s:%d:%d: %s", first->file ? first->file : "configuration",
+			      first->line, first->col, first->text);
 		return NULL;
 	}
 	for (size_t i = 0; i < c->n_jails; i++) {

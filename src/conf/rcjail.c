@@ -14,7 +14,8 @@
 struct rc {
 	struct conf *c;
 	struct strv vars; /* jail_VAR_...: one a jail */
-	char *dir;	  /* where the rc.conf is */
+	struct strv made; /* those of jails that got a block */
+	char *dir;        /* where the rc.conf is */
 };
 struct rcjail {
 	struct rc *rc;
@@ -35,7 +36,7 @@ by_name(const void *a, const void *b)
 	return r ? r : (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-/* The last assignment of a name; NULL: none. */
+/* The last assignment of a name, if possible one whose value is known; NULL: none. */
 static struct shvar *
 find(struct conf *c, const char *name)
 {
@@ -49,6 +50,9 @@ find(struct conf *c, const char *name)
 		else
 			hi = mid;
 	}
+	for (size_t i = lo; i > 0 && streq(c->rc.v[i - 1].name, name); i--)
+		if (!c->rc.v[i - 1].unknown)
+			return &c->rc.v[i - 1];
 	return lo > 0 && streq(c->rc.v[lo - 1].name, name) ? &c->rc.v[lo - 1] : NULL;
 }
 
@@ -249,7 +253,8 @@ put_mounts(struct rcjail *r)
 		put(r, "mount.fstab", usual, r->pos);
 	if (is_set(mount) && yes(r, mount))
 		conf_warn(r->rc->c, r->label, mount->pos,
-			  "%s is taken as before FreeBSD 10, the jail's fstab is mounted; mounting inside the jail is "
+			  "%s is taken as before FreeBSD 10, the jail's fstab is mounted; mounting inside "
+			  "the jail is "
 			  "not permitted",
 			  mount->name);
 	put_bool(r, "devfs_enable", "mount.devfs");
@@ -258,8 +263,9 @@ put_mounts(struct rcjail *r)
 	if (!is_set(rules) || streq(rules->value, "devfsrules_jail"))
 		return;
 	if (rules->value[strspn(rules->value, "0123456789")])
-		conf_warn(r->rc->c, r->label, rules->pos, "%s: the ruleset '%s' is not known here, the usual one is used",
-			  rules->name, rules->value);
+		conf_warn(r->rc->c, r->label, rules->pos,
+			  "%s: the ruleset '%s' is not known here, the usual one is used", rules->name,
+			  rules->value);
 	else
 		put(r, "devfs_ruleset", rules->value, rules->pos);
 }
@@ -310,8 +316,12 @@ put_flags(struct rcjail *r)
 	static const struct {
 		const char *flag, *param;
 		bool arg;
-	} known[] = {{"-l", "exec.clean", false},	 {"-h", "ip_hostname", false}, {"-U", "exec.jail_user", true},
-		     {"-u", "exec.system_user", true}, {"-s", "securelevel", true},  {"-n", "name", true},
+	} known[] = {{"-l", "exec.clean", false},
+		     {"-h", "ip_hostname", false},
+		     {"-U", "exec.jail_user", true},
+		     {"-u", "exec.system_user", true},
+		     {"-s", "securelevel", true},
+		     {"-n", "name", true},
 		     {"-i", NULL, false}};
 	const struct shvar *v = get(r, "flags", true);
 	const char *p = v ? v->value : "";
@@ -383,19 +393,19 @@ in_jail_conf(struct rcjail *r)
 {
 	struct conf *c = r->rc->c;
 	const struct shvar *own = get(r, "conf", false), *all = global(c, "jail_conf");
-	_auto_free char *names[4] = {NULL};
+	char *names[3];
 	bool found = has_block(c, r->label);
 
 	names[0] = own ? xstrdup(own->value) : xasprintf("%s/jail.%s.conf", r->rc->dir, r->label);
 	names[1] = xasprintf("%s/jail.conf.d/%s.conf", r->rc->dir, r->label);
 	names[2] = all ? xstrdup(all->value) : xasprintf("%s/jail.conf", r->rc->dir);
-	for (size_t i = 0; i < ARRAY_LEN(names) && names[i] && !found; i++)
-		if (exists(c, names[i])) {
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!found && exists(c, names[i])) {
 			conf_read(c, names[i], CONF_JAILCONF);
 			found = has_block(c, r->label);
 		}
-	for (size_t i = 1; i < ARRAY_LEN(names); i++)
 		free(names[i]);
+	}
 	return found;
 }
 
@@ -407,13 +417,15 @@ one_jail(struct rc *rc, const char *var, char *label, struct pos pos)
 
 	if (is_set(hostname) && is_set(rootdir)) {
 		make_block(&r, hostname, rootdir);
+		strv_add(&rc->made, var);
 		return;
 	}
 	if (in_jail_conf(&r))
 		return;
 	if (!is_set(hostname) && !is_set(rootdir))
 		conf_err(rc->c, label, pos,
-			 "jail '%s' stands in jail_list, but nothing defines it (jail_%s_rootdir, jail_%s_hostname)",
+			 "jail '%s' stands in jail_list, but nothing defines it (jail_%s_rootdir, "
+			 "jail_%s_hostname)",
 			 label, var, var);
 	else
 		conf_err(rc->c, label, pos, "jail '%s': jail_%s_%s is not set", label, var,
@@ -445,10 +457,14 @@ add_jail(struct rc *rc, const char *name, struct pos pos)
 	for (char *p = label; *p; p++)
 		if (*p == '.')
 			*p = '_'; /* rc.d/jail does */
+	if (rc->vars.n >= CONF_JAILS_MAX) {
+		conf_err(rc->c, NULL, pos, "more than %d jails", CONF_JAILS_MAX);
+		return;
+	}
 	var = sanitised(name);
 	if (strv_has(&rc->vars, var)) {
-		conf_err(rc->c, NULL, pos, "jail '%s': another jail of jail_list has the same variables, jail_%s_*",
-			 name, var);
+		conf_err(rc->c, NULL, pos,
+			 "jail '%s': another jail of jail_list has the same variables, jail_%s_*", name, var);
 		free(var);
 		return;
 	}
@@ -498,7 +514,8 @@ from_rootdirs(struct rc *rc)
 	if (n == 0)
 		return;
 	qsort(found, n, sizeof(*found), by_place);
-	conf_warn(c, NULL, found[0]->pos, "jail_list is not set: all jails with a jail_NAME_rootdir are taken");
+	conf_warn(c, NULL, found[0]->pos,
+		  "jail_list is not set: all jails with a jail_NAME_rootdir are taken");
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(found[i]->name) - 5 - (sizeof(suffix) - 1);
 		_auto_free char *name = xstrndup(found[i]->name + 5, len);
@@ -510,10 +527,10 @@ from_rootdirs(struct rc *rc)
 /* --- what is left --- */
 
 static bool
-belongs(const struct rc *rc, const char *rest)
+belongs(const struct strv *vars, const char *rest)
 {
-	for (size_t i = 0; i < rc->vars.n; i++) {
-		const char *after = str_after(rest, rc->vars.v[i]);
+	for (size_t i = 0; i < vars->n; i++) {
+		const char *after = str_after(rest, vars->v[i]);
 
 		if (after && *after == '_')
 			return true;
@@ -525,11 +542,29 @@ belongs(const struct rc *rc, const char *rest)
 static bool
 without_meaning(const char *name)
 {
-	static const char *const ends[] = {"_parallel_start", "_reverse_stop", "_confwarn", "_program", "_jexec",
-					   "_jls", "_consolecmd", "_conf", "_flags", "_stop_all", "_image",
-					   "_imagetype", "_attachparams", "_attachblocking", "_forceblocking",
-					   "_zfs_datasets", "_cpuset", "_vnet_interface", "_exec_stop",
-					   "_exec_start", "_interface", "_hostname", "_fib"};
+	static const char *const ends[] = {"_parallel_start",
+					   "_reverse_stop",
+					   "_confwarn",
+					   "_program",
+					   "_jexec",
+					   "_jls",
+					   "_consolecmd",
+					   "_conf",
+					   "_flags",
+					   "_stop_all",
+					   "_image",
+					   "_imagetype",
+					   "_attachparams",
+					   "_attachblocking",
+					   "_forceblocking",
+					   "_zfs_datasets",
+					   "_cpuset",
+					   "_vnet_interface",
+					   "_exec_stop",
+					   "_exec_start",
+					   "_interface",
+					   "_hostname",
+					   "_fib"};
 	size_t len = strlen(name);
 
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
@@ -554,12 +589,16 @@ leftovers(struct rc *rc)
 		struct shvar *v = &rc->c->rc.v[i];
 		const char *rest = str_after(v->name, "jail_");
 
-		if (!rest || v->used || find(rc->c, v->name) != v || without_meaning(v->name))
+		if (!rest || v->used || v->unknown || find(rc->c, v->name) != v || without_meaning(v->name))
 			continue;
-		if (!belongs(rc, rest))
-			conf_warn(rc->c, NULL, v->pos, "%s belongs to no jail of jail_list: it is not used", v->name);
+		if (belongs(&rc->vars, rest) && !belongs(&rc->made, rest))
+			continue; /* the jail was an error */
+		if (!belongs(&rc->vars, rest))
+			conf_warn(rc->c, NULL, v->pos, "%s belongs to no jail of jail_list: it is not used",
+				  v->name);
 		else if (numbered(v->name))
-			conf_warn(rc->c, NULL, v->pos, "%s is not used: a number before it is missing", v->name);
+			conf_warn(rc->c, NULL, v->pos, "%s is not used: a number before it is missing",
+				  v->name);
 		else
 			conf_err(rc->c, NULL, v->pos, "%s: unknown variable", v->name);
 	}
@@ -595,5 +634,6 @@ rc_jails(struct conf *c)
 		from_rootdirs(&rc);
 	leftovers(&rc);
 	strv_free(&rc.vars);
+	strv_free(&rc.made);
 	free(rc.dir);
 }

@@ -347,9 +347,11 @@ strange_command(struct sh *sh, struct pos pos, const char *word)
 	else if (is_jail_name(word) && str_after(word + n, "+="))
 		conf_err(sh->c, NULL, pos, "'%s': '+=' is not sh: write the whole value", shown);
 	else if (is_jail_name(word) && !word[n])
-		conf_err(sh->c, NULL, pos, "'%s' is not an assignment (no blank may stand before '=')", shown);
+		conf_err(sh->c, NULL, pos, "'%s' is not an assignment (no blank may stand before '=')",
+			 shown);
 	else if (sh->depth == 0)
-		conf_warn(sh->c, NULL, pos, "'%s' is a command: nothing is executed, only assignments count", shown);
+		conf_warn(sh->c, NULL, pos, "'%s' is a command: nothing is executed, only assignments count",
+			  shown);
 }
 
 /* The first word of a command.  *ret_go_on: the next word is a first one again. */
@@ -370,8 +372,11 @@ first_word(struct sh *sh, struct pos pos, const char *word, bool *ret_go_on)
 		return "a condition is not executed";
 	}
 	strange_command(sh, pos, word);
-	if (one_of(word, opens))
+	if (one_of(word, opens)) {
 		sh->depth++;
+		*ret_go_on = !streq(word, "for") && !streq(word, "case");
+		return "it stands in a condition or function, which is not executed";
+	}
 	return "it stands in front of a command, which is not executed";
 }
 
@@ -389,7 +394,8 @@ operator_at(struct sh *sh)
 static void
 read_command(struct sh *sh)
 {
-	const char *why = sh->depth > 0 ? "it stands in a condition or function, which is not executed" : NULL;
+	const char *why =
+	    sh->depth > 0 ? "it stands in a condition or function, which is not executed" : NULL;
 	bool first = true;
 
 	sh->exports = false;
@@ -407,7 +413,7 @@ read_command(struct sh *sh)
 		if (ends_word(peek(sh, 0)) || *sh->p == '#')
 			break;
 		pos = here(sh);
-		len = first ? assignment(sh) : 0;
+		len = first && sh->c->rc.n < CONF_SHVARS_MAX ? assignment(sh) : 0;
 		if (len > 0) {
 			read_assignment(sh, len);
 			continue;
@@ -428,12 +434,16 @@ read_command(struct sh *sh)
 void
 rc_text(struct conf *c, const char *file, const char *text, size_t len)
 {
-	struct sh sh = {.c = c, .file = file, .p = text, .end = text + len, .bol = text, .line = 1,
-			.n_done = c->rc.n};
+	struct sh sh = {
+	    .c = c, .file = file, .p = text, .end = text + len, .bol = text, .line = 1, .n_done = c->rc.n};
 
 	while (sh.p < sh.end) {
 		int ch = peek(&sh, 0);
 
+		if (c->rc.n >= CONF_SHVARS_MAX) {
+			conf_err(c, NULL, here(&sh), "more than %d assignments", CONF_SHVARS_MAX);
+			return;
+		}
 		if (ch == '#') {
 			while (sh.p < sh.end && *sh.p != '\n')
 				sh.p++;

@@ -105,8 +105,10 @@ entry_add(struct entry *e, char *s, struct pos pos)
 struct entry *
 jail_entry(const struct jail *j, const char *name)
 {
-	for (size_t i = 0; i < j->n; i++)
-		if (j->e[i].def && streq(j->e[i].def->name, name))
+	const struct param_def *def = param_find(name, NULL);
+
+	for (size_t i = 0; def && i < j->n; i++)
+		if (j->e[i].def == def)
 			return &j->e[i];
 	return NULL;
 }
@@ -138,16 +140,22 @@ find_option(const struct jail *j, const struct stmt *s)
 static void
 apply(struct conf *c, struct jail *j, const struct stmt *s)
 {
-	struct entry *e = find_option(j, s);
+	struct entry *e = s->broken ? NULL : find_option(j, s);
 
-	if (s->bad) {
+	if (s->bad || s->broken) {
 		j->failed = true;
 		if (!j->error)
-			j->error = xasprintf("%s:%d:%d: '%s' cannot be set", s->pos.file ? s->pos.file : "",
+			j->error = xasprintf("%s:%d:%d: '%s' is wrong", s->pos.file ? s->pos.file : "",
 					     s->pos.line, s->pos.col, s->name);
 	}
+	if (s->broken)
+		return;
 	if (e && e->fixed) {
 		jail_err(c, j, s->pos, "cannot redefine variable \"%s\"", e->name);
+		return;
+	}
+	if (!e && j->n >= CONF_OPTIONS_MAX) {
+		jail_err(c, j, j->pos, "more than %d parameters and variables", CONF_OPTIONS_MAX);
 		return;
 	}
 	if (!e) {
@@ -211,7 +219,8 @@ referred(struct conf *c, struct jail *j, const struct entry *e, const struct pie
 	_auto_free char *shown = text_printable(p->text, 80), *user = text_printable(e->name, 80);
 
 	if (r && r->state == ENTRY_NEW && depth >= CONF_VAR_DEPTH) {
-		jail_err(c, j, p->pos, "%s: variables refer to variables deeper than %d", user, CONF_VAR_DEPTH);
+		jail_err(c, j, p->pos, "%s: variables refer to variables deeper than %d", user,
+			 CONF_VAR_DEPTH);
 		return NULL;
 	}
 	if (r && r->state == ENTRY_BUSY) {
@@ -310,7 +319,8 @@ identity(struct conf *c, struct jail *j)
 	int jid;
 
 	if (number && (num_int(j->label, 1, 999999, &jid) < 0 || *j->label == '0')) {
-		jail_err(c, j, j->pos, "jail '%s': a name of digits is a JID, and those are 1 to 999999", j->label);
+		jail_err(c, j, j->pos, "jail '%s': a name of digits is a JID, and those are 1 to 999999",
+			 j->label);
 		number = false;
 	}
 	fixed_entry(j, number ? "jid" : "name");
@@ -345,7 +355,8 @@ variable_clashes(struct conf *c, struct jail *j)
 			if (!j->e[k].var && streq(j->e[k].name, e->name) &&
 			    !(j->e[k].def && j->e[k].def->flags & PARAM_BRIG))
 				jail_err(c, j, e->pos,
-					 "variable \"$%s\" cannot have the same name as a parameter", e->name);
+					 "variable \"$%s\" cannot have the same name as a parameter",
+					 e->name);
 	}
 }
 

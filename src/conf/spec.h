@@ -35,9 +35,9 @@ void params_free(struct params *p);
 enum spec_share { SHARE_DISABLE, SHARE_NEW, SHARE_INHERIT }; /* jail(8): disable | new | inherit */
 
 struct spec_addr {
-	int family;	      /* AF_INET, AF_INET6 */
+	int family;           /* AF_INET, AF_INET6 */
 	struct in6_addr addr; /* AF_INET: its first four bytes */
-	int prefix;	      /* 32, 128 where the configuration gives none */
+	int prefix;           /* 32, 128 where the configuration gives none */
 	char *interface;      /* "IF|ADDR": NULL when none was named */
 };
 
@@ -74,31 +74,31 @@ enum spec_exec {
 	EXEC_COMMAND,
 	EXEC_POSTSTART, /* host */
 	EXEC_PRESTOP,
-	EXEC_STOP, /* in the jail */
+	EXEC_STOP,     /* in the jail */
 	EXEC_POSTSTOP, /* host */
 	EXEC_RELEASE,
 	EXEC_N
 };
 
 struct jailspec {
-	char *name;   /* of the jail; the label unless `name` was set */
-	char *label;  /* as the configuration calls it: what messages print */
-	int jid;      /* 0: the next free one */
-	char *where;  /* "FILE:LINE" of its definition, NULL on the command line */
+	char *name;           /* of the jail; the label unless `name` was set */
+	char *label;          /* as the configuration calls it: what messages print */
+	int jid;              /* 0: the next free one */
+	char *where;          /* "FILE:LINE" of its definition, NULL on the command line */
 	struct params params; /* every parameter in effect, defaults of brig not filled in */
 
 	enum spec_root root;
-	char *path;	/* canonical; the mount point, and the root itself for ROOT_PATH */
+	char *path;     /* canonical; the mount point, and the root itself for ROOT_PATH */
 	char *template; /* ROOT_TEMPLATE: its name ... */
-	char *release;	/* ... and the release it is pinned to, or NULL */
+	char *release;  /* ... and the release it is pinned to, or NULL */
 	enum spec_space space;
 	char *space_arg; /* directory, file, device; NULL: BASE/js/NAME */
 	uint64_t space_size;
 
-	char *hostname; /* default: the name */
+	char *hostname;                       /* default: the name */
 	char *domainname, *hostuuid, *hostid; /* NULL: not set */
-	enum spec_share host;		       /* UTS */
-	enum spec_share sysvipc;	       /* the strictest of sysvmsg, sysvsem, sysvshm; default new */
+	enum spec_share host;                 /* UTS */
+	enum spec_share sysvipc;              /* the strictest of sysvmsg, sysvsem, sysvshm; default new */
 
 	enum spec_share ip4, ip6; /* DISABLE: loopback only */
 	struct spec_addr *addrs;  /* v4 and v6 in the order of the configuration */
@@ -113,9 +113,9 @@ struct jailspec {
 	struct strv exec[EXEC_N];
 	bool exec_clean, system_jail_user;
 	char *jail_user, *system_user; /* NULL: root */
-	int exec_timeout;		/* seconds, 0 none */
-	int stop_timeout;		/* seconds, default 10; 0 no SIGTERM */
-	char *consolelog;		/* NULL: the installation's default */
+	int exec_timeout;              /* seconds, 0 none */
+	int stop_timeout;              /* seconds, default 10; 0 no SIGTERM */
+	char *consolelog;              /* NULL: the installation's default */
 	bool persist;
 
 	struct strv service; /* commands kept running */
@@ -125,9 +125,9 @@ struct jailspec {
 	struct spec_mount *mounts;
 	size_t n_mounts;
 	bool mount_devfs, mount_fdescfs, mount_procfs; /* default true */
-	int devfs_ruleset;				/* default 4 */
-	int enforce_statfs;				/* default 2 */
-	int securelevel;				/* default -1 */
+	int devfs_ruleset;                             /* default 4 */
+	int enforce_statfs;                            /* default 2 */
+	int securelevel;                               /* default -1 */
 
 	/* allow.*: what a parameter opens; the host layer turns it into its own means */
 	struct {
@@ -136,10 +136,10 @@ struct jailspec {
 	} allow;
 
 	struct {
-		uint64_t memory;  /* bytes, 0 none */
-		uint64_t pids;	  /* 0 none */
-		uint64_t cpu;	  /* thousandths of a CPU, 0 none */
-		uint64_t io_bps;  /* bytes a second, reads and writes each, 0 none */
+		uint64_t memory; /* bytes, 0 none */
+		uint64_t pids;   /* 0 none */
+		uint64_t cpu;    /* thousandths of a CPU, 0 none */
+		uint64_t io_bps; /* bytes a second, reads and writes each, 0 none */
 	} limit;
 };
 

@@ -159,7 +159,8 @@ static const struct param_def *sorted[ARRAY_LEN(param_table)];
 static int
 by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct param_def *const *)a)->name, (*(const struct param_def *const *)b)->name);
+	return strcmp((*(const struct param_def *const *)a)->name,
+		      (*(const struct param_def *const *)b)->name);
 }
 
 static int
@@ -262,9 +263,10 @@ param_near(const char *name)
 bool
 param_default(const struct param_def *def)
 {
-	static const char *const on[] = {"allow.set_hostname", "allow.reserved_ports", "allow.suser",
-					 "allow.unprivileged_proc_debug", "mount.devfs", "mount.fdescfs",
-					 "mount.procfs", "ip4.saddrsel", "ip6.saddrsel"};
+	static const char *const on[] = {
+	    "allow.set_hostname", "allow.reserved_ports", "allow.suser",  "allow.unprivileged_proc_debug",
+	    "mount.devfs",        "mount.fdescfs",        "mount.procfs", "ip4.saddrsel",
+	    "ip6.saddrsel"};
 
 	for (size_t i = 0; i < ARRAY_LEN(on); i++)
 		if (streq(def->name, on[i]))
@@ -275,8 +277,8 @@ param_default(const struct param_def *def)
 bool
 param_clashes(const char *name)
 {
-	static const char *const known[] = {"jid",  "name",	   "path",     "persist", "securelevel", "vnet",
-					    "host.hostname", "ip4.addr", "ip6.addr"};
+	static const char *const known[] = {"jid",  "name",          "path",     "persist", "securelevel",
+					    "vnet", "host.hostname", "ip4.addr", "ip6.addr"};
 	const struct param_def *def = find_exact(name);
 
 	if (!def || def->flags & PARAM_BRIG)

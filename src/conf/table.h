@@ -5,7 +5,7 @@
 
 #include "conf/conf.h"
 
-const char *param_near(const char *name);	    /* a known name that may have been meant, or NULL */
+const char *param_near(const char *name);        /* a known name that may have been meant, or NULL */
 bool param_default(const struct param_def *def); /* of a boolean that nobody sets */
 /* May no variable have this name?  jail(8)'s own short list: a file that uses $ip4 or $service works. */
 bool param_clashes(const char *name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xattr(7): user.* and file capabilities are taken from an archive, nothing else; acl(5) as the kernel keeps it
- * (system.posix_acl_access, linux/posix_acl_xattr.h: version 2, then tag, permissions, id, little-endian). */
+/* xattr(7): user.* and file capabilities are taken from an archive, nothing else; acl(5) as the kernel keeps
+ * it (system.posix_acl_access, linux/posix_acl_xattr.h: version 2, then tag, permissions, id, little-endian).
+ */
 #include <endian.h>
 #include <stdint.h>
 #include <sys/xattr.h>

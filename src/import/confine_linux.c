@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tree becomes "/", with no way back (chroot(2) without CAP_SYS_CHROOT and without descriptors of anything
- * else), in a network namespace without a network; of root's capabilities those stay that owners, modes and
- * attributes need (capabilities(7)); no program can be run, no library mapped, no other process reached
- * (seccomp(2)): what would be loaded now would come out of the tree.
+ * The tree becomes "/", with no way back (chroot(2) without CAP_SYS_CHROOT and without descriptors of
+ * anything else), in a network namespace without a network; of root's capabilities those stay that owners,
+ * modes and attributes need (capabilities(7)); no program can be run, no library mapped, no other process
+ * reached (seccomp(2)): what would be loaded now would come out of the tree.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -44,11 +44,30 @@ static int
 filter(void)
 {
 	static const int no[] = {
-	    SCMP_SYS(execve),	SCMP_SYS(execveat), SCMP_SYS(fork),   SCMP_SYS(vfork),	 SCMP_SYS(socket),
-	    SCMP_SYS(connect),	SCMP_SYS(ptrace),   SCMP_SYS(kill),   SCMP_SYS(tkill),	 SCMP_SYS(pidfd_open),
-	    SCMP_SYS(mount),	SCMP_SYS(umount2),  SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns),
-	    SCMP_SYS(mknod),	SCMP_SYS(mknodat),  SCMP_SYS(bpf),    SCMP_SYS(keyctl),	 SCMP_SYS(open_by_handle_at),
-	    SCMP_SYS(process_vm_writev), SCMP_SYS(io_uring_setup), SCMP_SYS(userfaultfd), SCMP_SYS(perf_event_open),
+	    SCMP_SYS(execve),
+	    SCMP_SYS(execveat),
+	    SCMP_SYS(fork),
+	    SCMP_SYS(vfork),
+	    SCMP_SYS(socket),
+	    SCMP_SYS(connect),
+	    SCMP_SYS(ptrace),
+	    SCMP_SYS(kill),
+	    SCMP_SYS(tkill),
+	    SCMP_SYS(pidfd_open),
+	    SCMP_SYS(mount),
+	    SCMP_SYS(umount2),
+	    SCMP_SYS(chroot),
+	    SCMP_SYS(unshare),
+	    SCMP_SYS(setns),
+	    SCMP_SYS(mknod),
+	    SCMP_SYS(mknodat),
+	    SCMP_SYS(bpf),
+	    SCMP_SYS(keyctl),
+	    SCMP_SYS(open_by_handle_at),
+	    SCMP_SYS(process_vm_writev),
+	    SCMP_SYS(io_uring_setup),
+	    SCMP_SYS(userfaultfd),
+	    SCMP_SYS(perf_event_open),
 	};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int r = ctx ? 0 : -ENOMEM;
@@ -88,6 +107,7 @@ confine(int *top_fd, struct err *e)
 	fd_close(*top_fd);
 	*top_fd = top;
 	if (keep_caps() < 0 || filter() < 0)
-		return err_set(e, EPERM, "confine brig-import: capabilities or system calls cannot be limited");
+		return err_set(e, EPERM,
+			       "confine brig-import: capabilities or system calls cannot be limited");
 	return 0;
 }

@@ -53,12 +53,15 @@ clean_name(const char *name, struct err *e)
 		return err_set(e, EINVAL, "'%s': a name with '..'", shown), NULL;
 	if (streq(normal, "."))
 		*normal = '\0';
-	for (const char *p = normal; *p; p += p[strcspn(p, "/")] == '/' ? strcspn(p, "/") + 1 : strcspn(p, "/")) {
+	for (const char *p = normal; *p;
+	     p += p[strcspn(p, "/")] == '/' ? strcspn(p, "/") + 1 : strcspn(p, "/")) {
 		if (strcspn(p, "/") > IMPORT_NAME)
-			return err_set(e, ENAMETOOLONG, "'%s': a name longer than %d bytes", shown, IMPORT_NAME),
+			return err_set(e, ENAMETOOLONG, "'%s': a name longer than %d bytes", shown,
+				       IMPORT_NAME),
 			       NULL;
 		if (++depth > IMPORT_DEPTH)
-			return err_set(e, ENAMETOOLONG, "'%s': more than %d directories deep", shown, IMPORT_DEPTH),
+			return err_set(e, ENAMETOOLONG, "'%s': more than %d directories deep", shown,
+				       IMPORT_DEPTH),
 			       NULL;
 	}
 	if (strlen(normal) >= PATH_MAX - 1)
@@ -198,7 +201,8 @@ write_content(const struct import *im, int fd, la_int64_t size, struct err *e)
 		const char *p = block;
 
 		if (at < 0 || at > IMPORT_FILE_MAX || (la_int64_t)len > IMPORT_FILE_MAX - at)
-			return err_set(e, EFBIG, "'%s': larger than %lld GiB", im->shown, IMPORT_FILE_MAX >> 30);
+			return err_set(e, EFBIG, "'%s': larger than %lld GiB", im->shown,
+				       IMPORT_FILE_MAX >> 30);
 		while (len > 0) {
 			ssize_t n = pwrite(fd, p, len, at);
 
@@ -278,10 +282,11 @@ put_hardlink(struct import *im, const char *target, struct err *e)
 		return 0;
 	from = open_parent(im, clean, false, &from_leaf, e);
 	if (from < 0)
-		return err_set(e, EINVAL, "'%s': hard link to '%s', which is not in the archive before it", im->shown,
-			       shown);
+		return err_set(e, EINVAL, "'%s': hard link to '%s', which is not in the archive before it",
+			       im->shown, shown);
 	if (fstatat(from, from_leaf, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode))
-		return err_set(e, EINVAL, "'%s': hard link to '%s', which is not a file in the archive before it",
+		return err_set(e, EINVAL,
+			       "'%s': hard link to '%s', which is not a file in the archive before it",
 			       im->shown, shown);
 	to = open_parent(im, im->path, true, &to_leaf, e);
 	if (to < 0)
@@ -297,7 +302,8 @@ put_special(const struct import *im, const char *what, struct err *e)
 {
 	if (path_below(im->path, "dev"))
 		return 0;
-	return err_set(e, EINVAL, "'%s' is %s: a template cannot have one (all jails would share it)", im->shown, what);
+	return err_set(e, EINVAL, "'%s' is %s: a template cannot have one (all jails would share it)",
+		       im->shown, what);
 }
 
 static int
@@ -348,7 +354,8 @@ take_entry(struct import *im, struct archive_entry *entry, struct err *e)
 	return r;
 }
 
-/* Last: the times of directories that are still directories.  Deep ones first, in the reverse of their order. */
+/* Last: the times of directories that are still directories.  Deep ones first, in the reverse of their order.
+ */
 static int
 set_dir_times(const struct import *im, struct err *e)
 {
@@ -409,7 +416,8 @@ import_run(int in_fd, int top_fd, struct err *e)
 
 	if (!im.a)
 		return err_sys(e, ENOMEM, "read the archive");
-	r = archive_read_open_fd(im.a, in_fd, READ_BLOCK) == ARCHIVE_OK ? read_all(&im, e) : archive_fail(&im, e);
+	r = archive_read_open_fd(im.a, in_fd, READ_BLOCK) == ARCHIVE_OK ? read_all(&im, e)
+									: archive_fail(&im, e);
 	(void)archive_read_free(im.a);
 	for (size_t i = 0; i < im.n_dirs; i++)
 		free(im.dirs[i].path);

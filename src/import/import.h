@@ -4,8 +4,8 @@
  *
  * Descriptors: 0 the archive, 3 for one struct err when it fails, 4 the directory, which must be empty and
  * which nobody else writes to.  Nothing outside that directory is ever written: every name is opened below it
- * with path_open(PATH_BENEATH), links are recorded and never followed, and the process has left the rest of the
- * file system behind before it reads the first byte.
+ * with path_open(PATH_BENEATH), links are recorded and never followed, and the process has left the rest of
+ * the file system behind before it reads the first byte.
  */
 #ifndef BRIG_IMPORT_IMPORT_H
 #define BRIG_IMPORT_IMPORT_H

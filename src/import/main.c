@@ -9,8 +9,8 @@
 #define REPORT_FD 3
 #define TOP_FD 4
 
-/* Names are UTF-8.  The conversion is used once here: what the C library has to load for it must come from the
- * host, not from the tree that is about to become "/". */
+/* Names are UTF-8.  The conversion is used once here: what the C library has to load for it must come from
+ * the host, not from the tree that is about to become "/". */
 static void
 prepare_names(void)
 {

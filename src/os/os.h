@@ -66,6 +66,7 @@ struct os_root {
 	 * make. */
 	int (*fill)(void *ctx, int src, int dst, struct err *e);
 	void *fill_ctx;
+	int fill_fd; /* kept open for fill(), with its number; -1: none */
 };
 struct os_init {
 	int log_fd;    /* console log, O_APPEND */

@@ -30,6 +30,15 @@ tidy_record(const struct store *s, const char *name, struct err *e)
 	return fsx_tidy_at(s->record_fd, file, e);
 }
 
+/* There is no such jail (any more): the lock's file goes, while we hold it. */
+static void
+forget_lock(const struct store *s, const char *name)
+{
+	_auto_free char *file = xasprintf("jail.%s", name);
+
+	(void)unlinkat(s->lock_fd, file, 0);
+}
+
 /* ---- create ---- */
 
 static char *
@@ -205,9 +214,13 @@ run_create(const struct store *s, const struct jailspec *spec, const struct prog
 		return r;
 	recorded = r > 0;
 	if (runs(s, spec->name)) /* its jailspace is in use: no looking into images */
-		return recorded ? RUN_CREATE_EXISTED : err_set(e, EBUSY, "is running (brig stop %s)", spec->name);
-	return spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)
-					   : create_from_path(s, spec, &rec, recorded, e);
+		return recorded ? RUN_CREATE_EXISTED
+				: err_set(e, EBUSY, "is running (brig stop %s)", spec->name);
+	r = spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)
+					: create_from_path(s, spec, &rec, recorded, e);
+	if (r < 0 && !recorded)
+		forget_lock(s, spec->name);
+	return r;
 }
 
 /* ---- destroy ---- */
@@ -313,7 +326,6 @@ remove_jail(const struct store *s, const char *name, const struct jailspec *spec
 static int
 destroy(const struct store *s, const char *name, const struct jailspec *spec, bool all, struct err *e)
 {
-	_auto_free char *file = xasprintf("jail.%s", name);
 	_auto_close int lock = -EBADF;
 	int r = name_check("jail", name, e);
 
@@ -329,8 +341,8 @@ destroy(const struct store *s, const char *name, const struct jailspec *spec, bo
 		r = remove_jail(s, name, spec, all, e);
 	if (r == 0)
 		r = remove_rest(s, name, e);
-	if (lock >= 0 && (r == 0 || r == -ENOENT)) /* the lock's file, which we hold, last */
-		(void)unlinkat(s->lock_fd, file, 0);
+	if (lock >= 0 && (r == 0 || r == -ENOENT))
+		forget_lock(s, name);
 	return r;
 }
 

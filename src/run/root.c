@@ -118,6 +118,7 @@ fill_space(void *ctx, int src, int dst, struct err *e)
 	struct release from = m->release;
 
 	from.skel_fd = src; /* the same directory, seen by the jail's root */
+	from.dir_fd = m->root.fill_fd;
 	return space_fill(dst, m->hostname, &from, NULL, e);
 }
 
@@ -140,6 +141,7 @@ open_space(struct ctx *c, struct made_of *m, struct err *e)
 		m->root.space_tmpfs = s->space_size;
 		m->root.fill = fill_space;
 		m->root.fill_ctx = m;
+		m->root.fill_fd = m->release.dir_fd;
 		m->hostname = s->hostname;
 		return m->root.space_fd < 0 ? err_sys(e, errno, "skeleton of %s", c->record.template) : 0;
 	}

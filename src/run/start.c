@@ -85,6 +85,17 @@ is_running(const struct state *st)
 	return st->phase == PHASE_RUNNING && os_jail_alive(&st->ref);
 }
 
+/* One whose first process is ending has no root any more: it counts as gone already. */
+static bool
+is_ending(const struct state *st)
+{
+	struct err e = ERR_INIT;
+	dev_t dev;
+	ino_t ino;
+
+	return os_jail_root(&st->ref, &dev, &ino, &e) < 0;
+}
+
 /* Under the jail's lock. 1: it runs, 0: it does not, and nothing is left of it. */
 static int
 settle(const struct store *s, const char *name, struct state *ret, struct err *e)
@@ -93,7 +104,7 @@ settle(const struct store *s, const char *name, struct state *ret, struct err *e
 
 	if (r <= 0)
 		return r;
-	if (is_running(ret))
+	if (is_running(ret) && !is_ending(ret))
 		return 1;
 	r = clean_up(s, ret, e);
 	state_free(ret);

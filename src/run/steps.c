@@ -169,13 +169,13 @@ down_network(struct ctx *c, struct err *e)
 static int
 up_redirect(struct ctx *c, struct err *e)
 {
-	return c->spec->n_rdr || c->spec->nat ? os_fw_up(&c->id, c->spec, e) : 0;
+	return os_fw_up(&c->id, c->spec, e);
 }
 
 static int
 down_redirect(struct ctx *c, struct err *e)
 {
-	return c->made->n_rdr || c->made->nat ? os_fw_down(&c->id, c->made, e) : 0;
+	return os_fw_down(&c->id, c->made, e);
 }
 
 static int
@@ -213,8 +213,9 @@ down_start(struct ctx *c, struct err *e)
 	if (!c->hooks || !os_jail_alive(&c->st.ref))
 		return 0;
 	r = hooks_run(c, EXEC_STOP, e);
-	if (r < 0)
+	if (r < 0 && os_jail_alive(&c->st.ref))
 		return r;
+	err_clear(e); /* it ended by itself meanwhile, which is what was wanted */
 	c->st.phase = PHASE_STOPPING;
 	r = state_write(c->s, &c->st, e);
 	if (r == 0 && c->spec->stop_timeout > 0)

@@ -72,7 +72,8 @@ open_volume(const struct jailspec *spec, int flags, int *ret_fd, struct err *e)
 		return err_sys(e, errno, "space %s", path);
 	if (fstat(fd, &st) < 0 || (device ? !S_ISBLK(st.st_mode) : !S_ISREG(st.st_mode))) {
 		fd_close(fd);
-		return err_set(e, EINVAL, "space %s: is not a %s", path, device ? "block device" : "regular file");
+		return err_set(e, EINVAL, "space %s: is not a %s", path,
+			       device ? "block device" : "regular file");
 	}
 	*ret_fd = fd;
 	return 0;
@@ -164,7 +165,10 @@ prepare(const struct jailspec *spec, struct err *e)
 	r = is_blank(fd);
 	if (r < 0)
 		return err_sys(e, -r, "read %s", spec->space_arg);
-	if (r == 1 && os_space_format(fd, e) < 0)
+	if (r == 0)
+		return 0;
+	fd_close(TAKE_FD(fd)); /* mkfs wants it for itself, too */
+	if (open_volume(spec, 0, &fd, e) < 0 || os_space_format(fd, e) < 0)
 		return -e->num;
 	return 0;
 }

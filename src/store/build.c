@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Building a release (release.h).  Everything happens in templates/TEMPLATE/.new.XXXX, which nobody takes for a
- * release; it becomes one by a single rename after one syncfs(2) of its file system.  Order at the end: manifest,
- * release.json (which has the manifest's digest), sync, rename, sync of the parent, `current`, links in j/.
+ * Building a release (release.h).  Everything happens in templates/TEMPLATE/.new.XXXX, which nobody takes for
+ * a release; it becomes one by a single rename after one syncfs(2) of its file system.  Order at the end:
+ * manifest, release.json (which has the manifest's digest), sync, rename, sync of the parent, `current`,
+ * links in j/.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,9 +24,9 @@
 struct build {
 	const struct store *s;
 	const char *template;
-	char *source;		  /* resolved */
-	struct strv overlays;	  /* resolved */
-	char *rules_file;	  /* resolved; NULL: default */
+	char *source;         /* resolved */
+	struct strv overlays; /* resolved */
+	char *rules_file;     /* resolved; NULL: default */
 	struct rules rules;
 	struct strv warnings;
 	const struct progress *pr;
@@ -123,7 +124,8 @@ make_place(struct build *b, struct err *e)
 static int
 fill(struct build *b, struct err *e)
 {
-	const struct source_place at = {b->s, b->template, b->dir_fd, b->path, b->root_fd, b->pr, &b->warnings};
+	const struct source_place at = {b->s,       b->template, b->dir_fd,   b->path,
+					b->root_fd, b->pr,       &b->warnings};
 	int r = source_fill(&at, b->source, e);
 
 	for (size_t i = 0; i < b->overlays.n && r == 0; i++)
@@ -209,12 +211,13 @@ write_info(struct build *b, const char *name, struct err *e)
 
 	source_packages(b->source, &packages);
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	j = json_pack("{s:s, s:s, s:s, s:f, s:{s:s, s:o, s:o, s:s?}, s:o, s:I, s:I, s:s, s:s}", "template", b->template,
-		      "release", name, "built", built, "seconds",
-		      (double)(now.tv_sec - b->start.tv_sec) + (double)(now.tv_nsec - b->start.tv_nsec) / 1e9, "recipe",
-		      "source", b->source, "packages", json_list(&packages), "overlays", json_list(&b->overlays), "rules",
-		      b->rules_file, "warnings", json_list(&b->warnings), "files", (json_int_t)b->sum.files, "bytes",
-		      (json_int_t)b->sum.bytes, "manifest_sha256", b->sum.digest, "brig", BRIG_VERSION);
+	j = json_pack("{s:s, s:s, s:s, s:f, s:{s:s, s:o, s:o, s:s?}, s:o, s:I, s:I, s:s, s:s}", "template",
+		      b->template, "release", name, "built", built, "seconds",
+		      (double)(now.tv_sec - b->start.tv_sec) + (double)(now.tv_nsec - b->start.tv_nsec) / 1e9,
+		      "recipe", "source", b->source, "packages", json_list(&packages), "overlays",
+		      json_list(&b->overlays), "rules", b->rules_file, "warnings", json_list(&b->warnings),
+		      "files", (json_int_t)b->sum.files, "bytes", (json_int_t)b->sum.bytes, "manifest_sha256",
+		      b->sum.digest, "brig", BRIG_VERSION);
 	text = j ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
 	json_decref(j);
 	if (!text)
@@ -344,8 +347,13 @@ int
 release_build(const struct store *s, const char *template, const struct recipe *recipe, const char *name,
 	      bool set_current, const struct progress *pr, char **ret_name, struct err *e)
 {
-	struct build b = {.s = s, .template = template, .pr = pr, .template_fd = -EBADF, .dir_fd = -EBADF,
-			  .root_fd = -EBADF, .skel_fd = -EBADF};
+	struct build b = {.s = s,
+			  .template = template,
+			  .pr = pr,
+			  .template_fd = -EBADF,
+			  .dir_fd = -EBADF,
+			  .root_fd = -EBADF,
+			  .skel_fd = -EBADF};
 	_auto_close int lock = -EBADF;
 	int r;
 

@@ -20,7 +20,7 @@ int release_sweep(int template_fd, const char *template, struct err *e);
 struct source_place {
 	const struct store *store;
 	const char *template;
-	int dir_fd;	  /* the release directory being filled */
+	int dir_fd;       /* the release directory being filled */
 	const char *path; /* its absolute path */
 	int root_fd;
 	const struct progress *pr;
@@ -44,8 +44,8 @@ int busybox_fill(const struct source_place *at, struct err *e);
 /* Unpacks the archive that in_fd reads into the tree, by brig-import. */
 int import_archive(const struct source_place *at, int in_fd, struct err *e);
 
-/* Runs a command that fills the tree, contained (os_contained_start); its output goes to the log LOG/template-NAME.log.
- * On failure the message is its last line of output that says something. */
+/* Runs a command that fills the tree, contained (os_contained_start); its output goes to the log
+ * LOG/template-NAME.log. On failure the message is its last line of output that says something. */
 int source_run(const struct source_place *at, char *const *argv, char *const *envp, struct err *e);
 
 #endif

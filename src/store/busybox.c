@@ -18,10 +18,10 @@ static const struct {
 	const char *path;
 	mode_t mode;
 } dirs[] = {
-    {"bin", 0755}, {"etc", 0755},  {"home", 0755}, {"lib", 0755}, {"opt", 0755},
-    {"root", 0700}, {"srv", 0755}, {"tmp", 01777}, {"usr", 0755}, {"usr/bin", 0755},
-    {"usr/sbin", 0755}, {"usr/local", 0755}, {"sbin", 0755}, {"var", 0755}, {"var/cache", 0755},
-    {"var/db", 0755}, {"var/lib", 0755}, {"var/log", 0755}, {"var/mail", 0755}, {"var/spool", 0755},
+    {"bin", 0755},      {"etc", 0755},       {"home", 0755},    {"lib", 0755},      {"opt", 0755},
+    {"root", 0700},     {"srv", 0755},       {"tmp", 01777},    {"usr", 0755},      {"usr/bin", 0755},
+    {"usr/sbin", 0755}, {"usr/local", 0755}, {"sbin", 0755},    {"var", 0755},      {"var/cache", 0755},
+    {"var/db", 0755},   {"var/lib", 0755},   {"var/log", 0755}, {"var/mail", 0755}, {"var/spool", 0755},
     {"var/tmp", 01777}, {"var/www", 0755},
 };
 
@@ -49,7 +49,8 @@ static const struct {
     {"etc/profile", 0644,
      "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
      "PS1='\\u@\\h:\\w\\$ '\n"},
-    {"etc/protocols", 0644, "ip\t0\tIP\nicmp\t1\tICMP\ntcp\t6\tTCP\nudp\t17\tUDP\nipv6-icmp\t58\tIPv6-ICMP\n"},
+    {"etc/protocols", 0644,
+     "ip\t0\tIP\nicmp\t1\tICMP\ntcp\t6\tTCP\nudp\t17\tUDP\nipv6-icmp\t58\tIPv6-ICMP\n"},
     {"etc/services", 0644,
      "ssh\t22/tcp\nsmtp\t25/tcp\tmail\ndomain\t53/tcp\ndomain\t53/udp\nhttp\t80/tcp\tweb\npop3\t110/tcp\n"
      "ntp\t123/udp\nimap2\t143/tcp\nhttps\t443/tcp\nsubmission\t587/tcp\n"},
@@ -59,7 +60,8 @@ static int
 make_dirs(int root_fd, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
-		if (mkdirat(root_fd, dirs[i].path, 0700) < 0 || fchmodat(root_fd, dirs[i].path, dirs[i].mode, 0) < 0)
+		if (mkdirat(root_fd, dirs[i].path, 0700) < 0 ||
+		    fchmodat(root_fd, dirs[i].path, dirs[i].mode, 0) < 0)
 			return err_sys(e, errno, "%s", dirs[i].path);
 	return 0;
 }
@@ -68,7 +70,8 @@ static int
 make_files(int root_fd, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		_auto_close int fd = openat(root_fd, files[i].path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		_auto_close int fd =
+		    openat(root_fd, files[i].path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		int r;
 
 		if (fd < 0)
@@ -102,9 +105,10 @@ copy_program(const char *program, int root_fd, struct err *e)
 static bool
 wanted(const char *applet)
 {
-	static const char *const no[] = {"busybox", "init",	"linuxrc", "insmod", "rmmod",	   "modprobe",
-					 "lsmod",   "modinfo",	"depmod",  "mkswap", "swapon",	   "swapoff",
-					 "pivot_root", "switch_root", "freeramdisk", "fsck", "hwclock", "loadkmap"};
+	static const char *const no[] = {"busybox",  "init",    "linuxrc",    "insmod",      "rmmod",
+					 "modprobe", "lsmod",   "modinfo",    "depmod",      "mkswap",
+					 "swapon",   "swapoff", "pivot_root", "switch_root", "freeramdisk",
+					 "fsck",     "hwclock", "loadkmap"};
 
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (streq(applet, no[i]))

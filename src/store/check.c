@@ -160,8 +160,8 @@ check_entry(void *ctx, const struct tree_entry *t, struct err *e)
 	_auto_free char *path = xasprintf("%s%s%s", c->skel ? "/s" : "", *t->path ? "/" : "", t->path);
 
 	if (t->st.st_uid >= ID_COUNT || t->st.st_gid >= ID_COUNT) {
-		_auto_free char *what = xasprintf("belongs to %u:%u: a jail has the ids 0 to %u", t->st.st_uid,
-						  t->st.st_gid, ID_COUNT - 1);
+		_auto_free char *what = xasprintf("belongs to %u:%u: a jail has the ids 0 to %u",
+						  t->st.st_uid, t->st.st_gid, ID_COUNT - 1);
 
 		fault(c, path, what);
 	}

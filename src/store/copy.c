@@ -16,7 +16,7 @@
 #include "store/host.h"
 #include "store/space.h"
 
-#define COPY_OPEN 24 /* levels with open descriptors, two each */
+#define COPY_OPEN 24   /* levels with open descriptors, two each */
 #define COPY_REPORT 64 /* entries between two reports of progress */
 
 /* A directory on the way down. */

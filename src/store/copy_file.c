@@ -8,7 +8,7 @@
 #include "store/copy_file.h"
 #include "store/host.h"
 
-#define BUF_SIZE (256 * 1024)	 /* files up to this size: one read, one write */
+#define BUF_SIZE (256 * 1024)  /* files up to this size: one read, one write */
 #define RANGE_SIZE (64u << 20) /* at most this much in one copy_file_range(2) */
 
 void
@@ -158,7 +158,8 @@ copy_file(struct copy_fs *fs, int src, int dst_dir, const char *name, const stru
 {
 	/* Set-id bits come after the owner. */
 	mode_t mode = st->st_mode & 0777;
-	_auto_close int dst = openat(dst_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	_auto_close int dst =
+	    openat(dst_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	int r = dst < 0 ? -errno : copy_data(fs, src, dst, st);
 
 	return r < 0 ? r : copy_attributes(fs, src, dst, st, mode);

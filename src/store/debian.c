@@ -3,8 +3,8 @@
  * debian:SUITE[,PACKAGE...] by mmdebstrap(1), from the mirrors that the host itself uses.
  *
  * apt's own lists (sources.list(5), both forms) are read and the entries that offer SUITE, SUITE-updates or
- * SUITE-security are written into files of the build's own, which mmdebstrap takes as its mirrors and leaves in
- * the tree's /etc/apt.  A host without such entries: mmdebstrap's default mirror.
+ * SUITE-security are written into files of the build's own, which mmdebstrap takes as its mirrors and leaves
+ * in the tree's /etc/apt.  A host without such entries: mmdebstrap's default mirror.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -160,7 +160,8 @@ take_sources(const char *text, const char *suite, struct buf *out)
 void
 debian_sources(const char *etc_apt, const char *suite, struct buf *ret_list, struct buf *ret_sources)
 {
-	static const char *const patterns[] = {"sources.list", "sources.list.d/*.list", "sources.list.d/*.sources"};
+	static const char *const patterns[] = {"sources.list", "sources.list.d/*.list",
+					       "sources.list.d/*.sources"};
 
 	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
 		_auto_free char *pattern = path_join(etc_apt, patterns[i]);
@@ -201,8 +202,8 @@ give_mirrors(const struct source_place *at, const char *name, const struct buf *
 	return r;
 }
 
-/* mmdebstrap does not read the host's apt.conf; a proxy set there is passed on in the environment, which leaves
- * no trace in the tree. */
+/* mmdebstrap does not read the host's apt.conf; a proxy set there is passed on in the environment, which
+ * leaves no trace in the tree. */
 static void
 add_proxy(struct strv *env)
 {
@@ -235,9 +236,9 @@ make_env(struct strv *env)
 static bool
 about_mirror(const char *msg)
 {
-	static const char *const signs[] = {"Failed to fetch", "Could not resolve", "Could not connect",
-					    "Temporary failure resolving", "Unable to connect", "Cannot initiate",
-					    "Network is unreachable"};
+	static const char *const signs[] = {
+	    "Failed to fetch",   "Could not resolve", "Could not connect",     "Temporary failure resolving",
+	    "Unable to connect", "Cannot initiate",   "Network is unreachable"};
 
 	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
 		if (strstr(msg, signs[i]))

@@ -10,7 +10,7 @@
 #include "base/path.h"
 #include "store/host.h"
 
-#define LIST_SIZE 65536	 /* XATTR_LIST_MAX */
+#define LIST_SIZE 65536  /* XATTR_LIST_MAX */
 #define VALUE_SIZE 65536 /* XATTR_SIZE_MAX */
 
 int

@@ -27,7 +27,7 @@ static const struct kind {
 	mode_t type;
 	const char *word;
 } kinds[] = {
-    {S_IFREG, "file"}, {S_IFDIR, "dir"},   {S_IFLNK, "link"},	{S_IFIFO, "fifo"},
+    {S_IFREG, "file"},    {S_IFDIR, "dir"},   {S_IFLNK, "link"}, {S_IFIFO, "fifo"},
     {S_IFSOCK, "socket"}, {S_IFBLK, "block"}, {S_IFCHR, "char"},
 };
 
@@ -127,7 +127,8 @@ add_top(struct writer *w, int dir_fd, const char *top, struct err *e)
 int
 manifest_write(int dir_fd, const struct progress *pr, struct manifest_sum *ret, struct err *e)
 {
-	_auto_close int fd = openat(dir_fd, "manifest", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+	_auto_close int fd =
+	    openat(dir_fd, "manifest", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
 	struct manifest_sum sum = {0};
 	struct writer w = {.fd = fd, .sum = &sum, .pr = pr};
 	int r;

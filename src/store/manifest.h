@@ -12,8 +12,8 @@
 #define MANIFEST_MAX (512u << 20)
 
 struct manifest_sum {
-	uint64_t files, bytes;	/* entries; bytes in regular files */
-	char digest[65];	/* SHA-256 of the manifest itself */
+	uint64_t files, bytes; /* entries; bytes in regular files */
+	char digest[65];       /* SHA-256 of the manifest itself */
 };
 
 /* Writes dir_fd/manifest of dir_fd/root and dir_fd/skel. */
@@ -21,13 +21,14 @@ int manifest_write(int dir_fd, const struct progress *pr, struct manifest_sum *r
 
 /* One file as the manifest has it, and as it is. */
 struct manifest_entry {
-	char *path; /* "root/usr/bin/x", not encoded; what else is a pointer points into the manifest's text */
+	char
+	    *path; /* "root/usr/bin/x", not encoded; what else is a pointer points into the manifest's text */
 	mode_t type, mode;
 	uid_t uid;
 	gid_t gid;
 	uint64_t size;
 	const char *digest; /* 64 hex digits, regular files */
-	char *link;	    /* links */
+	char *link;         /* links */
 	bool seen;
 };
 struct manifest {

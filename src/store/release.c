@@ -72,8 +72,9 @@ release_template_dir(const struct store *s, const char *template, int *ret, stru
 
 	if (name_check("template", template, e) < 0)
 		return -e->num;
-	fd = s->templates_fd < 0 ? -ENOENT
-				 : path_open(s->templates_fd, template, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	fd = s->templates_fd < 0
+		 ? -ENOENT
+		 : path_open(s->templates_fd, template, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	if (fd == -ENOENT)
 		return err_set(e, ENOENT, "there is no template %s (brig template build %s SOURCE)", template,
 			       template);
@@ -217,8 +218,8 @@ release_current(const struct store *s, const char *template, char **ret, struct 
 	if (!name && by_hand)
 		name = xstrdup(RELEASE_BY_HAND);
 	else if (!name)
-		return err_set(e, ENOENT, "template %s has no current release (brig template list %s)", template,
-			       template);
+		return err_set(e, ENOENT, "template %s has no current release (brig template list %s)",
+			       template, template);
 	else if (!release_name_ok(name) || !is_dir(fd, name))
 		return err_set(e, ENOENT, "template %s: current leads to no release (brig template list %s)",
 			       template, template);
@@ -263,8 +264,8 @@ open_built(const struct store *s, struct release *r, struct err *e)
 		return -e->num;
 	got = release_name_ok(r->name) ? open_half(fd, r->name, &r->dir_fd) : -ENOENT;
 	if (got == -ENOENT)
-		return err_set(e, ENOENT, "template %s has no release %s (brig template list %s)", r->template,
-			       r->name, r->template);
+		return err_set(e, ENOENT, "template %s has no release %s (brig template list %s)",
+			       r->template, r->name, r->template);
 	if (got >= 0)
 		got = open_half(r->dir_fd, "root", &r->root_fd);
 	if (got >= 0)
@@ -369,8 +370,7 @@ names_release(const char *template, const char *name, const char *rec_template, 
 }
 
 int
-release_users(const struct store *s, const char *template, const char *name, struct strv *ret,
-	      struct err *e)
+release_users(const struct store *s, const char *template, const char *name, struct strv *ret, struct err *e)
 {
 	_auto_strv struct strv jails = STRV_INIT;
 	struct state *running = NULL;

@@ -5,8 +5,9 @@
  * A directory there is a release exactly when its name is a release name: builds happen in ".new.XXXX" and
  * become a release by one rename, after everything was synced.  `current` is a link beside the releases,
  * switched by one rename; j/TEMPLATE and j/skel lead through it and never change.  A release is never
- * altered.  A base made by hand from the Handbook (real directories j/mroot and j/skel) is a template with
- * the one release RELEASE_BY_HAND.
+ * altered.  A base made by hand from the Handbook (real directories j/mroot and j/skel; for another template
+ * j/NAME and j/skel.NAME) is a template with the one release RELEASE_BY_HAND, which stays the oldest one when
+ * others are built.
  */
 #ifndef BRIG_STORE_RELEASE_H
 #define BRIG_STORE_RELEASE_H
@@ -32,8 +33,9 @@ int release_templates(const struct store *s, struct strv *ret, struct err *e);	 
 int release_names(const struct store *s, const char *template, struct strv *ret, struct err *e); /* old first */
 /* Name of the current release, malloc'ed, or NULL and -ENOENT. */
 int release_current(const struct store *s, const char *template, char **ret, struct err *e);
-/* release.json: {"template","release","built","seconds","recipe":{"source","packages":[],"overlays":[]},
- * "files","bytes","brig"}.  A new reference. */
+/* release.json: {"template","release","built","seconds","recipe":{"source","packages":[],"overlays":[],"rules"},
+ * "warnings":[],"files","bytes","manifest_sha256","brig"}.  "rules" is the file given with --rules or null.  Of
+ * RELEASE_BY_HAND only the first two are known, "built" and "recipe" are null.  A new reference. */
 int release_info(const struct release *r, json_t **ret, struct err *e);
 /* The root directory with this device and inode is which release of ours?  1 found. */
 int release_by_inode(const struct store *s, dev_t dev, ino_t ino, char **ret_template, char **ret_name,

@@ -14,7 +14,8 @@
 static bool
 leftover(const char *name)
 {
-	return str_after(name, BUILD_PREFIX ".") || str_after(name, OLD_PREFIX ".") || str_after(name, ".tmp.");
+	return str_after(name, BUILD_PREFIX ".") || str_after(name, OLD_PREFIX ".") ||
+	       str_after(name, ".tmp.");
 }
 
 static int
@@ -95,8 +96,8 @@ refuse_users(const struct store *s, const char *template, const char *name, stru
 	if (users.n == 0)
 		return 0;
 	list = strv_join(&users, ", ");
-	return err_set(e, EBUSY, "release %s/%s is used by %s %s: upgrade or destroy %s first", template, name,
-		       users.n > 1 ? "the jails" : "jail", list, users.n > 1 ? "them" : "it");
+	return err_set(e, EBUSY, "release %s/%s is used by %s %s: upgrade or destroy %s first", template,
+		       name, users.n > 1 ? "the jails" : "jail", list, users.n > 1 ? "them" : "it");
 }
 
 /* The last release takes `current` and the links in j/ with it. */
@@ -129,7 +130,8 @@ remove_locked(const struct store *s, int fd, const char *template, const char *n
 	if (r < 0)
 		return r;
 	if (current && streq(current, name) && names.n > 1)
-		return err_set(e, EBUSY, "release %s/%s is current: what new jails get (brig template list %s)",
+		return err_set(e, EBUSY,
+			       "release %s/%s is current: what new jails get (brig template list %s)",
 			       template, name, template);
 	if (names.n == 1) {
 		r = unlink_current(s, fd, template, e);
@@ -159,8 +161,8 @@ release_remove(const struct store *s, const char *template, const char *name, st
 	r = rel.dir_fd;
 	release_close(&rel);
 	if (r < 0)
-		return err_set(e, EPERM, "release %s/%s was made by hand: remove %s/j/%s by hand, too", template,
-			       name, s->base, template);
+		return err_set(e, EPERM, "release %s/%s was made by hand: remove %s/j/%s by hand, too",
+			       template, name, s->base, template);
 	r = store_lock(s, "template", template, LOCK_WAIT_MS, &lock, e);
 	if (r == 0)
 		r = release_template_dir(s, template, &fd, e);

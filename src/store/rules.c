@@ -59,7 +59,8 @@ tree_path_ok(const char *path)
 {
 	_auto_free char *normal = path_normal(path);
 
-	return *path != '/' && normal && streq(normal, path) && !streq(path, ".") && strlen(path) < PATH_MAX / 2;
+	return *path != '/' && normal && streq(normal, path) && !streq(path, ".") &&
+	       strlen(path) < PATH_MAX / 2;
 }
 
 /* Fields of a line; for `line` everything after the path is one field. */
@@ -103,7 +104,8 @@ static int
 fill_add(struct rule *rule, const struct strv *f, struct err *e)
 {
 	if (!tree_path_ok(f->v[2]))
-		return err_set(e, EINVAL, "'%s': a file of the directory skel beside the rules is meant", f->v[2]);
+		return err_set(e, EINVAL, "'%s': a file of the directory skel beside the rules is meant",
+			       f->v[2]);
 	rule->arg = xstrdup(f->v[2]);
 	if (num_octal(f->v[3], 07777, &rule->mode) < 0)
 		return err_set(e, EINVAL, "'%s' is not a mode", f->v[3]);

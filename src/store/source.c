@@ -36,7 +36,8 @@ resolve_path(const char *kind, const char *path, mode_t type, char **ret, struct
 	if (!real || stat(real, &st) < 0)
 		return err_sys(e, errno, "%s%s", kind, shown);
 	if ((st.st_mode & S_IFMT) != type)
-		return err_set(e, EINVAL, "%s%s: is not a %s", kind, shown, type == S_IFDIR ? "directory" : "file");
+		return err_set(e, EINVAL, "%s%s: is not a %s", kind, shown,
+			       type == S_IFDIR ? "directory" : "file");
 	*ret = xasprintf("%s%s", kind, real);
 	return 0;
 }
@@ -81,7 +82,8 @@ check_debian(const char *spec, struct err *e)
 			break;
 	}
 	if (!in_path("mmdebstrap"))
-		return err_set(e, ENOENT, "debian:%s: needs the program mmdebstrap (apt install mmdebstrap)", shown);
+		return err_set(e, ENOENT, "debian:%s: needs the program mmdebstrap (apt install mmdebstrap)",
+			       shown);
 	return 0;
 }
 
@@ -103,13 +105,19 @@ source_resolve(const char *source, char **ret, struct err *e)
 			return err_set(e, EINVAL, "cmd: a command is missing");
 	} else if (streq(source, "busybox")) {
 		if (!os_busybox())
-			return err_set(e, ENOENT, "busybox: this host has no static busybox (apt install busybox-static)");
+			return err_set(
+			    e, ENOENT,
+			    "busybox: this host has no static busybox (apt install busybox-static)");
 	} else if (str_after(source, "oci:")) {
-		return err_set(e, EOPNOTSUPP, "%s: OCI images are not supported yet by this version "
-			       "(unpack it and use dir: or tar:)", shown);
+		return err_set(e, EOPNOTSUPP,
+			       "%s: OCI images are not supported yet by this version "
+			       "(unpack it and use dir: or tar:)",
+			       shown);
 	} else {
-		return err_set(e, EINVAL, "source '%s': expected dir:PATH, tar:FILE, debian:SUITE[,PACKAGE...], "
-			       "cmd:COMMAND or busybox", shown);
+		return err_set(e, EINVAL,
+			       "source '%s': expected dir:PATH, tar:FILE, debian:SUITE[,PACKAGE...], "
+			       "cmd:COMMAND or busybox",
+			       shown);
 	}
 	*ret = xstrdup(source);
 	return 0;
@@ -168,8 +176,8 @@ look_special(void *ctx, const struct tree_entry *t, struct err *e)
 	if (dropped(t->path))
 		return 0;
 	shown = text_printable(t->path, 200);
-	return err_set(e, EINVAL, "%s/%s is %s: a template cannot have one (all jails would share it)", l->dir, shown,
-		       what);
+	return err_set(e, EINVAL, "%s/%s is %s: a template cannot have one (all jails would share it)",
+		       l->dir, shown, what);
 }
 
 static void
@@ -325,9 +333,9 @@ static FILE *
 open_log(const struct source_place *at, char **ret_path)
 {
 	_auto_free char *name = xasprintf("template-%s.log", at->template);
-	int fd = at->store->log_fd < 0
-		     ? -1
-		     : openat(at->store->log_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = at->store->log_fd < 0 ? -1
+				       : openat(at->store->log_fd, name,
+						O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
 	if (!f)

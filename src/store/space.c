@@ -11,7 +11,7 @@
 #include "store/space_fresh.h"
 
 #define NEW_DIR ".brig-new" /* in a directory that is filled where it is */
-#define TEMP_HEX 16	    /* digits of fsx_temp_name() */
+#define TEMP_HEX 16         /* digits of fsx_temp_name() */
 
 /* Where a jailspace is: a name in a directory that only the administrator writes to. */
 struct site {
@@ -141,7 +141,8 @@ space_open(const struct store *s, const char *jail, const char *dir, int *ret_fd
 	if (r == 0)
 		r = site_dir(&w, &fd, e);
 	if (r == -ENOENT)
-		return err_set(e, ENOENT, "%s: no jailspace yet (brig create %s)", w.path ? w.path : "js", jail);
+		return err_set(e, ENOENT, "%s: no jailspace yet (brig create %s)", w.path ? w.path : "js",
+			       jail);
 	if (r < 0)
 		return r;
 	if (has(fd, NEW_DIR))
@@ -447,8 +448,8 @@ move_away(const struct site *w, const char *jail, char *old, size_t size, struct
 }
 
 int
-space_remove(const struct store *s, const char *jail, const char *dir,
-	     int (*gone)(void *ctx, struct err *e), void *ctx, struct err *e)
+space_remove(const struct store *s, const char *jail, const char *dir, int (*gone)(void *ctx, struct err *e),
+	     void *ctx, struct err *e)
 {
 	_auto_(site_free) struct site w = {.at = -EBADF};
 	char old[NAME_MAX_LEN + 32];

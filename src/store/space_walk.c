@@ -74,7 +74,8 @@ look(struct walk *w, const char *name, struct err *e)
 	}
 	w->names++;
 	/* a file with several names counts once, in equal parts */
-	w->bytes += (uint64_t)st.st_blocks * 512 / (st.st_nlink > 1 && !S_ISDIR(st.st_mode) ? st.st_nlink : 1);
+	w->bytes +=
+	    (uint64_t)st.st_blocks * 512 / (st.st_nlink > 1 && !S_ISDIR(st.st_mode) ? st.st_nlink : 1);
 	if (S_ISDIR(st.st_mode))
 		strv_add(&w->level[w->depth - 1].sub, name);
 	return 0;

@@ -96,7 +96,8 @@ leaves(const char *link_path, const char *target)
 	return false;
 }
 
-/* etc/os-release -> ../usr/lib/os-release becomes /usr/lib/os-release: seen from /s/etc the old text is wrong. */
+/* etc/os-release -> ../usr/lib/os-release becomes /usr/lib/os-release: seen from /s/etc the old text is
+ * wrong. */
 static int
 fix_link(void *ctx, const struct tree_entry *t, struct err *e)
 {
@@ -193,9 +194,9 @@ rules_below(const struct split *s, const char *path)
 }
 
 /*
- * The tree has a link where a directory is to be moved.  Fine are: the very link that a split leaves, when the
- * skeleton has what it leads to; and a link into something that another rule moves (FreeBSD's
- * home -> usr/home, image systems' opt -> var/opt).
+ * The tree has a link where a directory is to be moved.  Fine are: the very link that a split leaves, when
+ * the skeleton has what it leads to; and a link into something that another rule moves (FreeBSD's home ->
+ * usr/home, image systems' opt -> var/opt).
  */
 static int
 moved_link(struct split *s, const struct rule *r, const char *target, struct err *e)
@@ -212,7 +213,8 @@ moved_link(struct split *s, const struct rule *r, const char *target, struct err
 			return 0;
 	}
 	shown = text_printable(target, 120);
-	return err_set(e, ENOTDIR, "%s is a link to '%s': only a directory can go to the skeleton", r->path, shown);
+	return err_set(e, ENOTDIR, "%s is a link to '%s': only a directory can go to the skeleton", r->path,
+		       shown);
 }
 
 static int
@@ -356,8 +358,8 @@ do_keep(struct split *s, const struct rule *r, struct err *e)
 		return err_wrap(e, "keep %s", r->path);
 	if (renameat2(from, leaf, to, to_leaf, RENAME_NOREPLACE) < 0) {
 		if (errno == EEXIST)
-			return err_set(e, EEXIST, "%s and %s are both in the tree: they claim one place", r->path,
-				       r->arg);
+			return err_set(e, EEXIST, "%s and %s are both in the tree: they claim one place",
+				       r->path, r->arg);
 		return err_sys(e, errno, "keep %s in the template", r->path);
 	}
 	if (fix_links(to, to_leaf, r->path, e) < 0)
@@ -486,11 +488,12 @@ static int
 add_source(const struct split *s, const struct rule *r, char **ret, size_t *ret_len, struct err *e)
 {
 	const char *slash = strrchr(s->rules->file, '/');
-	_auto_free char *beside = xasprintf("%.*sskel/%s", slash ? (int)(slash - s->rules->file + 1) : 0,
-					    s->rules->file, r->arg);
+	_auto_free char *beside =
+	    xasprintf("%.*sskel/%s", slash ? (int)(slash - s->rules->file + 1) : 0, s->rules->file, r->arg);
 	_auto_free char *name = path_join("skel", r->arg), *installed = where_data(name);
 
-	return fsx_read_at(AT_FDCWD, access(beside, F_OK) == 0 ? beside : installed, EDIT_MAX, ret, ret_len, e);
+	return fsx_read_at(AT_FDCWD, access(beside, F_OK) == 0 ? beside : installed, EDIT_MAX, ret, ret_len,
+			   e);
 }
 
 static int

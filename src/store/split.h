@@ -13,23 +13,24 @@
 
 /* What must differ in each jail: removed from the skeleton at build, made when a jailspace is created. */
 enum fresh {
-	FRESH_REMOVE,	    /* only removed */
-	FRESH_MACHINE_ID,   /* 32 hex digits and a newline */
-	FRESH_HOSTNAME,	    /* the jail's host name and a newline */
+	FRESH_REMOVE,        /* only removed */
+	FRESH_MACHINE_ID,    /* 32 hex digits and a newline */
+	FRESH_HOSTNAME,      /* the jail's host name and a newline */
 	FRESH_SSH_HOST_KEYS, /* ssh host keys, where the jail has the tools to make them */
 };
 
 enum rule_kind {
-	RULE_MOVE,     /* path -> /s/arg, with a link left behind; made empty where the tree has none */
-	RULE_MOVE_IF,  /* the same, only where the tree has path */
-	RULE_EMPTY,    /* an empty directory of the template: mount points; what the tree has there is dropped */
-	RULE_DROP,     /* removed (arg NULL; path may be a pattern in its last component) */
-	RULE_KEEP,     /* below a moved path: stays in the template as arg, linked from the skeleton */
-	RULE_FRESH,    /* path (pattern in its last component), fresh */
-	RULE_LINK,     /* path of the skeleton becomes a link to arg */
-	RULE_LOCK,     /* in the password file path, the password of user arg is '*' */
-	RULE_LINE,     /* file path gets the line arg, unless it has one that sets the same variable */
-	RULE_ADD,      /* file arg of the rules' own directory skel/ is put at path with mode, unless unless exists */
+	RULE_MOVE,    /* path -> /s/arg, with a link left behind; made empty where the tree has none */
+	RULE_MOVE_IF, /* the same, only where the tree has path */
+	RULE_EMPTY, /* an empty directory of the template: mount points; what the tree has there is dropped */
+	RULE_DROP,  /* removed (arg NULL; path may be a pattern in its last component) */
+	RULE_KEEP,  /* below a moved path: stays in the template as arg, linked from the skeleton */
+	RULE_FRESH, /* path (pattern in its last component), fresh */
+	RULE_LINK,  /* path of the skeleton becomes a link to arg */
+	RULE_LOCK,  /* in the password file path, the password of user arg is '*' */
+	RULE_LINE,  /* file path gets the line arg, unless it has one that sets the same variable */
+	RULE_ADD, /* file arg of the rules' own directory skel/ is put at path with mode, unless unless exists
+		   */
 	RULE_DANGLING, /* a link at path (pattern over the whole path as the jail sees it) may dangle */
 };
 
@@ -37,18 +38,21 @@ struct rule {
 	enum rule_kind kind;
 	char *path, *arg;
 	enum fresh fresh; /* RULE_FRESH */
-	unsigned mode;	  /* RULE_ADD */
-	char *unless;	  /* RULE_ADD: NULL or a path of the tree */
-	int line;	  /* for messages */
+	unsigned mode;    /* RULE_ADD */
+	char *unless;     /* RULE_ADD: NULL or a path of the tree */
+	int line;         /* for messages */
 };
 
 struct rules {
 	struct rule *v;
 	size_t n, cap;
-	char *file;  /* where it was read, for messages */
-	char *text;  /* as it was read; goes into the release */
+	char *file; /* where it was read, for messages */
+	char *text; /* as it was read; goes into the release */
 };
-#define RULES_INIT {NULL, 0, 0, NULL, NULL}
+#define RULES_INIT                     \
+	{                              \
+		NULL, 0, 0, NULL, NULL \
+	}
 void rules_free(struct rules *r);
 
 /* The rules of a build.  file NULL: /etc/brig/split.rules if there is one, else the installed default.
@@ -60,7 +64,8 @@ int rules_of_release(const struct release *r, struct rules *ret, struct err *e);
 int rules_parse(const char *text, const char *file, struct rules *ret, struct err *e);
 
 /* Where the skeleton has path of the tree: "usr/local/etc" -> "usr-local/etc"; NULL when it stays in the
- * template.  The caller frees.  For the rules whose path is in the skeleton (fresh, link, lock, line, add). */
+ * template.  The caller frees.  For the rules whose path is in the skeleton (fresh, link, lock, line, add).
+ */
 char *rules_skel_path(const struct rules *rules, const char *path);
 
 /* Splits the tree root_fd; what moves goes to skel_fd (an empty directory of the same file system).  All by

@@ -17,7 +17,7 @@
 
 struct tree_entry {
 	const char *path; /* relative to the top: "usr/bin/x"; "" for the top itself */
-	int dir_fd;	  /* its directory (the top: the top's descriptor) */
+	int dir_fd;       /* its directory (the top: the top's descriptor) */
 	const char *name; /* in that directory (the top: ".") */
 	struct stat st;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Unpacking an archive by brig-import (src/import): a program of its own, confined, with an empty environment
- * and these descriptors: 0 the archive, 3 its report (one struct err when it failed), 4 the directory to fill.
+ * and these descriptors: 0 the archive, 3 its report (one struct err when it failed), 4 the directory to
+ * fill.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -30,7 +31,8 @@ run_import(const char *program, int in, int report, int root)
 	root = fcntl(root, F_DUPFD_CLOEXEC, 10);
 	null = fcntl(null, F_DUPFD_CLOEXEC, 10);
 	report = fcntl(report, F_DUPFD_CLOEXEC, 10);
-	if (dup2(in, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(report, 3) < 0 || dup2(root, 4) < 0)
+	if (dup2(in, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(report, 3) < 0 ||
+	    dup2(root, 4) < 0)
 		_exit(1);
 	closefrom(5);
 	(void)execve(program, argv, envp);

@@ -22,8 +22,7 @@ struct verify {
 	size_t diffs, done;
 };
 
-static _printf_(3, 4) void
-differs(struct verify *v, const char *path, const char *fmt, ...)
+static _printf_(3, 4) void differs(struct verify *v, const char *path, const char *fmt, ...)
 {
 	_auto_free char *what = NULL;
 	va_list ap;
@@ -74,8 +73,8 @@ find(const struct manifest *m, const char *path)
 }
 
 static int
-verify_content(struct verify *v, const char *path, const struct tree_entry *t,
-	       const struct manifest_entry *m, struct err *e)
+verify_content(struct verify *v, const char *path, const struct tree_entry *t, const struct manifest_entry *m,
+	       struct err *e)
 {
 	char digest[SHA256_DIGEST_STRING_LENGTH];
 	_auto_close int fd = -EBADF;
@@ -96,7 +95,8 @@ verify_content(struct verify *v, const char *path, const struct tree_entry *t,
 	if (r < 0)
 		return err_sys(e, -r, "%s", path);
 	if (!streq(digest, m->digest))
-		differs(v, path, "content differs: SHA-256 %.12s..., was built as %.12s...", digest, m->digest);
+		differs(v, path, "content differs: SHA-256 %.12s..., was built as %.12s...", digest,
+			m->digest);
 	return 0;
 }
 
@@ -135,7 +135,8 @@ verify_entry(void *ctx, const struct tree_entry *t, struct err *e)
 		return 0;
 	}
 	if (t->st.st_uid != m->uid || t->st.st_gid != m->gid)
-		differs(v, path, "owner %u:%u, was built as %u:%u", t->st.st_uid, t->st.st_gid, m->uid, m->gid);
+		differs(v, path, "owner %u:%u, was built as %u:%u", t->st.st_uid, t->st.st_gid, m->uid,
+			m->gid);
 	if (S_ISLNK(m->type))
 		return verify_link(v, path, t, m, e);
 	if ((t->st.st_mode & 07777) != m->mode)

@@ -44,11 +44,7 @@ host_things() {
 	for d in /sys/fs/cgroup /sys/fs/cgroup/*; do
 		[ ! -d "$d" ] || find "$d" -maxdepth 3 -type d -path '*brig*' 2>/dev/null
 	done | sort -u | sed 's/^/cgroup /'
-	for p in /proc/[0-9]*; do
-		case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in
-		*brig-init* | */brig\ *) echo "process $(tr '\0' ' ' <"$p/cmdline")" ;;
-		esac
-	done | sort
+	ps -eo args= | grep -E '^([^ ]*/)?brig(-init)?( |$)' | sort | sed 's/^/process /'
 	sysctl -a 2>/dev/null | grep -E '^net\.ipv[46]\.(conf|ip_forward)' | grep -E 'forward|rp_filter|route_localnet' | sort
 }
 

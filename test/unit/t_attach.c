@@ -23,11 +23,13 @@
 #include "os/linux/confine.h"
 #include "os/linux/ref.h"
 #include "os/linux/syscalls.h"
+#include "os/linux/tty.h"
 #include "os/linux/users.h"
 #include "os/linux/userns.h"
 
 #define IDBASE 0x7abc0000u
 #define BUSYBOX "/bin/busybox"
+#define KILL_SLEEP "kill -9 $(busybox ps | busybox awk '/[s]leep/ {print $1}')"
 
 static struct {
 	pid_t pid;
@@ -182,8 +184,7 @@ run(struct os_exec *x, const char *command, int *ret_status, struct err *e)
 
 	if (!x->argv && !x->shell)
 		x->argv = argv;
-	if (!x->tty && !x->background && x->fd_out < 0)
-		x->capture = &b;
+	x->capture = !x->tty && !x->background && x->fd_out < 0 ? &b : NULL;
 	*ret_status = -1;
 	err_clear(e);
 	r = os_jail_exec(&jail.id, &jail.ref, &jail.spec, x, ret_status, e);
@@ -343,11 +344,11 @@ users(void **state)
 	/* a passwd that is no file, and none at all */
 	x = CLEAN;
 	(void)says(&x, "busybox mv /etc/passwd /etc/p && busybox mkfifo /etc/passwd");
-	assert_string_equal(says(&x, "busybox id -u; echo $HOME"), "0\n/root\n");
+	assert_string_equal(says(&x, "echo $USER $HOME"), "root /root\n");
 	x.jail_user = "joe";
 	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
 	x = CLEAN;
-	(void)says(&x, "busybox rm /etc/passwd; busybox truncate -s 1G /etc/passwd");
+	(void)says(&x, "busybox rm /etc/passwd; busybox truncate -s 8M /etc/passwd");
 	x.jail_user = "joe";
 	assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "too large"));
@@ -404,7 +405,7 @@ captured(void **state)
 	assert_int_equal(strlen(out), 65536);
 	/* the end of the command counts, not that of what it left behind */
 	assert_string_equal(says(&x, "busybox sleep 5 & echo done"), "done\n");
-	assert_int_equal(run(&x, "busybox killall sleep", &status, &e), 0);
+	assert_int_equal(run(&x, KILL_SLEEP, &status, &e), 0);
 }
 
 static long
@@ -447,7 +448,7 @@ background(void **state)
 	assert_true(ms() - t < 3000);
 	x.background = false;
 	assert_string_equal(says(&x, "busybox sleep 0.1; busybox ps | busybox grep -c '[s]leep 66'"), "1\n");
-	(void)says(&x, "busybox killall sleep");
+	(void)says(&x, KILL_SLEEP);
 	x.background = true;
 	x.argv = (char *[]){(char[]){"/missing"}, NULL};
 	assert_int_equal(run(&x, "", &status, &e), -ENOENT);
@@ -519,10 +520,10 @@ on_terminal(int *ret_master, struct os_exec *x, const char *command, const struc
 		(void)fflush(stdout);
 		r = run(x, command, &status, &e);
 		must(tcgetattr(0, &after) == 0, "tcgetattr");
-		if (memcmp(&before, &after, sizeof(before)) != 0)
-			printf("TERMINAL CHANGED %x %x %x %x -> %x %x %x %x\n", before.c_iflag, before.c_oflag,
-			       before.c_cflag, before.c_lflag, after.c_iflag, after.c_oflag, after.c_cflag,
-			       after.c_lflag);
+		if (before.c_iflag != after.c_iflag || before.c_oflag != after.c_oflag ||
+		    before.c_cflag != after.c_cflag || before.c_lflag != after.c_lflag ||
+		    memcmp(before.c_cc, after.c_cc, VEOL2 + 1) != 0)
+			printf("TERMINAL CHANGED\n");
 		if (r < 0)
 			printf("error: %s\n", e.msg);
 		else
@@ -566,6 +567,15 @@ type(int master, const char *text)
 }
 
 static void
+unchanged(const char *text)
+{
+	const char *changed = strstr(text, "TERMINAL CHANGED");
+
+	if (changed)
+		fail_msg("%s", changed);
+}
+
+static void
 finish(pid_t pid, int master)
 {
 	int status;
@@ -600,7 +610,7 @@ terminal(void **state)
 	c = until(master, "end 7 0");
 	/* nothing is lost at the end */
 	assert_non_null(strstr(c, "20000\r\nlast\r\n"));
-	assert_null(strstr(c, "TERMINAL CHANGED"));
+	unchanged(c);
 	finish(pid, master);
 	/* ^C is a byte for the terminal inside, which makes a signal of it there */
 	pid = on_terminal(&master, &x, "echo ready; busybox sleep 33", &size);
@@ -609,7 +619,7 @@ terminal(void **state)
 	free(TAKE_PTR(d));
 	d = until(master, "end ");
 	assert_true(strstr(d, "end -1 2") || strstr(d, "end 130 0"));
-	assert_null(strstr(d, "TERMINAL CHANGED"));
+	unchanged(d);
 	finish(pid, master);
 }
 
@@ -654,7 +664,7 @@ terminal_signals(void **state)
 		a = until(master, "ready");
 		(void)kill(pid, signals[i]);
 		b = until(master, "end -1 9"); /* deaf to both: KILL after a while */
-		assert_null(strstr(b, "TERMINAL CHANGED"));
+		unchanged(b);
 		finish(pid, master);
 	}
 }
@@ -682,6 +692,62 @@ terminal_kept_away(void **state)
 	assert_non_null(strstr(a, "pipe:"));
 	assert_non_null(strstr(a, "typed\r\ntyped\r\n")); /* the echo, and cat's */
 	finish(pid, master);
+}
+
+static void
+no_devpts_body(bool planted)
+{
+	struct tty_shape shape = {0};
+	struct err e = ERR_INIT;
+	int m, s, r;
+
+	must(unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		 mount("none", "/dev/pts", "tmpfs", 0, NULL) == 0,
+	     "tmpfs");
+	if (planted) /* the right device in the wrong place */
+		must(mknod("/dev/pts/ptmx", S_IFCHR | 0666, 0x502) == 0, "mknod");
+	r = tty_make(&shape, &m, &s, &e);
+	_exit(r < 0 && strstr(e.msg, "no terminal: the jail's /dev/pts") ? 0 : 1);
+}
+
+static void
+no_devpts(void **state)
+{
+	(void)state;
+	for (int planted = 0; planted < 2; planted++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0)
+			no_devpts_body(planted);
+		assert_int_equal(child_wait(pid, &status), 0);
+		assert_int_equal(status, 0);
+	}
+}
+
+static void
+passwd_text(void **state)
+{
+	struct user u = {0};
+	char text[] = "a:b\nroot:x:1:1::/:/bin/sh\n:x:0:0::/:/x\nq:x:-0:0::/:/x\nq:x:0x0:0::/:/x\n"
+		      "toor:x:0:0:a:relative:nologin\nroot:x:0:0::/r:/bin/x\nmore:x:0:0::/:/bin/x:y\n";
+	char again[] = "root:x:0:0::/r:/bin/x", empty[] = "", group[] = "g:x:5:a,toor\nh:x:6:toorx\ni:x:7: toor ,b\n"
+								      "j:x:65536:toor\nk:x:8\n";
+
+	(void)state;
+	assert_int_equal(passwd_find(text, NULL, &u), 1);
+	assert_string_equal(u.name, "toor");
+	assert_string_equal(u.home, "/"); /* not a path of its own */
+	assert_string_equal(u.shell, "/bin/sh");
+	group_find(group, &u);
+	assert_int_equal(u.n_groups, 2);
+	assert_int_equal(u.groups[0], 5);
+	assert_int_equal(u.groups[1], 7);
+	user_free(&u);
+	assert_int_equal(passwd_find(again, "root", &u), 1);
+	assert_string_equal(u.home, "/r");
+	assert_int_equal(passwd_find(empty, "root", &u), 0);
+	user_free(&u);
 }
 
 static void
@@ -742,21 +808,36 @@ cost(void **state)
 	struct os_exec x = FRESH;
 	char program[] = "/bin/busybox", arg[] = "true", *argv[] = {program, arg, NULL};
 	struct err e = ERR_INIT;
-	struct timespec a, b;
 	int status, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	long best = -1, plain = -1;
 
 	(void)state;
 	x.fd_in = x.fd_out = x.fd_err = null;
 	x.argv = argv;
-	for (int i = 0; i < 20; i++) {
-		if (i == 10)
-			(void)clock_gettime(CLOCK_MONOTONIC, &a);
+	/* the best of several: what else runs here should not count */
+	for (int i = 0; i < 40; i++) {
+		struct timespec t[3];
+		long us[2];
+		pid_t pid;
+
+		(void)clock_gettime(CLOCK_MONOTONIC, &t[0]);
 		assert_int_equal(os_jail_exec(&jail.id, &jail.ref, &jail.spec, &x, &status, &e), 0);
 		assert_int_equal(status, 0);
+		(void)clock_gettime(CLOCK_MONOTONIC, &t[1]);
+		pid = fork();
+		if (pid == 0) {
+			(void)execv(program, argv);
+			_exit(1);
+		}
+		assert_int_equal(child_wait(pid, &status), 0);
+		(void)clock_gettime(CLOCK_MONOTONIC, &t[2]);
+		for (int k = 0; k < 2; k++)
+			us[k] = (t[k + 1].tv_sec - t[k].tv_sec) * 1000000 +
+				(t[k + 1].tv_nsec - t[k].tv_nsec) / 1000;
+		best = best < 0 || us[0] < best ? us[0] : best;
+		plain = plain < 0 || us[1] < plain ? us[1] : plain;
 	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &b);
-	print_message("os_jail_exec of /bin/true: %ld us\n",
-		      ((b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000) / 10);
+	print_message("os_jail_exec of /bin/true: %ld us; fork and exec alone: %ld us\n", best, plain);
 	fd_close(null);
 }
 
@@ -769,7 +850,7 @@ main(void)
 	    cmocka_unit_test(descriptors),	cmocka_unit_test(captured),	 cmocka_unit_test(time_out),
 	    cmocka_unit_test(background),	cmocka_unit_test(caller_killed), cmocka_unit_test(caller_terminated),
 	    cmocka_unit_test(terminal),		cmocka_unit_test(terminal_window), cmocka_unit_test(terminal_signals),
-	    cmocka_unit_test(terminal_kept_away), cmocka_unit_test(shells),	 cmocka_unit_test(gone),
+	    cmocka_unit_test(terminal_kept_away), cmocka_unit_test(shells), cmocka_unit_test(no_devpts), cmocka_unit_test(passwd_text),	 cmocka_unit_test(gone),
 	    cmocka_unit_test(cost),
 	};
 	int r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * os/linux/confine.c, filter.c: what a confined process may not do.  Every refused call is made before, in the
- * same process, where it must end differently (its arguments are such that nothing comes of it), and after.
+ * os/linux/confine.c, filter.c: what a confined process may not do.  Every refused call is made before, in
+ * the same process, where it must end differently (its arguments are such that nothing comes of it), and
+ * after.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,12 +41,12 @@ plain(void)
 }
 
 /* Runs body in a process of its own; its exit status says at which line it failed, 0 none. */
-#define NEED(cond)                                                                         \
-	do {                                                                               \
-		if (!(cond)) {                                                             \
+#define NEED(cond)                                                                                   \
+	do {                                                                                         \
+		if (!(cond)) {                                                                       \
 			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #cond, errno); \
-			_exit(1);                                                          \
-		}                                                                          \
+			_exit(1);                                                                    \
+		}                                                                                    \
 	} while (0)
 
 static int
@@ -193,8 +194,8 @@ calls_body(const struct jailspec *s)
 			(void)close((int)r);
 		/* a kernel without the family or the call answers alike; not more than a few may */
 		if (r < 0 && errno == refused[i].after) {
-			fprintf(stderr, "no control here: %s(0x%lx): errno %d\n", refused[i].name, refused[i].a[0],
-				errno);
+			fprintf(stderr, "no control here: %s(0x%lx): errno %d\n", refused[i].name,
+				refused[i].a[0], errno);
 			without_control++;
 		}
 	}
@@ -203,7 +204,8 @@ calls_body(const struct jailspec *s)
 		long r = try(&refused[i]);
 
 		if (r >= 0 || errno != refused[i].after) {
-			fprintf(stderr, "%s(0x%lx): %ld, errno %d\n", refused[i].name, refused[i].a[0], r, errno);
+			fprintf(stderr, "%s(0x%lx): %ld, errno %d\n", refused[i].name, refused[i].a[0], r,
+				errno);
 			bad++;
 		}
 	}
@@ -305,7 +307,8 @@ capabilities(void **state)
 	struct jailspec s = plain();
 
 	(void)state;
-	/* chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service sys_chroot setfcap audit_write */
+	/* chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service sys_chroot setfcap
+	 * audit_write */
 	assert_true(confine_caps(&s) == 0xa00405fb);
 	assert_int_equal(in_child(caps_body, &s), 0);
 	s.allow.reserved_ports = false;
@@ -465,8 +468,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(cost),	     cmocka_unit_test(calls_refused), cmocka_unit_test(calls_kept),
-	    cmocka_unit_test(capabilities),  cmocka_unit_test(opened_by_allow), cmocka_unit_test(other_tables),
+	    cmocka_unit_test(cost),         cmocka_unit_test(calls_refused),   cmocka_unit_test(calls_kept),
+	    cmocka_unit_test(capabilities), cmocka_unit_test(opened_by_allow), cmocka_unit_test(other_tables),
 	    cmocka_unit_test(limits),
 	};
 

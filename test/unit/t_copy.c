@@ -139,7 +139,8 @@ attributes(const char *path)
 static void
 same_content(int a, int b, const char *name)
 {
-	_auto_close int fa = openat(a, name, O_RDONLY | O_CLOEXEC), fb = openat(b, name, O_RDONLY | O_CLOEXEC);
+	_auto_close int fa = openat(a, name, O_RDONLY | O_NOATIME | O_CLOEXEC),
+			fb = openat(b, name, O_RDONLY | O_NOATIME | O_CLOEXEC);
 	char ca[65536], cb[65536];
 	ssize_t na, nb;
 
@@ -156,8 +157,8 @@ static void
 same_stat(const struct stat *x, const struct stat *y, const char *name)
 {
 	if (x->st_mode != y->st_mode || x->st_uid != y->st_uid || x->st_gid != y->st_gid)
-		fail_msg("%s: mode %o owner %u:%u, copied as %o %u:%u", name, x->st_mode, x->st_uid, x->st_gid,
-			 y->st_mode, y->st_uid, y->st_gid);
+		fail_msg("%s: mode %o owner %u:%u, copied as %o %u:%u", name, x->st_mode, x->st_uid,
+			 x->st_gid, y->st_mode, y->st_uid, y->st_gid);
 	/* reading a link changes its access time */
 	if (x->st_mtim.tv_sec != y->st_mtim.tv_sec || x->st_mtim.tv_nsec != y->st_mtim.tv_nsec ||
 	    (!S_ISLNK(x->st_mode) &&
@@ -246,10 +247,11 @@ make_links(void)
 static void
 make_attributes(void)
 {
-	/* version 2: user::rw- user:1234:r-- group::r-- mask::r-- other::--- (acl(5), linux/posix_acl_xattr.h) */
-	static const unsigned char acl[] = {2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 0xd2, 4, 0, 0,
-					    4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0, 255, 255, 255, 255,
-					    32, 0, 0, 0, 255, 255, 255, 255};
+	/* version 2: user::rw- user:1234:r-- group::r-- mask::r-- other::--- (acl(5),
+	 * linux/posix_acl_xattr.h) */
+	static const unsigned char acl[] = {2,    0,   0,   0,   1,  0, 6, 0, 255, 255, 255, 255, 2,  0, 4, 0,
+					    0xd2, 4,   0,   0,   4,  0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0,
+					    255,  255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255};
 	/* cap_net_raw+ep, version 2 (linux/capability.h) */
 	static const unsigned char cap[] = {1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 	_auto_free char *plain = full("src/plain"), *dir = full("src/a"), *suid = full("src/ping"),
@@ -535,12 +537,12 @@ in_namespace(void (*fn)(void))
 	assert_int_equal(status, 0);
 }
 
-#define CHECK(cond)                                                                         \
-	do {                                                                                \
-		if (!(cond)) {                                                              \
+#define CHECK(cond)                                                                           \
+	do {                                                                                  \
+		if (!(cond)) {                                                                \
 			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #cond, e.msg); \
-			_exit(1);                                                           \
-		}                                                                           \
+			_exit(1);                                                             \
+		}                                                                             \
 	} while (0)
 
 static void
@@ -714,9 +716,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(everything),	 TEST(umask_does_not_matter), TEST(sparse),	     TEST(large),
-	    TEST(deep),		 TEST(far_link),	      TEST(special_files),   TEST(device_nodes),
-	    TEST(mount_points),	 TEST(full_disk),	      TEST(changing_source), TEST(nothing_leaks),
+	    TEST(everything),
+	    TEST(umask_does_not_matter),
+	    TEST(sparse),
+	    TEST(large),
+	    TEST(deep),
+	    TEST(far_link),
+	    TEST(special_files),
+	    TEST(device_nodes),
+	    TEST(mount_points),
+	    TEST(full_disk),
+	    TEST(changing_source),
+	    TEST(nothing_leaks),
 	    TEST(progress_is_told),
 	};
 

@@ -91,8 +91,17 @@ static void
 odd_names(void **state)
 {
 	char longname[301];
-	const char *const names[] = {"../x", "-a",  "a b", "a\nb", longname, "",     ".",
-				     "..",   "a/b", ".brig", ".new.www.0123456789abcdef"};
+	const char *const names[] = {"../x",
+				     "-a",
+				     "a b",
+				     "a\nb",
+				     longname,
+				     "",
+				     ".",
+				     "..",
+				     "a/b",
+				     ".brig",
+				     ".new.www.0123456789abcdef"};
 
 	(void)state;
 	memset(longname, 'n', 300);
@@ -303,14 +312,14 @@ killed(void **state)
 	(void)state;
 	fprintf(stderr, "seed %u\n", seed);
 	srandom(seed);
-	fill_skeleton(400);
+	fill_skeleton(200);
 	assert_int_equal(create("www"), RUN_CREATE_MADE);
 	whole = files_in_space();
 	assert_int_equal(destroy("www"), 0);
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 20; i++) {
 		int r;
 
-		killed_after(create, "www", random() % 30000);
+		killed_after(create, "www", random() % 20000);
 		if (there("base/js/www"))
 			assert_int_equal(files_in_space(), whole);
 		r = create("www");
@@ -318,7 +327,7 @@ killed(void **state)
 			fail_msg("%s", e.msg);
 		assert_true(r == RUN_CREATE_MADE || r == RUN_CREATE_EXISTED);
 		assert_int_equal(files_in_space(), whole);
-		killed_after(destroy, "www", random() % 15000);
+		killed_after(destroy, "www", random() % 10000);
 		if (there("base/js/www"))
 			assert_int_equal(files_in_space(), whole);
 		r = destroy("www");
@@ -332,8 +341,9 @@ killed(void **state)
 static void
 full_disk_child(void)
 {
-	_auto_free char *js = NULL, *records = NULL, *j = NULL, *ids = NULL, *moved = at("base/tmp"), *base = at("base"),
-			*run = at("run"), *templates = at("base/templates"), *from = at("templates");
+	_auto_free char *js = NULL, *records = NULL, *j = NULL, *ids = NULL, *moved = at("base/tmp"),
+			*base = at("base"), *run = at("run"), *templates = at("base/templates"),
+			*from = at("templates");
 
 	/* BASE on a small file system; the template comes from elsewhere */
 	CHECK(rename(templates, from) == 0);
@@ -387,9 +397,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(there_and_back),  TEST(odd_names), TEST(adopts),    TEST(missing_template),
-	    TEST(jails_of_a_path), TEST(images),    TEST(in_memory), TEST(spaces_outside),
-	    TEST(killed),	   TEST(full_disk), TEST(two_at_once),
+	    TEST(there_and_back),  TEST(odd_names), TEST(adopts),      TEST(missing_template),
+	    TEST(jails_of_a_path), TEST(images),    TEST(in_memory),   TEST(spaces_outside),
+	    TEST(killed),          TEST(full_disk), TEST(two_at_once),
 	};
 
 	if (geteuid() != 0) {

@@ -175,7 +175,8 @@ text_is(const char *path, const char *want)
 static void
 good(void **state)
 {
-	static const char cap[] = "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
+	static const char cap[] =
+	    "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
 	struct archive_entry *a;
 	char value[64];
 	struct stat st;
@@ -217,7 +218,8 @@ good(void **state)
 		fail_msg("user.x is missing");
 	assert_int_equal(fgetxattr(fd, "trusted.x", value, sizeof(value)), -1);
 	assert_int_equal(fgetxattr(fd, "security.capability", value, sizeof(value)), 20);
-	assert_true(fgetxattr(fd, "system.posix_acl_access", value, sizeof(value)) == 4 + 5 * 8 || errno == ENOTSUP);
+	assert_true(fgetxattr(fd, "system.posix_acl_access", value, sizeof(value)) == 4 + 5 * 8 ||
+		    errno == ENOTSUP);
 	fd_close(fd);
 	assert_int_equal(fstatat(in_fd, "dir", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_int_equal(st.st_mtime, 1000000000);
@@ -496,10 +498,28 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(good), T(names), T(names_inside), T(names_absolute), T(names_long), T(names_deep), T(through_link),
-	    T(through_chain), T(leaf_link), T(directory_for_link), T(link_for_directory), T(file_for_full_directory),
-	    T(hardlinks), T(hardlinks_absolute), T(hardlinks_through_link), T(hardlinks_missing), T(hardlink_to_link),
-	    T(top_as_link), T(special), T(special_fifo), T(owner), T(raw),
+	    T(good),
+	    T(names),
+	    T(names_inside),
+	    T(names_absolute),
+	    T(names_long),
+	    T(names_deep),
+	    T(through_link),
+	    T(through_chain),
+	    T(leaf_link),
+	    T(directory_for_link),
+	    T(link_for_directory),
+	    T(file_for_full_directory),
+	    T(hardlinks),
+	    T(hardlinks_absolute),
+	    T(hardlinks_through_link),
+	    T(hardlinks_missing),
+	    T(hardlink_to_link),
+	    T(top_as_link),
+	    T(special),
+	    T(special_fifo),
+	    T(owner),
+	    T(raw),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

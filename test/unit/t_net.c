@@ -23,9 +23,7 @@ find(const struct nlmsghdr *m, size_t skip, uint16_t type)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, m, skip)
-		if (mnl_attr_get_type(a) == type)
-			return a;
+	mnl_attr_for_each(a, m, skip) if (mnl_attr_get_type(a) == type) return a;
 	return NULL;
 }
 
@@ -35,9 +33,7 @@ inner(const struct nlattr *in, uint16_t type)
 	const struct nlattr *a;
 
 	assert_non_null(in);
-	mnl_attr_for_each_nested(a, in)
-		if (mnl_attr_get_type(a) == type)
-			return a;
+	mnl_attr_for_each_nested(a, in) if (mnl_attr_get_type(a) == type) return a;
 	return NULL;
 }
 
@@ -109,7 +105,8 @@ veth_message(void **state)
 	assert_non_null(peer);
 	/* the peer's attributes stand behind a struct ifinfomsg */
 	for (a = (const void *)((const char *)mnl_attr_get_payload(peer) + sizeof(struct ifinfomsg));
-	     mnl_attr_ok(a, (int)((const char *)peer + peer->nla_len - (const char *)a)); a = mnl_attr_next(a)) {
+	     mnl_attr_ok(a, (int)((const char *)peer + peer->nla_len - (const char *)a));
+	     a = mnl_attr_next(a)) {
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_IFNAME:
 			assert_string_equal(mnl_attr_get_str(a), "eth0");
@@ -134,8 +131,12 @@ static void
 address_and_route_messages(void **state)
 {
 	struct nl_addr a = {.index = 5, .ip = ip("2001:db8::5"), .prefix = 64, .flags = IFA_F_NODAD};
-	struct nl_route r = {.dst = ip("10.0.0.5"), .prefix = 32, .type = RTN_UNICAST, .table = RT_TABLE_MAIN,
-			     .scope = RT_SCOPE_LINK, .index = 5};
+	struct nl_route r = {.dst = ip("10.0.0.5"),
+			     .prefix = 32,
+			     .type = RTN_UNICAST,
+			     .table = RT_TABLE_MAIN,
+			     .scope = RT_SCOPE_LINK,
+			     .index = 5};
 	char buf[NL_MSG];
 	const struct nlmsghdr *m = nl_addr_msg(buf, &a);
 	const struct ifaddrmsg *ia = mnl_nlmsg_get_payload(m);
@@ -157,8 +158,14 @@ address_and_route_messages(void **state)
 	assert_null(find(m, sizeof(*rt), RTA_GATEWAY));
 	assert_null(find(m, sizeof(*rt), RTA_PRIORITY));
 
-	r = (struct nl_route){.dst = zero, .type = RTN_UNICAST, .index = 5, .has_via = true, .onlink = true,
-			      .has_src = true, .via = ip("169.254.1.1"), .src = ip("10.0.0.5")};
+	r = (struct nl_route){.dst = zero,
+			      .type = RTN_UNICAST,
+			      .index = 5,
+			      .has_via = true,
+			      .onlink = true,
+			      .has_src = true,
+			      .via = ip("169.254.1.1"),
+			      .src = ip("10.0.0.5")};
 	m = nl_route_msg(buf, RTM_NEWROUTE, &r);
 	rt = mnl_nlmsg_get_payload(m);
 	assert_null(find(m, sizeof(*rt), RTA_DST));
@@ -201,7 +208,8 @@ hostile_answers(void **state)
 	assert_int_equal(m->nlmsg_flags & NLM_F_DUMP, NLM_F_DUMP);
 	assert_int_equal(nl_nft_elem_count(m, key, sizeof(key)), 0);
 
-	m = nl_nft_elem_msg(buf, "brig", "jails", NULL, 0); /* list -> element -> data -> value, 40 bytes of it */
+	m = nl_nft_elem_msg(buf, "brig", "jails", NULL,
+			    0); /* list -> element -> data -> value, 40 bytes of it */
 	memset(name, 'x', sizeof(name));
 	list = mnl_attr_nest_start(m, 3);
 	el = mnl_attr_nest_start(m, 1);
@@ -228,7 +236,12 @@ firewall_text(void **state)
 				    {AF_INET, {{{10, 0, 0, 6}}}, 32, NULL},
 				    {AF_INET6, ip("2001:db8::5").a, 128, NULL}};
 	struct spec_rdr rdr[] = {{IPPROTO_TCP, 80, 8080}, {IPPROTO_UDP, 53, 53}};
-	struct jailspec spec = {.ip4 = SHARE_NEW, .ip6 = SHARE_NEW, .addrs = addrs, .n_addrs = 4, .rdr = rdr, .n_rdr = 2,
+	struct jailspec spec = {.ip4 = SHARE_NEW,
+				.ip6 = SHARE_NEW,
+				.addrs = addrs,
+				.n_addrs = 4,
+				.rdr = rdr,
+				.n_rdr = 2,
 				.nat = true};
 	_auto_buf struct buf part = BUF_INIT, whole = BUF_INIT;
 	struct net_ip first;
@@ -236,18 +249,18 @@ firewall_text(void **state)
 
 	(void)state;
 	fw_text(&tagged, &spec, false, &part);
-	assert_string_equal(part.s,
-			    "add element inet brig_0a1b2c jails { \"b0a1b2c.12\" comment \"www\" : jump guard }\n"
-			    "add element inet brig_0a1b2c rdr_tcp4 { 80 comment \"www\" : 10.0.0.5 . 8080 }\n"
-			    "add element inet brig_0a1b2c rdr_udp4 { 53 comment \"www\" : 10.0.0.5 . 53 }\n"
-			    "add element inet brig_0a1b2c nat4 { 10.0.0.5 comment \"www\" }\n"
-			    "add element inet brig_0a1b2c hairpin4 { 10.0.0.5 . 10.0.0.5 comment \"www\" }\n"
-			    "add element inet brig_0a1b2c nat4 { 10.0.0.6 comment \"www\" }\n"
-			    "add element inet brig_0a1b2c hairpin4 { 10.0.0.6 . 10.0.0.5 comment \"www\" }\n"
-			    "add element inet brig_0a1b2c rdr_tcp6 { 80 comment \"www\" : 2001:db8::5 . 8080 }\n"
-			    "add element inet brig_0a1b2c rdr_udp6 { 53 comment \"www\" : 2001:db8::5 . 53 }\n"
-			    "add element inet brig_0a1b2c nat6 { 2001:db8::5 comment \"www\" }\n"
-			    "add element inet brig_0a1b2c hairpin6 { 2001:db8::5 . 2001:db8::5 comment \"www\" }\n");
+	assert_string_equal(
+	    part.s, "add element inet brig_0a1b2c jails { \"b0a1b2c.12\" comment \"www\" : jump guard }\n"
+		    "add element inet brig_0a1b2c rdr_tcp4 { 80 comment \"www\" : 10.0.0.5 . 8080 }\n"
+		    "add element inet brig_0a1b2c rdr_udp4 { 53 comment \"www\" : 10.0.0.5 . 53 }\n"
+		    "add element inet brig_0a1b2c nat4 { 10.0.0.5 comment \"www\" }\n"
+		    "add element inet brig_0a1b2c hairpin4 { 10.0.0.5 . 10.0.0.5 comment \"www\" }\n"
+		    "add element inet brig_0a1b2c nat4 { 10.0.0.6 comment \"www\" }\n"
+		    "add element inet brig_0a1b2c hairpin4 { 10.0.0.6 . 10.0.0.5 comment \"www\" }\n"
+		    "add element inet brig_0a1b2c rdr_tcp6 { 80 comment \"www\" : 2001:db8::5 . 8080 }\n"
+		    "add element inet brig_0a1b2c rdr_udp6 { 53 comment \"www\" : 2001:db8::5 . 53 }\n"
+		    "add element inet brig_0a1b2c nat6 { 2001:db8::5 comment \"www\" }\n"
+		    "add element inet brig_0a1b2c hairpin6 { 2001:db8::5 . 2001:db8::5 comment \"www\" }\n");
 	fw_text(&plain, &spec, true, &whole);
 	assert_non_null(strstr(whole.s, "add table inet brig\n"));
 	assert_non_null(strstr(whole.s, "oifgroup 1651665255 goto inward\n"));
@@ -270,8 +283,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(names),	      cmocka_unit_test(veth_message),	 cmocka_unit_test(address_and_route_messages),
-	    cmocka_unit_test(proxy_messages), cmocka_unit_test(hostile_answers), cmocka_unit_test(firewall_text),
+	    cmocka_unit_test(names),
+	    cmocka_unit_test(veth_message),
+	    cmocka_unit_test(address_and_route_messages),
+	    cmocka_unit_test(proxy_messages),
+	    cmocka_unit_test(hostile_answers),
+	    cmocka_unit_test(firewall_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The network of jails in a laboratory: this program enters a network namespace of its own (the "host"), another
- * one is the world outside, and every jail is one more.  No packet leaves them.  Needs root, ip(8), nft(8),
- * sysctl(8): without root it is skipped (exit status 77).
+ * The network of jails in a laboratory: this program enters a network namespace of its own (the "host"),
+ *another one is the world outside, and every jail is one more.  No packet leaves them.  Needs root, ip(8),
+ *nft(8), sysctl(8); without root it is skipped (exit status 77).
  *
- *	outside 192.0.2.2, 2001:db8:0:1::2 --- up0 192.0.2.1, 2001:db8:0:1::1 host --- jails 10.0.0.N, 2001:db8:9::N
+ *	outside 192.0.2.2, 2001:db8:0:1::2 --- up0 192.0.2.1, 2001:db8:0:1::1 host --- jails 10.0.0.N,
+ *2001:db8:9::N
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,12 +15,9 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,16 +25,10 @@
 #include "base/child.h"
 #include "os/linux/net.h"
 #include "os/linux/ref.h"
+#include "lab.h"
 
 #define TAG "7e57ab"
 #define PORT 8080
-#define HOST (-1) /* for where to run: here */
-
-struct ns {
-	pid_t pid;
-	int fd;
-	struct os_ref ref;
-};
 struct jail {
 	struct os_id id;
 	struct ns ns;
@@ -46,106 +38,9 @@ struct jail {
 	char name[16];
 };
 
-/* A server tells here who spoke to it last: also when no answer can come back. */
-struct mailbox {
-	_Atomic unsigned count;
-};
-
 static struct ns outside;
 static bool force6; /* Linux 6.17: force_forwarding.  Before, the laboratory's host forwards all IPv6 */
 static char *pristine;
-
-static void
-sh(const char *fmt, ...)
-{
-	_auto_free char *cmd = NULL;
-	va_list ap;
-	int status;
-
-	va_start(ap, fmt);
-	cmd = xvasprintf(fmt, ap);
-	va_end(ap);
-	status = system(cmd);
-	if (status != 0)
-		print_error("'%s': status %d\n", cmd, status);
-	assert_int_equal(status, 0);
-}
-
-/* Runs fn in the namespace (HOST: here) in a child; its exit status. */
-static int
-in_ns(int ns_fd, int (*fn)(void *), void *arg)
-{
-	int status = -1;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (ns_fd != HOST && setns(ns_fd, CLONE_NEWNET) < 0)
-			_exit(99);
-		_exit(fn(arg));
-	}
-	assert_int_equal(child_wait(pid, &status), 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
-}
-
-static int
-run_shell(void *arg)
-{
-	return system(arg) == 0 ? 0 : 1;
-}
-
-static void
-ns_sh(const struct ns *ns, const char *cmd)
-{
-	int r = in_ns(ns->fd, run_shell, (char *)(uintptr_t)cmd);
-
-	if (r != 0)
-		print_error("in namespace: '%s' failed\n", cmd);
-	assert_int_equal(r, 0);
-}
-
-/* A namespace that lives as long as its process, owned by a user namespace as a jail's is. */
-static void
-ns_make(struct ns *ns, bool user)
-{
-	struct err e = ERR_INIT;
-	char path[32], c;
-	int p[2];
-
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	ns->pid = fork();
-	assert_true(ns->pid >= 0);
-	if (ns->pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (unshare(CLONE_NEWNET | (user ? CLONE_NEWUSER : 0)) < 0 || write(p[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			(void)pause();
-	}
-	close(p[1]);
-	assert_int_equal(read(p[0], &c, 1), 1);
-	close(p[0]);
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", ns->pid);
-	ns->fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(ns->fd >= 0);
-	assert_int_equal(ref_make(ns->pid, &ns->ref, &e), 0);
-}
-
-static void
-kill_pid(pid_t pid)
-{
-	int status;
-
-	(void)kill(pid, SIGKILL);
-	(void)child_wait(pid, &status);
-}
-
-static void
-ns_end(struct ns *ns)
-{
-	kill_pid(ns->pid);
-	close(ns->fd);
-}
 
 static void
 jail_init(struct jail *j, int jid)
@@ -227,30 +122,15 @@ jail_down(struct jail *j)
 	down(j); /* nothing there any more: success */
 }
 
-static char *
-output_of(const char *cmd)
-{
-	_auto_buf struct buf b = BUF_INIT;
-	char chunk[4096];
-	FILE *f = popen(cmd, "re");
-	size_t n;
-
-	assert_non_null(f);
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		buf_add(&b, chunk, n);
-	assert_int_equal(pclose(f), 0);
-	buf_addc(&b, '\n');
-	return buf_take(&b);
-}
-
 /* All that a jail's network could leave on the host. */
 static char *
 snapshot(void)
 {
-	return output_of("ip -d link; ip addr; ip rule; ip route show table all; ip -6 route show table all;"
-			 "ip neigh show proxy; ip -6 neigh show proxy; nft list ruleset;"
-			 "sysctl -a -r '^net\\.' 2>/dev/null | grep -v -e conntrack_count -e nf_conntrack_buckets;"
-			 "ls /run | grep '^brig-fw.*" TAG "' || :");
+	return output_of(
+	    "ip -d link; ip addr; ip rule; ip route show table all; ip -6 route show table all;"
+	    "ip neigh show proxy; ip -6 neigh show proxy; nft list ruleset;"
+	    "sysctl -a -r '^net\\.' 2>/dev/null | grep -v -e conntrack_count -e nf_conntrack_buckets;"
+	    "ls /run | grep '^brig-fw.*" TAG "' || :");
 }
 
 static void
@@ -266,208 +146,12 @@ assert_pristine(void)
 			(void)fputs(now, b);
 			(void)fclose(a);
 			(void)fclose(b);
-			(void)!system("diff /tmp/netlab.before /tmp/netlab.after >&2; rm -f /tmp/netlab.before "
-				      "/tmp/netlab.after");
+			(void)!system(
+			    "diff /tmp/netlab.before /tmp/netlab.after >&2; rm -f /tmp/netlab.before "
+			    "/tmp/netlab.after");
 		}
 		fail_msg("the host is not as it was");
 	}
-}
-
-/*
- * Speaking: a server on PORT answers with the address it sees, or with one word.
- */
-struct server {
-	int ns_fd, port;
-	struct mailbox *box;
-	pid_t pid;
-	const char *only; /* one address to listen on, or NULL: all, both families */
-};
-
-static int
-listener(int family, int type, const char *addr, int port)
-{
-	struct sockaddr_in6 s6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-	struct sockaddr_in s4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	int fd = socket(family, type | SOCK_CLOEXEC, 0), one = 1;
-
-	if (fd < 0)
-		return -1;
-	if (addr)
-		(void)inet_pton(family, addr, family == AF_INET ? (void *)&s4.sin_addr : (void *)&s6.sin6_addr);
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, family == AF_INET ? (void *)&s4 : (void *)&s6, family == AF_INET ? sizeof(s4) : sizeof(s6)) < 0 ||
-	    (type == SOCK_STREAM && listen(fd, 16) < 0))
-		return -1;
-	return fd;
-}
-
-static const char *
-peer_text(const struct sockaddr_storage *ss, char buf[NET_IP_TEXT])
-{
-	const void *a = ss->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)ss)->sin_addr
-						  : (const void *)&((const struct sockaddr_in6 *)ss)->sin6_addr;
-
-	return inet_ntop(ss->ss_family, a, buf, NET_IP_TEXT) ? buf : "?";
-}
-
-static void
-serve_one(int fd, bool stream, struct mailbox *box)
-{
-	struct sockaddr_storage ss = {0};
-	socklen_t len = sizeof(ss);
-	char text[NET_IP_TEXT], junk[16];
-	int c;
-
-	if (stream) {
-		c = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
-		if (c >= 0) {
-			box->count++;
-			peer_text(&ss, text);
-			(void)!write(c, text, strlen(text));
-			close(c);
-		}
-	} else if (recvfrom(fd, junk, sizeof(junk), 0, (struct sockaddr *)&ss, &len) >= 0) {
-		box->count++;
-		peer_text(&ss, text);
-		(void)!sendto(fd, text, strlen(text), 0, (struct sockaddr *)&ss, len);
-	}
-}
-
-static void
-server_main(struct server *s, int ready)
-{
-	struct pollfd p[4];
-	int n = 0;
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (s->ns_fd != HOST && setns(s->ns_fd, CLONE_NEWNET) < 0)
-		_exit(1);
-	for (int i = 0; i < 4; i++) {
-		int family = i & 1 ? AF_INET6 : AF_INET;
-
-		if (s->only && family != (strchr(s->only, ':') ? AF_INET6 : AF_INET))
-			continue;
-		p[n] = (struct pollfd){listener(family, i & 2 ? SOCK_STREAM : SOCK_DGRAM, s->only, s->port), POLLIN, 0};
-		if (p[n++].fd < 0)
-			_exit(1);
-	}
-	(void)!write(ready, "x", 1);
-	for (;;) {
-		if (poll(p, (nfds_t)n, -1) < 0)
-			continue;
-		for (int i = 0; i < n; i++)
-			if (p[i].revents)
-				serve_one(p[i].fd, s->only ? i == 1 : i >= 2, s->box);
-	}
-}
-
-static void
-server_start(struct server *s)
-{
-	int p[2];
-	char c;
-
-	s->box = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(s->box != MAP_FAILED);
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	s->pid = fork();
-	assert_true(s->pid >= 0);
-	if (s->pid == 0)
-		server_main(s, p[1]);
-	close(p[1]);
-	assert_int_equal(read(p[0], &c, 1), 1);
-	close(p[0]);
-}
-
-static void
-server_end(struct server *s)
-{
-	kill_pid(s->pid);
-	(void)munmap(s->box, 4096);
-}
-
-struct question {
-	int type, port, wait_ms;
-	const char *to, *from; /* from: source address, also one that is not the jail's */
-	char *answer;	       /* shared memory, NET_IP_TEXT */
-};
-
-static int
-sockaddr_of(const char *text, int port, struct sockaddr_storage *ss, socklen_t *len)
-{
-	struct sockaddr_in6 *s6 = (void *)ss;
-	struct sockaddr_in *s4 = (void *)ss;
-	char host[64];
-	char *scope;
-
-	memset(ss, 0, sizeof(*ss));
-	(void)snprintf(host, sizeof(host), "%s", text);
-	scope = strchr(host, '%');
-	if (scope) {
-		*scope++ = '\0';
-		s6->sin6_scope_id = if_nametoindex(scope);
-	}
-	ss->ss_family = strchr(host, ':') ? AF_INET6 : AF_INET;
-	*len = ss->ss_family == AF_INET ? sizeof(*s4) : sizeof(*s6);
-	if (ss->ss_family == AF_INET)
-		s4->sin_port = htons((uint16_t)port);
-	else
-		s6->sin6_port = htons((uint16_t)port);
-	return inet_pton(ss->ss_family, host,
-			 ss->ss_family == AF_INET ? (void *)&s4->sin_addr : (void *)&s6->sin6_addr);
-}
-
-/* 0 answered, 1 not. */
-static int
-ask_child(void *arg)
-{
-	struct question *q = arg;
-	struct timeval tv = {q->wait_ms / 1000, (q->wait_ms % 1000) * 1000};
-	struct sockaddr_storage to, from;
-	socklen_t len;
-	int one = 1, fd;
-	ssize_t n;
-
-	if (sockaddr_of(q->to, q->port, &to, &len) != 1)
-		return 90;
-	fd = socket(to.ss_family, q->type | SOCK_CLOEXEC, 0);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)); /* connect too */
-	if (q->from) {
-		(void)setsockopt(fd, to.ss_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6,
-				 to.ss_family == AF_INET ? 15 /* IP_FREEBIND */ : 78 /* IPV6_FREEBIND */, &one,
-				 sizeof(one));
-		if (sockaddr_of(q->from, 0, &from, &len) != 1 || bind(fd, (void *)&from, len) < 0)
-			return 91;
-	}
-	if (connect(fd, (void *)&to, len) < 0 || (q->type == SOCK_DGRAM && send(fd, "?", 1, 0) < 0))
-		return 1;
-	n = recv(fd, q->answer, NET_IP_TEXT - 1, 0);
-	if (n <= 0)
-		return 1;
-	q->answer[n] = '\0';
-	return 0;
-}
-
-static char *answer; /* shared */
-
-static int
-ask(int ns_fd, int type, const char *to, int port, int wait_ms)
-{
-	struct question q = {.type = type, .to = to, .port = port, .wait_ms = wait_ms, .answer = answer};
-
-	answer[0] = '\0';
-	return in_ns(ns_fd, ask_child, &q);
-}
-
-static void
-say_from(int ns_fd, const char *from, const char *to, int port)
-{
-	struct question q = {.type = SOCK_DGRAM, .to = to, .from = from, .port = port, .wait_ms = 150, .answer = answer};
-
-	(void)in_ns(ns_fd, ask_child, &q);
 }
 
 /* What an administrator does whose jails speak with the world. */
@@ -477,37 +161,6 @@ forward(int on)
 	sh("sysctl -qw net.ipv4.conf.up0.forwarding=%d", on);
 	if (force6)
 		sh("sysctl -qw net.ipv6.conf.up0.force_forwarding=%d", on);
-}
-
-/* By TCP and UDP; seen: the address that the server sees (NULL: not checked). */
-static void
-reaches(int ns_fd, const char *who, const char *to, int port, const char *seen)
-{
-	for (int i = 0; i < 2; i++) {
-		int r = ask(ns_fd, i ? SOCK_STREAM : SOCK_DGRAM, to, port, 2000);
-
-		if (r != 0)
-			fail_msg("%s -> %s port %d by %s: no answer (%d)", who, to, port, i ? "TCP" : "UDP", r);
-		if (seen && !streq(seen, answer))
-			fail_msg("%s -> %s port %d by %s: the jail sees %s", who, to, port, i ? "TCP" : "UDP", answer);
-	}
-}
-
-static void
-tcp_reaches(int ns_fd, const char *to, int port, const char *seen)
-{
-	int r = ask(ns_fd, SOCK_STREAM, to, port, 2000);
-
-	if (r != 0 || !streq(seen, answer))
-		fail_msg("%s port %d by TCP: %d, seen as '%s'", to, port, r, answer);
-}
-
-static void
-unreachable(int ns_fd, const char *who, const char *to, int port)
-{
-	for (int i = 0; i < 2; i++)
-		if (ask(ns_fd, i ? SOCK_STREAM : SOCK_DGRAM, to, port, 300) == 0)
-			fail_msg("%s -> %s port %d by %s: answered %s", who, to, port, i ? "TCP" : "UDP", answer);
 }
 
 static void
@@ -546,7 +199,8 @@ one_family_only(void **state)
 	jail_addr(&j4, "10.0.0.1", 24, NULL);
 	jail_addr(&j4, "127.0.1.1", 8, NULL);
 	jail_up(&j4, NULL);
-	ns_sh(&j4.ns, "test \"$(ip -o addr show dev eth0 | wc -l)\" = 1; ip -4 route | grep -q '^default via 169.254.1.1 "
+	ns_sh(&j4.ns, "test \"$(ip -o addr show dev eth0 | wc -l)\" = 1; ip -4 route | grep -q '^default via "
+		      "169.254.1.1 "
 		      "dev eth0 .*src 10.0.0.1'");
 	ns_sh(&j4.ns, "! ip -4 route | grep -q 10.0.0.0/24; ip addr show dev eth0 | grep -q 10.0.0.1/24");
 	sh("test -z \"$(ip -6 addr show dev b" TAG ".1)\"");
@@ -555,7 +209,9 @@ one_family_only(void **state)
 	jail_init(&j6, 2);
 	jail_addr(&j6, "2001:db8:9::2", 128, NULL);
 	jail_up(&j6, NULL);
-	ns_sh(&j6.ns, "test \"$(ip -o addr show dev eth0 | wc -l)\" = 1; ip -6 route | grep -q '^default via fe80::1'");
+	ns_sh(
+	    &j6.ns,
+	    "test \"$(ip -o addr show dev eth0 | wc -l)\" = 1; ip -6 route | grep -q '^default via fe80::1'");
 	sh("test -z \"$(ip -4 addr show dev b" TAG ".2)\"");
 	jail_down(&j6);
 	assert_pristine();
@@ -599,8 +255,8 @@ static void
 redirections(void **state)
 {
 	static const char *const host4[] = {"127.0.0.1", "127.9.9.9", "169.254.1.1", "192.0.2.1"};
-	struct jail www, b;
-	struct server s = {.port = PORT}, foreign = {.port = 80};
+	struct jail www, b, second;
+	struct server s = {.port = PORT}, s2 = {.port = PORT}, foreign = {.port = 80};
 
 	(void)state;
 	jail_both(&www, 1);
@@ -625,16 +281,31 @@ redirections(void **state)
 	forward(1);
 	reaches(outside.fd, "outside", "192.0.2.1", 80, "192.0.2.2");
 	reaches(outside.fd, "outside", "2001:db8:0:1::1", 80, "2001:db8:0:1::2");
-	/* what is not for the host is left alone: the same port at the world's, from a jail, by way of the host */
+	/* what is not for the host is left alone: the same port at the world's, from a jail, by way of the
+	 * host */
 	foreign.ns_fd = outside.fd;
 	server_start(&foreign);
-	ns_sh(&outside, "ip route add 10.0.0.0/24 via 192.0.2.1; ip -6 route add 2001:db8:9::/64 via 2001:db8:0:1::1");
+	ns_sh(&outside,
+	      "ip route add 10.0.0.0/24 via 192.0.2.1; ip -6 route add 2001:db8:9::/64 via 2001:db8:0:1::1");
 	reaches(b.ns.fd, "other jail", "192.0.2.2", 80, "10.0.0.2");
 	reaches(HOST, "host", "192.0.2.2", 80, "192.0.2.1");
 	assert_int_equal(foreign.box->count, 4);
 	ns_sh(&outside, "ip route del 10.0.0.0/24; ip -6 route del 2001:db8:9::/64");
 	server_end(&foreign);
 	forward(0);
+	/* a second jail with redirections has its own way back to loopback */
+	jail_both(&second, 3);
+	jail_rdr(&second, 81);
+	jail_up(&second, NULL);
+	s2.ns_fd = second.ns.fd;
+	server_start(&s2);
+	for (uint16_t port = 80; port < 82; port++) {
+		reaches(HOST, "host", "::1", port, "fe80::1");
+		reaches(HOST, "host", "127.0.0.1", port, "169.254.1.1");
+	}
+	assert_int_equal(s2.box->count, 4);
+	server_end(&s2);
+	jail_down(&second);
 	/* the host's own loopback is as it was, with a route to ::1 more */
 	foreign.ns_fd = HOST;
 	foreign.port = 9001;
@@ -663,8 +334,9 @@ masquerade(void **state)
 	jail_both(&b, 2);
 	jail_up(&j, &warnings);
 	all = strv_join(&warnings, "\n");
-	assert_non_null(strstr(all, "nat: up0 does not forward IPv4, so replies from outside are dropped: sysctl "
-				    "net.ipv4.conf.up0.forwarding=1"));
+	assert_non_null(strstr(all,
+			       "nat: up0 does not forward IPv4, so replies from outside are dropped: sysctl "
+			       "net.ipv4.conf.up0.forwarding=1"));
 	assert_true(!force6 || strstr(all, "nat: up0 does not forward IPv6"));
 	unreachable(j.ns.fd, "jail", "192.0.2.2", PORT);
 	if (force6)
@@ -699,7 +371,7 @@ arrivals(struct server *s, int ns_fd, const char *from, const char *to, int port
 static void
 foreign_sources(void **state)
 {
-	struct jail j, b;
+	struct jail j, b, plain;
 	struct server s = {.port = PORT}, lo = {.ns_fd = HOST, .port = 9002, .only = "127.0.0.1"};
 
 	(void)state;
@@ -717,9 +389,19 @@ foreign_sources(void **state)
 	assert_int_equal(arrivals(&s, j.ns.fd, "2001:db8:9::1", "2001:db8:9::2", PORT), 1);
 	assert_int_equal(arrivals(&s, j.ns.fd, "2001:db8:9::77", "2001:db8:9::2", PORT), 0);
 	assert_int_equal(arrivals(&s, j.ns.fd, "2001:db8:0:1::1", "2001:db8:9::2", PORT), 0);
+	/* IPv4 alone needs no firewall: rp_filter of its interface does it */
+	jail_init(&plain, 3);
+	jail_addr(&plain, "10.0.0.3", 32, NULL);
+	jail_up(&plain, NULL);
+	sh("! nft get element inet brig_" TAG " jails '{ \"b" TAG ".3\" }' 2>/dev/null");
+	assert_int_equal(arrivals(&s, plain.ns.fd, "10.0.0.3", "10.0.0.2", PORT), 1);
+	assert_int_equal(arrivals(&s, plain.ns.fd, "10.0.0.77", "10.0.0.2", PORT), 0);
+	jail_down(&plain);
 	/* a jail that has made itself a way to the host's 127.0.0.1 */
-	ns_sh(&j.ns, "ip route del local 127.0.0.0/8 dev lo table local; ip route del local 127.0.0.1 dev lo table local;"
-		     "ip route add 127.0.0.1 via 169.254.1.1 dev eth0 onlink; sysctl -qw net.ipv4.conf.eth0.route_localnet=1");
+	ns_sh(&j.ns, "ip route del local 127.0.0.0/8 dev lo table local; ip route del local 127.0.0.1 dev lo "
+		     "table local;"
+		     "ip route add 127.0.0.1 via 169.254.1.1 dev eth0 onlink; sysctl -qw "
+		     "net.ipv4.conf.eth0.route_localnet=1");
 	assert_int_equal(arrivals(&lo, j.ns.fd, "10.0.0.1", "127.0.0.1", 9002), 0);
 	/* ... and the same without the guard, so that the zeros above mean something */
 	sh("nft flush chain inet brig_" TAG " guard");
@@ -744,7 +426,8 @@ addresses_on_an_interface(void **state)
 	(void)state;
 	jail_init(&j, 1);
 	jail_addr(&j, "192.0.2.50", 24, "em0");
-	fails_with(os_net_check(&j.id, &j.spec, &e), &e, ENODEV, "192.0.2.50: there is no interface em0 on this host");
+	fails_with(os_net_check(&j.id, &j.spec, &e), &e, ENODEV,
+		   "192.0.2.50: there is no interface em0 on this host");
 	jail_init(&j, 1);
 	jail_addr(&j, "192.0.2.50", 24, "up0");
 	jail_addr(&j, "2001:db8:0:1::50", 64, "up0");
@@ -753,8 +436,9 @@ addresses_on_an_interface(void **state)
 	jail_up(&j, &warnings);
 	all = strv_join(&warnings, "\n");
 	assert_non_null(strstr(all, "192.0.2.50: up0 does not forward IPv4"));
-	assert_non_null(strstr(all, "2001:db8:0:1::50: up0 does not answer neighbour solicitations for it: sysctl "
-				    "net.ipv6.conf.up0.proxy_ndp=1"));
+	assert_non_null(strstr(all,
+			       "2001:db8:0:1::50: up0 does not answer neighbour solicitations for it: sysctl "
+			       "net.ipv6.conf.up0.proxy_ndp=1"));
 	s.ns_fd = j.ns.fd;
 	server_start(&s);
 	forward(1);
@@ -778,8 +462,8 @@ check_without_nft(void *arg)
 
 	(void)setenv("PATH", "/nonexistent", 1);
 	hidden = unshare(CLONE_NEWNS) == 0 && mount("/", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-	for (const char *const *p = (const char *const[]){"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft",
-							   NULL};
+	for (const char *const *p = (const char *const[]){"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft",
+							  "/usr/local/sbin/nft", NULL};
 	     *p; p++)
 		if (access(*p, X_OK) == 0)
 			hidden = mount("/dev/null", *p, NULL, MS_BIND, NULL) == 0 && hidden;
@@ -810,13 +494,15 @@ refusals(void **state)
 	fails_with(os_net_check(&b.id, &b.spec, &e), &e, EADDRINUSE, "192.0.2.1 is an address of the host");
 	jail_init(&b, 2);
 	jail_addr(&b, "2001:db8:0:1::1", 128, NULL);
-	fails_with(os_net_check(&b.id, &b.spec, &e), &e, EADDRINUSE, "2001:db8:0:1::1 is an address of the host");
+	fails_with(os_net_check(&b.id, &b.spec, &e), &e, EADDRINUSE,
+		   "2001:db8:0:1::1 is an address of the host");
 	jail_init(&b, 2);
 	jail_addr(&b, "192.0.2.255", 32, NULL);
 	fails_with(os_net_check(&b.id, &b.spec, &e), &e, EADDRNOTAVAIL, "192.0.2.255 is a broadcast");
 	jail_init(&b, 2);
 	jail_addr(&b, "10.0.0.1", 32, NULL);
-	fails_with(os_net_check(&b.id, &b.spec, &e), &e, EADDRINUSE, "10.0.0.1 is an address of jail j1 already");
+	fails_with(os_net_check(&b.id, &b.spec, &e), &e, EADDRINUSE,
+		   "10.0.0.1 is an address of jail j1 already");
 	jail_both(&b, 2);
 	jail_rdr(&b, 80);
 	fails_with(os_net_check(&b.id, &b.spec, &e), &e, EADDRINUSE,
@@ -838,10 +524,12 @@ refusals(void **state)
 
 	wrong = a.ns.ref;
 	wrong.start++;
-	fails_with(os_net_up(&a.id, &a.spec, &wrong, NULL, &e), &e, ESRCH, "the jail's first process is gone");
+	fails_with(os_net_up(&a.id, &a.spec, &wrong, NULL, &e), &e, ESRCH,
+		   "the jail's first process is gone");
 	assert_int_equal(ref_make(getpid(), &wrong, &e), 0);
 	jail_both(&b, 3);
-	fails_with(os_net_up(&b.id, &b.spec, &wrong, NULL, &e), &e, EINVAL, "the jail is in the host's network");
+	fails_with(os_net_up(&b.id, &b.spec, &wrong, NULL, &e), &e, EINVAL,
+		   "the jail is in the host's network");
 	jail_down(&a);
 	assert_pristine();
 }
@@ -859,7 +547,8 @@ own_stack(void **state)
 	jail_init(&j, 1);
 	j.spec.vnet = true;
 	j.spec.vnet_interface = (struct strv){list, 2, 3};
-	fails_with(os_net_check(&j.id, &j.spec, &e), &e, ENODEV, "vnet.interface: there is no interface gone0");
+	fails_with(os_net_check(&j.id, &j.spec, &e), &e, ENODEV,
+		   "vnet.interface: there is no interface gone0");
 	list[1] = out;
 	fails_with(os_net_check(&j.id, &j.spec, &e), &e, EBUSY, "up0 carries the host's default route");
 	/* one that vanishes after the check: the other comes back */
@@ -897,7 +586,7 @@ flushed_ruleset(void **state)
 	jail_up(&a, NULL);
 	before = output_of("nft list table inet brig_" TAG);
 	assert_int_equal(os_fw_up(&a.id, &a.spec, &e), 0); /* again: no change */
-	sh("nft delete table inet brig_" TAG);		   /* as a restart of the host's firewall does */
+	sh("nft delete table inet brig_" TAG);             /* as a restart of the host's firewall does */
 	assert_int_equal(os_fw_up(&a.id, &a.spec, &e), 0);
 	after = output_of("nft list table inet brig_" TAG);
 	assert_string_equal(before, after);
@@ -970,14 +659,22 @@ come_and_go(void *arg)
 {
 	struct jail *j = arg;
 	struct err e = ERR_INIT;
-	char cmd[128];
+	char cmd[200];
 
-	(void)snprintf(cmd, sizeof(cmd), "nft get element inet brig_" TAG " rdr_tcp4 '{ %d }' >/dev/null 2>&1",
+	/* nft gives up while others change something: a few tries */
+	(void)snprintf(cmd, sizeof(cmd),
+		       "for i in 1 2 3 4 5 6 7 8 9; do nft get element inet brig_" TAG
+		       " rdr_tcp4 '{ %d }' >/dev/null 2>&1 && exit 0; done; exit 1",
 		       j->rdr[0].host_port);
 	for (int i = 0; i < 8; i++) {
-		if (up(j, NULL, &e) < 0 || system(cmd) != 0 || os_fw_down(&j->id, &j->spec, &e) < 0 ||
-		    os_net_down(&j->id, &j->spec, &e) < 0) {
-			(void)fprintf(stderr, "%s: %s\n", j->name, e.msg);
+		const char *step = up(j, NULL, &e) < 0                     ? "up"
+				   : system(cmd) != 0                      ? cmd
+				   : os_fw_down(&j->id, &j->spec, &e) < 0  ? "os_fw_down"
+				   : os_net_down(&j->id, &j->spec, &e) < 0 ? "os_net_down"
+									   : NULL;
+
+		if (step) {
+			(void)fprintf(stderr, "%s, round %d: %s: %s\n", j->name, i, step, e.msg);
 			return 1;
 		}
 	}
@@ -1020,21 +717,27 @@ setup(void **state)
 	(void)state;
 	if (unshare(CLONE_NEWNET) < 0)
 		return -1;
-	answer = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	lab_open();
+	(void)unlink("/run/brig-fw." TAG ".lock"); /* of a run that was killed */
 	ns_make(&outside, false);
 	force6 = access("/proc/sys/net/ipv6/conf/all/force_forwarding", F_OK) == 0;
 	if (!force6)
 		sh("sysctl -qw net.ipv6.conf.all.forwarding=1");
+	sh("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0"); /* what is set, brig
+											     set */
 	sh("ip link set lo up; ip link add up0 type veth peer name up0 netns %d", outside.pid);
 	sh("ip addr add 192.0.2.1/24 brd 192.0.2.255 dev up0; ip addr add 2001:db8:0:1::1/64 dev up0 nodad; "
 	   "ip link set up0 up");
-	ns_sh(&outside, "ip link set lo up; ip addr add 192.0.2.2/24 dev up0; ip addr add 2001:db8:0:1::2/64 dev up0 nodad; "
+	ns_sh(&outside, "ip link set lo up; ip addr add 192.0.2.2/24 dev up0; ip addr add 2001:db8:0:1::2/64 "
+			"dev up0 nodad; "
 			"ip link set up0 up");
 	sh("ip route add default via 192.0.2.2; ip -6 route add default via 2001:db8:0:1::2");
 	/* somebody else's rules stay */
-	sh("nft 'add table inet other; add chain inet other c { type filter hook forward priority 0; policy accept; }; add "
+	sh("nft 'add table inet other; add chain inet other c { type filter hook forward priority 0; policy "
+	   "accept; }; add "
 	   "rule inet other c ip saddr 203.0.113.0/24 drop'");
-	sh("nft list ruleset >/dev/null; sysctl -a >/dev/null 2>&1; sleep 2"); /* link-local addresses settle */
+	sh("nft list ruleset >/dev/null; sysctl -a >/dev/null 2>&1; sleep 2"); /* link-local addresses settle
+										*/
 	pristine = snapshot();
 	return 0;
 }

@@ -27,6 +27,7 @@
 #include "base/child.h"
 #include "base/fsx.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/where.h"
 #include "os/os.h"
 
@@ -951,6 +952,37 @@ t_kill_stopped(void **state)
 	done(&j);
 }
 
+static bool
+put(const char *dir, const char *name, const char *text)
+{
+	_auto_free char *path = path_join(dir, name);
+	_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* A process frozen by cgroup v1 does not die: it is thawed. */
+static void
+t_kill_frozen(void **state)
+{
+	_auto_free char *group = xasprintf("/sys/fs/cgroup/freezer/t_os_create.%d", getpid()), *pid = NULL;
+	struct jail j;
+
+	(void)state;
+	if (mkdir(group, 0755) < 0)
+		skip(); /* no such hierarchy here */
+	prepare(&j);
+	must_create(&j);
+	pid = xasprintf("%d", (int)j.ref.pid);
+	assert_true(put(group, "cgroup.procs", pid));
+	assert_true(put(group, "freezer.state", "FROZEN"));
+	nap(50);
+	assert_int_equal(os_jail_kill(&j.ref, &j.e), 0);
+	assert_int_equal(os_jail_alive(&j.ref), 0);
+	done(&j);
+	assert_int_equal(rmdir(group), 0);
+}
+
 /* Another process with the jail's pid is not the jail; nor is one of an earlier boot. */
 static void
 t_ref(void **state)
@@ -1104,7 +1136,7 @@ each(void **state)
 static int
 teardown(void **state)
 {
-	_auto_free char *script = xasprintf("rm -rf --one-file-system %s", base);
+	_auto_free char *script = xasprintf("rm -rf %s", base);
 
 	(void)state;
 	sh(script);
@@ -1169,6 +1201,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test_setup(t_close_unreleased, each),
 	    cmocka_unit_test_setup(t_term_and_pids, each),
 	    cmocka_unit_test_setup(t_kill_stopped, each),
+	    cmocka_unit_test_setup(t_kill_frozen, each),
 	    cmocka_unit_test_setup(t_ref, each),
 	    cmocka_unit_test_setup(t_kill_creator, each),
 	    cmocka_unit_test_setup(t_outlives_creator, each),

@@ -218,8 +218,9 @@ destroys_only_its_own(void **state)
 static void
 mounted_child(void)
 {
-	_auto_free char *outside = at("outside"), *sub = at("base/js/www/var/lib/dbus"), *j = at("base/j/www"),
-			*file = at("base/js/www/etc/rc.conf"), *keep = at("outside/keep"), *js = at("base/js/www");
+	_auto_free char *outside = at("outside"), *sub = at("base/js/www/var/lib/dbus"),
+			*j = at("base/j/www"), *file = at("base/js/www/etc/rc.conf"),
+			*keep = at("outside/keep"), *js = at("base/js/www");
 
 	CHECK(mount(outside, sub, NULL, MS_BIND, NULL) == 0);
 	CHECK(space_destroy(&store, "www", &e) == -EXDEV);
@@ -291,7 +292,8 @@ static void
 usage_is_counted(void **state)
 {
 	_auto_close int fd = -EBADF;
-	_auto_free char *a = at("base/js/www/etc/big"), *b = at("base/js/www/etc/big2"), *text = xcalloc(1, 100001);
+	_auto_free char *a = at("base/js/www/etc/big"), *b = at("base/js/www/etc/big2"),
+			*text = xcalloc(1, 100001);
 	uint64_t bytes = 0, files = 0, more = 0;
 
 	(void)state;
@@ -314,9 +316,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(differs_in_each),	 TEST(planted_links), TEST(never_seeded_twice), TEST(other_directories),
-	    TEST(finishes_inside),	 TEST(tidies_up),     TEST(destroys_only_its_own), TEST(refuses_mounts),
-	    TEST(partitions),		 TEST(usage_is_counted),
+	    TEST(differs_in_each),       TEST(planted_links),   TEST(never_seeded_twice),
+	    TEST(other_directories),     TEST(finishes_inside), TEST(tidies_up),
+	    TEST(destroys_only_its_own), TEST(refuses_mounts),  TEST(partitions),
+	    TEST(usage_is_counted),
 	};
 
 	if (geteuid() != 0) {

@@ -88,16 +88,16 @@ get(const char *path)
 	return text;
 }
 
-#define assert_text(path, want)                       \
-	do {                                          \
-		_auto_free char *text_ = get(path);   \
-		assert_string_equal(text_, (want));   \
+#define assert_text(path, want)                     \
+	do {                                        \
+		_auto_free char *text_ = get(path); \
+		assert_string_equal(text_, (want)); \
 	} while (0)
-#define assert_link(path, want)                                     \
-	do {                                                        \
+#define assert_link(path, want)                                       \
+	do {                                                          \
 		_auto_free char *link_ = tree_readlink(top_fd, path); \
-		assert_non_null(link_);                             \
-		assert_string_equal(link_, (want));                 \
+		assert_non_null(link_);                               \
+		assert_string_equal(link_, (want));                   \
 	} while (0)
 
 static bool
@@ -185,7 +185,8 @@ rules_text(void **state)
 		assert_true(rules_parse(wrong[i].text, "r", &r, &e) < 0);
 		assert_string_equal(e.msg, wrong[i].msg);
 	}
-	assert_int_equal(rules_parse("move usr/local usr-local\r\nmove usr\\040x x\nline a/b V?= 1  2\n", "r", &r, &e), 0);
+	assert_int_equal(
+	    rules_parse("move usr/local usr-local\r\nmove usr\\040x x\nline a/b V?= 1  2\n", "r", &r, &e), 0);
 	assert_int_equal(r.n, 3);
 	assert_string_equal(r.v[1].path, "usr x");
 	assert_string_equal(r.v[2].arg, "V?= 1  2");
@@ -219,8 +220,9 @@ handbook(void **state)
 	struct stat st;
 
 	(void)state;
-	put("root/etc/master.passwd", "# $FreeBSD$\nroot::0:0::0:0:Charlie &:/root:/bin/csh\ntoor:$1$x:0:0::0:0::/root:\n"
-				      "bin:*:3:7::0:0::/:/usr/sbin/nologin\n");
+	put("root/etc/master.passwd",
+	    "# $FreeBSD$\nroot::0:0::0:0:Charlie &:/root:/bin/csh\ntoor:$1$x:0:0::0:0::/root:\n"
+	    "bin:*:3:7::0:0::/:/usr/sbin/nologin\n");
 	put("root/etc/rc", "freebsd\n");
 	put("root/etc/make.conf", "CFLAGS= -O\nWRKDIRPREFIX= /elsewhere");
 	put("root/root/.profile", "x");
@@ -251,8 +253,9 @@ handbook(void **state)
 	assert_false(there("skel/etc/rc.conf")); /* the tree has an rc of its own */
 	assert_text("skel/etc/make.conf", "CFLAGS= -O\nWRKDIRPREFIX= /elsewhere\nMAKEOBJDIRPREFIX?= /s/obj\n"
 					  "DISTDIR?= /s/distfiles\nPACKAGES?= /s/packages\n");
-	assert_text("skel/etc/master.passwd", "# $FreeBSD$\nroot:*:0:0::0:0:Charlie &:/root:/bin/csh\n"
-					      "toor:*:0:0::0:0::/root:\nbin:*:3:7::0:0::/:/usr/sbin/nologin\n");
+	assert_text("skel/etc/master.passwd",
+		    "# $FreeBSD$\nroot:*:0:0::0:0:Charlie &:/root:/bin/csh\n"
+		    "toor:*:0:0::0:0::/root:\nbin:*:3:7::0:0::/:/usr/sbin/nologin\n");
 	assert_link("skel/var/run", "/run");
 	/* out of the moved directory: as seen from /s/usr-local; inside it: as it was */
 	assert_link("skel/usr-local/bin/env", "/usr/bin/env");
@@ -415,7 +418,8 @@ dangling(void **state)
 	assert_int_equal(check("dangling /s/etc/may\n"), 6);
 	assert_string_equal(faults.v[0], "/file: the link to 'notdir/x' leads through a file");
 	assert_string_equal(faults.v[1], "/new\nline: the link to 'x' leads nowhere in a jail");
-	assert_string_equal(faults.v[2], "/ok4: the link to 'etc/../tmpx/../usr/bin' leads nowhere in a jail");
+	assert_string_equal(faults.v[2],
+			    "/ok4: the link to 'etc/../tmpx/../usr/bin' leads nowhere in a jail");
 	assert_string_equal(faults.v[3], "/s/etc/gone: the link to '../usr/bin' leads nowhere in a jail");
 	assert_string_equal(faults.v[4], "/self: the link to 'self' leads round in a circle");
 	assert_string_equal(faults.v[5], "/usr/local: the link to 's/usr-local' leads nowhere in a jail");
@@ -455,15 +459,17 @@ apt_lists(void **state)
 				"  deb [signed-by=/k arch=amd64] http://a bookworm main\n"
 				"deb http://b bookworm-security main\ndeb http://c bookworm-backports main\n"
 				"deb http://d bullseye main");
-	put("apt/sources.list.d/x.sources",
-	    "# comment\nTypes: deb deb-src\nURIs: http://e\n# inside\nSuites: trixie bookworm\n bookworm-updates\n"
-	    "Components: main\nSigned-By:\n -----BEGIN\n .\n -----END\n\n\nTypes: deb\nURIs: http://f\nSuites: sid\n\n"
-	    "Types: deb\nEnabled: no\nURIs: http://g\nSuites: bookworm\n");
+	put("apt/sources.list.d/x.sources", "# comment\nTypes: deb deb-src\nURIs: http://e\n# "
+					    "inside\nSuites: trixie bookworm\n bookworm-updates\n"
+					    "Components: main\nSigned-By:\n -----BEGIN\n .\n "
+					    "-----END\n\n\nTypes: deb\nURIs: http://f\nSuites: sid\n\n"
+					    "Types: deb\nEnabled: no\nURIs: http://g\nSuites: bookworm\n");
 	debian_sources(dir, "bookworm", &list, &sources);
 	assert_string_equal(list.s, "deb [signed-by=/k arch=amd64] http://a bookworm main\n"
 				    "deb http://b bookworm-security main\n");
-	assert_string_equal(sources.s, "Types: deb\nSuites: bookworm bookworm-updates\nURIs: http://e\n# inside\n"
-				       "Components: main\nSigned-By:\n -----BEGIN\n .\n -----END\n\n");
+	assert_string_equal(sources.s,
+			    "Types: deb\nSuites: bookworm bookworm-updates\nURIs: http://e\n# inside\n"
+			    "Components: main\nSigned-By:\n -----BEGIN\n .\n -----END\n\n");
 }
 
 int

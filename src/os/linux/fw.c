@@ -3,28 +3,34 @@
  * Redirections, masquerade and the guard against foreign source addresses, in one nf_tables table for each
  * installation, "brig" or "brig_TAG".  Nothing outside that table is touched.
  *
- * The table's chains are the same whatever the jails are; a jail is elements in its maps and sets.  os_fw_up()
- * gives nft one transaction: the elements, after the table itself where it is missing or has the rules of another
- * version (set "version").  Only elements: 4 ms; a transaction that replaces rules or deletes anything makes the
- * kernel wait for an RCU grace period, some 15 ms more.  os_fw_down() asks the kernel which of the jail's elements
- * exist (one question each, no listing), deletes those in one transaction, and the table after the last jail's.
+ * The table's chains are the same whatever the jails are; a jail is elements in its maps and sets. os_fw_up()
+ * gives nft one transaction: the elements, after the table itself where it is missing or has the rules of
+ * another version (set "version").  Only elements: 4 ms; a transaction that replaces rules or deletes
+ * anything makes the kernel wait for an RCU grace period, some 15 ms more.  os_fw_down() asks the kernel
+ * which of the jail's elements exist (one question each, no listing), deletes those in one transaction, and
+ * the table after the last jail's.
  *
  * All of it happens under an exclusive lock, /run/brig-fw.lock or /run/brig-fw.TAG.lock.  The text for nft is
- * written into the locked file and the file is nft's standard input, so that an nft whose brig was killed still
- * holds the lock until it is done: nobody cleans up before it.  The file goes with the table.
+ * written into the locked file and the file is nft's standard input, so that an nft whose brig was killed
+ * still holds the lock until it is done: nobody cleans up before it.  The file goes with the table.
  *
- * How the packets go:
- *   rdr		from other machines and jails in prerouting, from the host itself in output; only what is sent to
- *		an address of the host (fib daddr type local), so nobody's traffic through the host is taken.
- *   127.0.0.1	the packet leaves by the jail's interface with the host's address of that link as its source.  The
- *		answer comes in there for 127.0.0.1, which needs route_localnet, set on that interface alone and after
- *		the guard that drops what a jail itself sends to 127.0.0.0/8 is in place.
- *   ::1		there is no such setting for IPv6.  The answer is looked up as "::1, in on this interface" (loopback
- *		destinations are looked up strictly by interface), so a local route to ::1 on the jail's interface,
- *		worse than lo's, takes it.  The kernel itself drops a jail's own packets for ::1 (RFC 4291, 2.5.3).
- *   hairpin	a jail that connects to its own redirection gets the host's address of the link as source, else its
- *		answer would not come back through the host.
- *   nat	what leaves by an interface that is no jail's (group NET_GROUP).
+ * How the packets go.
+ *
+ * rdr: from other machines and jails in prerouting, from the host itself in output; only what is sent to an
+ * address of the host (fib daddr type local), so nobody's traffic through the host is taken.
+ *
+ * 127.0.0.1: the packet leaves by the jail's interface with the host's address of that link as its source.
+ * The answer comes in there for 127.0.0.1, which needs route_localnet, set on that interface alone and after
+ * the guard that drops what a jail itself sends to 127.0.0.0/8 is in place.
+ *
+ * ::1: there is no such setting for IPv6.  The answer is looked up as "::1, in on this interface" (loopback
+ * destinations are looked up strictly by interface), so a local route to ::1 on the jail's interface, worse
+ * than lo's, takes it.  The kernel itself drops a jail's own packets for ::1 (RFC 4291, 2.5.3).
+ *
+ * Hairpin: a jail that connects to its own redirection gets the host's address of the link as source, else
+ * its answer would not come back through the host.
+ *
+ * nat: what leaves by an interface that is no jail's (group NET_GROUP).
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -40,6 +46,7 @@
 
 #define FW_TIMEOUT_S 60
 #define FW_LOCK_MS 120000
+#define FW_TRIES 50
 #define FW_VERSION 1 /* of the rules in skeleton[] */
 
 static void
@@ -93,7 +100,8 @@ static void
 add_rdr(struct elements *l, const struct spec_rdr *rdr, const struct net_ip *to)
 {
 	bool udp = rdr->proto == IPPROTO_UDP, six = to->family == AF_INET6;
-	struct element *el = element_add(l, udp ? (six ? "rdr_udp6" : "rdr_udp4") : (six ? "rdr_tcp6" : "rdr_tcp4"));
+	struct element *el =
+	    element_add(l, udp ? (six ? "rdr_udp6" : "rdr_udp4") : (six ? "rdr_tcp6" : "rdr_tcp4"));
 	uint16_t host_port = htons(rdr->host_port), jail_port = htons(rdr->jail_port);
 	size_t len = net_ip_len(to->family);
 	char text[NET_IP_TEXT];
@@ -162,8 +170,8 @@ elements_of(const char *ifname, const struct jailspec *spec, struct elements *re
 	add_family(ret, spec, AF_INET6);
 }
 
-/* T stands for the table.  Declarations change nothing that exists; the rules are written anew each time, in the
- * same transaction, so a table of an earlier version of brig gets the rules of this one. */
+/* T stands for the table.  Declarations change nothing that exists; the rules are written anew each time, in
+ * the same transaction, so a table of an earlier version of brig gets the rules of this one. */
 static const char skeleton[] =
     "add table inet T\n"
     "add chain inet T guard\n"
@@ -301,18 +309,13 @@ nft_failed(struct buf *out, int status, struct err *e)
 	return err_set(e, EIO, "nft: %.300s", p);
 }
 
-/* lock: the locked file, which becomes nft's input. */
 static int
-nft_run(int lock, const struct buf *text, struct err *e)
+nft_once(int lock, const struct buf *text, char *path, struct buf *out, int *ret_status, struct err *e)
 {
-	_auto_buf struct buf out = BUF_INIT;
-	char path[256];
 	char *argv[] = {path, (char[]){"-f"}, (char[]){"-"}, NULL};
 	struct child c = CHILD_INIT;
-	int status = 0, r;
+	int r;
 
-	if (!find_nft(path))
-		return err_set(e, ENOENT, "nft is missing: apt-get install nftables");
 	if (ftruncate(lock, 0) < 0 || lseek(lock, 0, SEEK_SET) < 0)
 		return err_sys(e, errno, "text for nft");
 	r = fsx_write_all(lock, text->s, text->len);
@@ -320,14 +323,33 @@ nft_run(int lock, const struct buf *text, struct err *e)
 		return err_sys(e, r < 0 ? -r : errno, "text for nft");
 	c.argv = argv;
 	c.fd_in = lock;
-	c.capture = &out;
+	c.capture = out;
 	c.timeout_s = FW_TIMEOUT_S;
-	r = child_run(&c, &status, e);
-	if (r < 0)
-		return r;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	return nft_failed(&out, status, e);
+	return child_run(&c, ret_status, e);
+}
+
+/* lock: the locked file, which becomes nft's input.  nft gives up when somebody changes other tables while it
+ * reads what there is; nothing is done by then, so it is asked again. */
+static int
+nft_run(int lock, const struct buf *text, struct err *e)
+{
+	char path[256];
+	int r;
+
+	if (!find_nft(path))
+		return err_set(e, ENOENT, "nft is missing: apt-get install nftables");
+	for (int tries = FW_TRIES;; tries--) {
+		_auto_buf struct buf out = BUF_INIT;
+		int status = 0;
+
+		r = nft_once(lock, text, path, &out, &status, e);
+		if (r < 0)
+			return r;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			return 0;
+		if (tries == 0 || !out.len || !strstr(out.s, strerror(EINTR)))
+			return nft_failed(&out, status, e);
+	}
 }
 
 struct lookup {
@@ -357,13 +379,15 @@ element_get(int nf, const char *table, const struct element *el, struct lookup *
 	r = nl_do(nf, nl_nft_elem_msg(buf, table, el->set, el->raw_key, el->key_len), each_element, ret, e);
 	if (r < 0 && r != -ENOENT)
 		return err_wrap(e, "nftables table %s, set %s", table, el->set);
+	err_clear(e);
 	return ret->found;
 }
 
 static bool
 same_value(const struct element *el, const struct lookup *k)
 {
-	return el->value_len == 0 || (k->len >= el->value_len - 2 && memcmp(k->value, el->raw_value, el->value_len - 2) == 0);
+	return el->value_len == 0 ||
+	       (k->len >= el->value_len - 2 && memcmp(k->value, el->raw_value, el->value_len - 2) == 0);
 }
 
 /* 1 the table exists, 0 it does not (nor does any without nf_tables in the kernel). */
@@ -373,8 +397,10 @@ table_exists(int nf, const char *table, struct err *e)
 	char buf[NL_MSG];
 	int r = nl_do(nf, nl_nft_table_msg(buf, table), NULL, NULL, e);
 
-	if (r == -ENOENT)
+	if (r == -ENOENT) {
+		err_clear(e);
 		return 0;
+	}
 	if (r == -EINVAL || r == -EOPNOTSUPP)
 		return err_set(e, EOPNOTSUPP, "the kernel has no nf_tables: modprobe nf_tables");
 	return r < 0 ? err_wrap(e, "nftables table %s", table) : 1;
@@ -405,9 +431,10 @@ fw_wanted(const struct jailspec *spec, bool *ret_need)
 	if (net_shared(spec) || !net_addrs(spec, AF_UNSPEC, NULL))
 		return false;
 	*ret_need = spec->n_rdr || spec->nat;
-	/* rp_filter of our interface keeps IPv4 senders honest, unless the host has loosened it for all; IPv6 has
-	 * no such thing. */
-	return *ret_need || net_addrs(spec, AF_INET6, NULL) || net_sysctl_get("ipv4", "all", "rp_filter") == 2;
+	/* rp_filter of our interface keeps IPv4 senders honest, unless the host has loosened it for all; IPv6
+	 * has no such thing. */
+	return *ret_need || net_addrs(spec, AF_INET6, NULL) ||
+	       net_sysctl_get("ipv4", "all", "rp_filter") == 2;
 }
 
 /* Who has the host's port?  The redirection's target tells: it is routed to its jail. */
@@ -422,12 +449,12 @@ taken(int fd, const struct element *el, const struct lookup *k, struct err *e)
 
 	memcpy(&to.a, k->value, net_ip_len(to.family));
 	(void)snprintf(proto, sizeof(proto), "%s", el->set + strlen("rdr_"));
-	if (nl_route_get(fd, &to, &route, &ignored) > 0 && nl_link_get(fd, NULL, route.index, &link, &ignored) > 0 &&
-	    net_alias_jail(&link, jail))
-		return err_set(e, EADDRINUSE, "rdr: %s port %s of the host is redirected to jail %s already", proto, el->key,
-			       jail);
-	return err_set(e, EADDRINUSE, "rdr: %s port %s of the host is redirected to %s already", proto, el->key,
-		       net_ip_text(&to, text));
+	if (nl_route_get(fd, &to, &route, &ignored) > 0 &&
+	    nl_link_get(fd, NULL, route.index, &link, &ignored) > 0 && net_alias_jail(&link, jail))
+		return err_set(e, EADDRINUSE, "rdr: %s port %s of the host is redirected to jail %s already",
+			       proto, el->key, jail);
+	return err_set(e, EADDRINUSE, "rdr: %s port %s of the host is redirected to %s already", proto,
+		       el->key, net_ip_text(&to, text));
 }
 
 /* A port that is somebody else's. */
@@ -461,7 +488,8 @@ fw_check(const struct os_id *id, const struct jailspec *spec, int fd, struct err
 	if (!fw_wanted(spec, &need) || !need)
 		return 0;
 	if (!fw_have_nft())
-		return err_set(e, ENOENT, "%s: nft is missing: apt-get install nftables", spec->n_rdr ? "rdr" : "nat");
+		return err_set(e, ENOENT, "%s: nft is missing: apt-get install nftables",
+			       spec->n_rdr ? "rdr" : "nat");
 	table_name(id, table);
 	if (net_ifname(id, ifname, e) < 0 || nl_open(NETLINK_NETFILTER, &nf, e) < 0)
 		return -e->num;
@@ -476,9 +504,10 @@ fw_check(const struct os_id *id, const struct jailspec *spec, int fd, struct err
 static int
 open_loopback(const struct jailspec *spec, const char *ifname, int fd, struct err *e)
 {
-	struct nl_route r = {
-	    .dst = {.family = AF_INET6, .a = IN6ADDR_LOOPBACK_INIT}, .prefix = 128, .type = RTN_LOCAL, .table = RT_TABLE_LOCAL,
-	    .metric = 2048};
+	struct nl_route r = {.dst = {.family = AF_INET6, .a = IN6ADDR_LOOPBACK_INIT},
+			     .prefix = 128,
+			     .type = RTN_LOCAL,
+			     .table = RT_TABLE_LOCAL};
 	static const struct net_setting localnet[] = {{"route_localnet", 1, false}, {0}};
 	struct nl_link link = {0};
 	char buf[NL_MSG];
@@ -494,8 +523,13 @@ open_loopback(const struct jailspec *spec, const char *ifname, int fd, struct er
 	if (n <= 0)
 		return n < 0 ? n : err_set(e, ENODEV, "interface %s is gone", ifname);
 	r.index = link.index;
-	if (nl_do(fd, nl_route_msg(buf, RTM_NEWROUTE, &r), NULL, NULL, e) < 0 && e->num != EEXIST)
+	r.metric =
+	    2048 + (uint32_t)link.index; /* IPv6 has one route of a metric to a place: one for each jail */
+	if (nl_do(fd, nl_route_msg(buf, RTM_NEWROUTE, &r), NULL, NULL, e) == 0)
+		return 0;
+	if (e->num != EEXIST) /* from an earlier call */
 		return err_wrap(e, "local route to ::1 on %s", ifname);
+	err_clear(e);
 	return 0;
 }
 
@@ -579,11 +613,13 @@ last_jail(int nf, const char *table, const struct elements *l)
 	struct count c = {l, 0};
 	char buf[NL_MSG];
 
-	return nl_do(nf, nl_nft_elem_msg(buf, table, "jails", NULL, 0), each_jail, &c, &ignored) == 0 && c.others == 0;
+	return nl_do(nf, nl_nft_elem_msg(buf, table, "jails", NULL, 0), each_jail, &c, &ignored) == 0 &&
+	       c.others == 0;
 }
 
 static int
-remove_from(const struct os_id *id, int nf, int lock, const char *ifname, const struct jailspec *spec, struct err *e)
+remove_from(const struct os_id *id, int nf, int lock, const char *ifname, const struct jailspec *spec,
+	    struct err *e)
 {
 	_auto_(elements_free) struct elements l = {NULL, 0, 0};
 	_auto_buf struct buf text = BUF_INIT;
@@ -622,7 +658,8 @@ os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	r = nl_open(NETLINK_NETFILTER, &nf, e);
 	if (r == -EPROTONOSUPPORT) /* no nf_tables, no table */
 		return 0;
-	/* Without the file nobody has a table or is making one; the most common case, and it leaves no trace. */
+	/* Without the file nobody has a table or is making one; the most common case, and it leaves no trace.
+	 */
 	if (r == 0 && access(path, F_OK) < 0) {
 		r = table_exists(nf, table, e);
 		if (r == 0 || r == -EOPNOTSUPP)

@@ -168,9 +168,9 @@ net_sysctl_set(const char *family, const char *ifname, const struct net_setting 
 /*
  * Into the jail's network namespace: a child goes there and opens a netlink socket, which stays bound to that
  * namespace; this process never leaves its own.  The child shares memory and descriptors with us and we stand
- * still until it is done (as vfork(2)), so the socket is simply ours afterwards.  Nothing below /proc/sys/net is
- * touched inside: the kernel keeps an entry of each name for every namespace that was looked into, and each further
- * look-up walks along them.
+ * still until it is done (as vfork(2)), so the socket is simply ours afterwards.  Nothing below /proc/sys/net
+ * is touched inside: the kernel keeps an entry of each name for every namespace that was looked into, and
+ * each further look-up walks along them.
  */
 struct inside {
 	int ns_fd, fd; /* where to, the socket */
@@ -273,8 +273,8 @@ host_settings(const char *ifname, bool ip6, struct err *e)
 						{"send_redirects", 0, false},
 						{0}};
 	static const struct net_setting no_v6[] = {{"disable_ipv6", 1, false}, {0}};
-	/* disable_ipv6: the host may have it off for all new interfaces.  force_forwarding (Linux 6.17) forwards what
-	 * comes in here without net.ipv6.conf.all.forwarding; before, net_warnings() speaks. */
+	/* disable_ipv6: the host may have it off for all new interfaces.  force_forwarding (Linux 6.17)
+	 * forwards what comes in here without net.ipv6.conf.all.forwarding; before, net_warnings() speaks. */
 	static const struct net_setting v6[] = {{"disable_ipv6", 0, false},
 						{"addr_gen_mode", 1, false},
 						{"accept_ra", 0, false},
@@ -303,8 +303,8 @@ host_routes(int fd, int index, const struct jailspec *spec, struct err *e)
 			continue;
 		r.prefix = (int)net_ip_len(r.dst.family) * 8;
 		r.scope = r.dst.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-		if (tell(fd, nl_route_msg(buf, RTM_NEWROUTE, &r), e, "route to",
-			 net_ip_text(&r.dst, text)) < 0)
+		if (tell(fd, nl_route_msg(buf, RTM_NEWROUTE, &r), e, "route to", net_ip_text(&r.dst, text)) <
+		    0)
 			return -e->num;
 	}
 	return 0;
@@ -313,8 +313,11 @@ host_routes(int fd, int index, const struct jailspec *spec, struct err *e)
 static int
 host_addrs(int fd, int index, const struct jailspec *spec, struct err *e)
 {
-	struct nl_addr a4 = {
-	    .index = index, .ip = host_ip(AF_INET), .prefix = 32, .scope = RT_SCOPE_LINK, .flags = IFA_F_PERMANENT};
+	struct nl_addr a4 = {.index = index,
+			     .ip = host_ip(AF_INET),
+			     .prefix = 32,
+			     .scope = RT_SCOPE_LINK,
+			     .flags = IFA_F_PERMANENT};
 	struct nl_addr a6 = {.index = index,
 			     .ip = host_ip(AF_INET6),
 			     .prefix = 128,
@@ -418,7 +421,8 @@ jail_side(int fd, const struct jailspec *spec, struct err *e)
 	if (r <= 0)
 		return r < 0 ? r : err_set(e, ENODEV, "eth0 of the jail is gone");
 	quiet.index = up.index = eth0.index;
-	if ((net_has_ipv6() && tell(fd, nl_link_change_msg(buf, &quiet), e, "set up", "eth0 in the jail") < 0) ||
+	if ((net_has_ipv6() &&
+	     tell(fd, nl_link_change_msg(buf, &quiet), e, "set up", "eth0 in the jail") < 0) ||
 	    tell(fd, nl_link_change_msg(buf, &up), e, "bring up", "eth0 in the jail") < 0)
 		return -e->num;
 	for (size_t i = 0; i < spec->n_addrs; i++) {
@@ -539,8 +543,8 @@ net_up(const struct os_id *id, const struct jailspec *spec, const struct os_ref 
 }
 
 int
-os_net_up(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref, struct strv *warnings,
-	  struct err *e)
+os_net_up(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref,
+	  struct strv *warnings, struct err *e)
 {
 	struct err ignored = ERR_INIT;
 	int r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What can be known about a jail's network before anything of it is made, and what the host's own settings will
- * keep from working.  Asks the kernel for single objects, never for lists: the thousandth jail costs what the
- * first did.
+ * What can be known about a jail's network before anything of it is made, and what the host's own settings
+ * will keep from working.  Asks the kernel for single objects, never for lists: the thousandth jail costs
+ * what the first did.
  */
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
@@ -10,8 +10,8 @@
 
 #include "os/linux/net.h"
 
-/* An address far away that is nobody's (the withdrawn 6to4 relay; not allocated): the way there is the default
- * route.  Only looked up, never sent to. */
+/* An address far away that is nobody's (the withdrawn 6to4 relay; not allocated): the way there is the
+ * default route.  Only looked up, never sent to. */
 #define FAR4 "192.88.99.1"
 #define FAR6 "2000::1"
 
@@ -32,13 +32,15 @@ check_name(const struct os_id *id, int fd, struct err *e)
 		return 0; /* left behind; os_net_up replaces it */
 	case NET_OTHER_JAIL:
 		if (net_alias_jail(&link, jail))
-			return err_set(e, EEXIST, "interface %s belongs to jail %s: stop that jail first", ifname, jail);
+			return err_set(e, EEXIST, "interface %s belongs to jail %s: stop that jail first",
+				       ifname, jail);
 		/* fallthrough */
 	default:
-		return err_set(e, EEXIST,
-			       "interface %s exists already and is not brig's: 'ip link delete %s', or give the jail "
-			       "another jid",
-			       ifname, ifname);
+		return err_set(
+		    e, EEXIST,
+		    "interface %s exists already and is not brig's: 'ip link delete %s', or give the jail "
+		    "another jid",
+		    ifname, ifname);
 	}
 }
 
@@ -48,9 +50,10 @@ check_unicast(const struct os_id *id, const struct net_ip *ip, const struct nl_l
 	char text[NET_IP_TEXT], jail[64];
 
 	if (!net_alias_jail(via, jail) || net_owner(id, via) == NET_OURS)
-		return 0; /* part of some network the host knows a way to: the jail takes this one address of it */
-	return err_set(e, EADDRINUSE, "%s is an address of jail %s already (interface %s)", net_ip_text(ip, text), jail,
-		       via->name);
+		return 0; /* part of some network the host knows a way to: the jail takes this one address of
+			     it */
+	return err_set(e, EADDRINUSE, "%s is an address of jail %s already (interface %s)",
+		       net_ip_text(ip, text), jail, via->name);
 }
 
 static int
@@ -69,15 +72,16 @@ check_addr(const struct os_id *id, int fd, const struct net_ip *ip, struct err *
 	net_ip_text(ip, text);
 	switch (route.type) {
 	case RTN_LOCAL:
-		return err_set(e, EADDRINUSE,
-			       "%s is an address of the host: a jail needs one of its own ('ip address del' takes it "
-			       "from the host), or ip%c=inherit to share the host's",
-			       text, ip->family == AF_INET ? '4' : '6');
+		return err_set(
+		    e, EADDRINUSE,
+		    "%s is an address of the host: a jail needs one of its own ('ip address del' takes it "
+		    "from the host), or ip%c=inherit to share the host's",
+		    text, ip->family == AF_INET ? '4' : '6');
 	case RTN_BROADCAST:
 	case RTN_MULTICAST:
 	case RTN_ANYCAST:
-		return err_set(e, EADDRNOTAVAIL, "%s is a broadcast, multicast or anycast address here%s%s", text,
-			       via.name[0] ? ": interface " : "", via.name);
+		return err_set(e, EADDRNOTAVAIL, "%s is a broadcast, multicast or anycast address here%s%s",
+			       text, via.name[0] ? ": interface " : "", via.name);
 	case RTN_UNICAST:
 		return check_unicast(id, ip, &via, e);
 	default:
@@ -99,7 +103,8 @@ check_addrs(const struct os_id *id, const struct jailspec *spec, int fd, struct 
 		if (net_is_loopback(a))
 			continue;
 		if (a->family == AF_INET6 && !net_has_ipv6())
-			return err_set(e, EAFNOSUPPORT, "%s: this host's kernel has IPv6 off (ipv6.disable=1?)",
+			return err_set(e, EAFNOSUPPORT,
+				       "%s: this host's kernel has IPv6 off (ipv6.disable=1?)",
 				       net_ip_text(&ip, text));
 		if (check_addr(id, fd, &ip, e) < 0)
 			return -e->num;
@@ -107,10 +112,11 @@ check_addrs(const struct os_id *id, const struct jailspec *spec, int fd, struct 
 			continue;
 		r = nl_link_get(fd, ifname, 0, &link, e);
 		if (r == 0)
-			return err_set(e, ENODEV,
-				       "%s: there is no interface %s on this host; without one the host routes the "
-				       "address itself",
-				       net_ip_text(&ip, text), ifname);
+			return err_set(
+			    e, ENODEV,
+			    "%s: there is no interface %s on this host; without one the host routes the "
+			    "address itself",
+			    net_ip_text(&ip, text), ifname);
 		if (r < 0)
 			return r;
 	}
@@ -139,7 +145,8 @@ check_vnet(const struct jailspec *spec, int fd, struct err *e)
 
 	if (!spec->vnet || !spec->vnet_interface.n)
 		return 0;
-	if (default_link(fd, AF_INET, &out4, e) < 0 || (net_has_ipv6() && default_link(fd, AF_INET6, &out6, e) < 0))
+	if (default_link(fd, AF_INET, &out4, e) < 0 ||
+	    (net_has_ipv6() && default_link(fd, AF_INET6, &out6, e) < 0))
 		return -e->num;
 	for (size_t i = 0; i < spec->vnet_interface.n; i++) {
 		const char *name = spec->vnet_interface.v[i];
@@ -148,12 +155,14 @@ check_vnet(const struct jailspec *spec, int fd, struct err *e)
 		if (r < 0)
 			return r;
 		if (r == 0)
-			return err_set(e, ENODEV, "vnet.interface: there is no interface %s on this host", name);
-		if (link.index == out4.index || link.index == out6.index)
-			return err_set(e, EBUSY,
-				       "vnet.interface: %s carries the host's default route: the host would lose its "
-				       "network",
+			return err_set(e, ENODEV, "vnet.interface: there is no interface %s on this host",
 				       name);
+		if (link.index == out4.index || link.index == out6.index)
+			return err_set(
+			    e, EBUSY,
+			    "vnet.interface: %s carries the host's default route: the host would lose its "
+			    "network",
+			    name);
 	}
 	return 0;
 }
@@ -169,7 +178,8 @@ os_net_check(const struct os_id *id, const struct jailspec *spec, struct err *e)
 		return err_set(e, EINVAL, "rdr needs an address to redirect to: set ip4.addr or ip6.addr");
 	if (nl_open(NETLINK_ROUTE, &fd, e) < 0)
 		return -e->num;
-	if (net_addrs(spec, AF_UNSPEC, NULL) && (check_name(id, fd, e) < 0 || check_addrs(id, spec, fd, e) < 0))
+	if (net_addrs(spec, AF_UNSPEC, NULL) &&
+	    (check_name(id, fd, e) < 0 || check_addrs(id, spec, fd, e) < 0))
 		return -e->num;
 	if (check_vnet(spec, fd, e) < 0)
 		return -e->num;
@@ -179,7 +189,8 @@ os_net_check(const struct os_id *id, const struct jailspec *spec, struct err *e)
 static bool
 forwards6(const char *ifname)
 {
-	return net_sysctl_get("ipv6", "all", "forwarding") > 0 || net_sysctl_get("ipv6", ifname, "force_forwarding") > 0;
+	return net_sysctl_get("ipv6", "all", "forwarding") > 0 ||
+	       net_sysctl_get("ipv6", ifname, "force_forwarding") > 0;
 }
 
 /* The setting that lets IPv6 in from ifname: of that interface alone where the kernel has it (Linux 6.17). */
@@ -187,22 +198,26 @@ static void
 advise6(struct strv *warnings, const char *what, const char *ifname, const char *consequence)
 {
 	if (net_sysctl_get("ipv6", ifname, "force_forwarding") >= 0)
-		strv_addf(warnings, "%s: %s does not forward IPv6, so %s: sysctl net.ipv6.conf.%s.force_forwarding=1", what,
-			  ifname, consequence, ifname);
+		strv_addf(warnings,
+			  "%s: %s does not forward IPv6, so %s: sysctl net.ipv6.conf.%s.force_forwarding=1",
+			  what, ifname, consequence, ifname);
 	else
-		strv_addf(warnings, "%s: the host does not forward IPv6, so %s: sysctl net.ipv6.conf.all.forwarding=1",
+		strv_addf(warnings,
+			  "%s: the host does not forward IPv6, so %s: sysctl net.ipv6.conf.all.forwarding=1",
 			  what, consequence);
 }
 
 static void
-warn_forwarding(struct strv *warnings, int family, const char *what, const char *ifname, const char *consequence)
+warn_forwarding(struct strv *warnings, int family, const char *what, const char *ifname,
+		const char *consequence)
 {
 	if (family == AF_INET6) {
 		if (!forwards6(ifname))
 			advise6(warnings, what, ifname, consequence);
 	} else if (net_sysctl_get("ipv4", ifname, "forwarding") == 0) {
-		strv_addf(warnings, "%s: %s does not forward IPv4, so %s: sysctl net.ipv4.conf.%s.forwarding=1", what, ifname,
-			  consequence, ifname);
+		strv_addf(warnings,
+			  "%s: %s does not forward IPv4, so %s: sysctl net.ipv4.conf.%s.forwarding=1", what,
+			  ifname, consequence, ifname);
 	}
 }
 
@@ -233,8 +248,10 @@ warn_addr(const struct jailspec *spec, const struct spec_addr *a, struct strv *w
 
 	net_ip_text(&ip, text);
 	if (net_is_loopback(a)) {
-		strv_addf(warnings, "%s: every jail has a loopback network of its own; the host does not reach this one",
-			  text);
+		strv_addf(
+		    warnings,
+		    "%s: every jail has a loopback network of its own; the host does not reach this one",
+		    text);
 		return;
 	}
 	if (!ifname || streq(ifname, "lo"))
@@ -243,8 +260,9 @@ warn_addr(const struct jailspec *spec, const struct spec_addr *a, struct strv *w
 	if (a->family == AF_INET6 && net_sysctl_get("ipv6", ifname, "proxy_ndp") == 0 &&
 	    net_sysctl_get("ipv6", "all", "proxy_ndp") == 0)
 		strv_addf(warnings,
-			  "%s: %s does not answer neighbour solicitations for it: sysctl net.ipv6.conf.%s.proxy_ndp=1", text,
-			  ifname, ifname);
+			  "%s: %s does not answer neighbour solicitations for it: sysctl "
+			  "net.ipv6.conf.%s.proxy_ndp=1",
+			  text, ifname, ifname);
 }
 
 int
@@ -258,11 +276,14 @@ net_warnings(const struct jailspec *spec, int fd, struct strv *warnings, struct 
 		warn_addr(spec, &spec->addrs[i], warnings);
 	if (net_addrs(spec, AF_INET6, NULL) && net_sysctl_get("ipv6", "all", "forwarding") == 0 &&
 	    net_sysctl_get("ipv6", "all", "force_forwarding") < 0)
-		strv_add(warnings, "ip6.addr: only the host reaches the jail by IPv6, other jails do not: sysctl "
-				   "net.ipv6.conf.all.forwarding=1");
+		strv_add(warnings,
+			 "ip6.addr: only the host reaches the jail by IPv6, other jails do not: sysctl "
+			 "net.ipv6.conf.all.forwarding=1");
 	if (fw_wanted(spec, &need) && !need && !fw_have_nft())
-		strv_add(warnings, "nft is missing, so the jail can send packets with a foreign source address: apt-get "
-				   "install nftables");
+		strv_add(
+		    warnings,
+		    "nft is missing, so the jail can send packets with a foreign source address: apt-get "
+		    "install nftables");
 	if (warn_outside(spec, fd, AF_INET, warnings, e) < 0)
 		return -e->num;
 	return net_has_ipv6() ? warn_outside(spec, fd, AF_INET6, warnings, e) : 0;

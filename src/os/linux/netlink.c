@@ -50,10 +50,9 @@ ack_text(const struct nlmsghdr *msg)
 		return NULL;
 	if (!(msg->nlmsg_flags & NLM_F_CAPPED))
 		skip += ack->msg.nlmsg_len - sizeof(ack->msg);
-	mnl_attr_for_each(a, msg, skip)
-		if (mnl_attr_get_type(a) == NLMSGERR_ATTR_MSG &&
-		    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
-			return mnl_attr_get_str(a);
+	mnl_attr_for_each(a, msg, skip) if (mnl_attr_get_type(a) == NLMSGERR_ATTR_MSG &&
+					    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >=
+						0) return mnl_attr_get_str(a);
 	return NULL;
 }
 
@@ -75,7 +74,8 @@ ack_result(const struct nlmsghdr *msg, struct err *e)
 
 /* 1 go on reading, 0 the request is answered. */
 static int
-take_answer(const struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *), void *ctx, struct err *e)
+take_answer(const struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *), void *ctx,
+	    struct err *e)
 {
 	if (msg->nlmsg_type == NLMSG_ERROR)
 		return ack_result(msg, e);
@@ -163,7 +163,8 @@ nl_veth_msg(void *buf, const struct nl_veth *v)
 	mnl_attr_put_strz(m, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
 	peer = mnl_attr_nest_start(m, VETH_INFO_PEER);
-	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg)); /* neither end can be up before both exist */
+	(void)mnl_nlmsg_put_extra_header(
+	    m, sizeof(struct ifinfomsg)); /* neither end can be up before both exist */
 	mnl_attr_put_strz(m, IFLA_IFNAME, v->peer_name);
 	mnl_attr_put(m, IFLA_ADDRESS, 6, v->peer_mac);
 	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)v->peer_ns_fd);
@@ -225,7 +226,8 @@ nl_link_parse(const struct nlmsghdr *msg, struct nl_link *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->index = i->ifi_index;
-	mnl_attr_for_each(a, msg, sizeof(*i)) {
+	mnl_attr_for_each(a, msg, sizeof(*i))
+	{
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_IFNAME:
 			copy_str(ret->name, sizeof(ret->name), a);
@@ -237,9 +239,8 @@ nl_link_parse(const struct nlmsghdr *msg, struct nl_link *ret)
 			ret->group = mnl_attr_get_u32(a);
 			break;
 		case IFLA_LINKINFO:
-			mnl_attr_for_each_nested(b, a)
-				if (mnl_attr_get_type(b) == IFLA_INFO_KIND)
-					copy_str(ret->kind, sizeof(ret->kind), b);
+			mnl_attr_for_each_nested(b, a) if (mnl_attr_get_type(b) == IFLA_INFO_KIND)
+			    copy_str(ret->kind, sizeof(ret->kind), b);
 			break;
 		default:
 			break;
@@ -264,8 +265,10 @@ nl_link_get(int fd, const char *name, int index, struct nl_link *ret, struct err
 	if (!name && index <= 0) /* a route to nowhere */
 		return 0;
 	r = nl_do(fd, nl_link_get_msg(buf, name, index), each_link, ret, e);
-	if (r == -ENODEV)
+	if (r == -ENODEV) {
+		err_clear(e);
 		return 0;
+	}
 	if (r < 0)
 		return err_wrap(e, "look up interface %s", name ? name : "by number");
 	return 1;
@@ -321,7 +324,8 @@ nl_route_get_msg(void *buf, const struct net_ip *dst)
 
 	i->rtm_family = (uint8_t)dst->family;
 	i->rtm_dst_len = (uint8_t)(net_ip_len(dst->family) * 8);
-	/* Only the entry: for IPv6 the rest includes a source address, chosen among those of all interfaces. */
+	/* Only the entry: for IPv6 the rest includes a source address, chosen among those of all interfaces.
+	 */
 	i->rtm_flags = RTM_F_FIB_MATCH;
 	put_ip(m, RTA_DST, dst);
 	return m;
@@ -339,13 +343,13 @@ each_route(const struct nlmsghdr *msg, void *ctx)
 		return 0;
 	r->type = i->rtm_type;
 	r->table = i->rtm_table;
-	mnl_attr_for_each(a, msg, sizeof(*i))
-		if (mnl_attr_get_type(a) == RTA_OIF)
-			r->index = (int)mnl_attr_get_u32(a);
-		else if (mnl_attr_get_type(a) == RTA_MULTIPATH && mnl_attr_get_payload_len(a) >= sizeof(*hop)) {
-			hop = mnl_attr_get_payload(a); /* several ways: the first one stands for them */
-			r->index = hop->rtnh_ifindex;
-		}
+	mnl_attr_for_each(a, msg, sizeof(*i)) if (mnl_attr_get_type(a) == RTA_OIF) r->index =
+	    (int)mnl_attr_get_u32(a);
+	else if (mnl_attr_get_type(a) == RTA_MULTIPATH && mnl_attr_get_payload_len(a) >= sizeof(*hop))
+	{
+		hop = mnl_attr_get_payload(a); /* several ways: the first one stands for them */
+		r->index = hop->rtnh_ifindex;
+	}
 	return 0;
 }
 
@@ -365,6 +369,7 @@ nl_route_get(int fd, const struct net_ip *dst, struct nl_route *ret, struct err 
 	case -EACCES: /* the answers of unreachable, blackhole, prohibit and throw routes */
 	case -EINVAL:
 	case -EAGAIN:
+		err_clear(e);
 		return 0;
 	default:
 		return err_wrap(e, "look up the route to %s", net_ip_text(dst, text));
@@ -395,9 +400,8 @@ each_neigh(const struct nlmsghdr *msg, void *ctx)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, msg, sizeof(struct ndmsg))
-		if (mnl_attr_get_type(a) == NDA_PROTOCOL)
-			*(int *)ctx = mnl_attr_get_u8(a);
+	mnl_attr_for_each(a, msg, sizeof(struct ndmsg)) if (mnl_attr_get_type(a) == NDA_PROTOCOL) *
+	    (int *)ctx = mnl_attr_get_u8(a);
 	return 0;
 }
 
@@ -408,8 +412,10 @@ nl_proxy_get(int fd, int index, const struct net_ip *ip, int *ret_protocol, stru
 	int protocol = 0, r;
 
 	r = nl_do(fd, nl_proxy_msg(buf, RTM_GETNEIGH, index, ip), each_neigh, &protocol, e);
-	if (r == -ENOENT || r == -ENODEV)
+	if (r == -ENOENT || r == -ENODEV) {
+		err_clear(e);
 		return 0;
+	}
 	if (r < 0)
 		return err_wrap(e, "look up the proxy neighbour %s", net_ip_text(ip, text));
 	*ret_protocol = protocol;
@@ -420,7 +426,8 @@ static struct nlmsghdr *
 nft_start(void *buf, uint16_t type, uint16_t flags)
 {
 	struct nfgenmsg *g;
-	struct nlmsghdr *m = start(buf, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, sizeof(*g), (void **)&g);
+	struct nlmsghdr *m =
+	    start(buf, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, sizeof(*g), (void **)&g);
 
 	g->nfgen_family = NFPROTO_INET;
 	g->version = NFNETLINK_V0;
@@ -463,9 +470,7 @@ nested(const struct nlattr *in, uint16_t type)
 
 	if (!in)
 		return NULL;
-	mnl_attr_for_each_nested(a, in)
-		if (mnl_attr_get_type(a) == type)
-			return a;
+	mnl_attr_for_each_nested(a, in) if (mnl_attr_get_type(a) == type) return a;
 	return NULL;
 }
 
@@ -475,7 +480,8 @@ nl_nft_elem_value(const struct nlmsghdr *msg, void *value, size_t size)
 	const struct nlattr *a, *v;
 	size_t n;
 
-	mnl_attr_for_each(a, msg, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(a, msg, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(a) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
 		v = nested(nested(nested(a, NFTA_LIST_ELEM), NFTA_SET_ELEM_DATA), NFTA_DATA_VALUE);
@@ -495,10 +501,12 @@ nl_nft_elem_count(const struct nlmsghdr *msg, void *key, size_t size)
 	const struct nlattr *a, *b, *k;
 	size_t n = 0, len;
 
-	mnl_attr_for_each(a, msg, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(a, msg, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(a) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(b, a) {
+		mnl_attr_for_each_nested(b, a)
+		{
 			k = nested(nested(b, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
 			if (!k)
 				continue;

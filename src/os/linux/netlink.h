@@ -22,7 +22,7 @@
 #define NL_MSG 2048
 
 struct net_ip {
-	int family;	   /* AF_INET, AF_INET6 */
+	int family;        /* AF_INET, AF_INET6 */
 	struct in6_addr a; /* AF_INET: its first four bytes */
 };
 #define NET_IP_TEXT INET6_ADDRSTRLEN
@@ -38,7 +38,8 @@ int nl_open(int protocol, int *ret_fd, struct err *e);
 /* Sends a request and reads until it is acknowledged; each() sees every answer but the acknowledgement (NULL:
  * they are skipped) and ends a long answer early by returning non-zero.  The message of an error is what the
  * kernel says: the caller wraps it with what was being done. */
-int nl_do(int fd, struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *), void *ctx, struct err *e);
+int nl_do(int fd, struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *), void *ctx,
+	  struct err *e);
 
 /* Links */
 struct nl_link {
@@ -55,9 +56,9 @@ struct nl_veth {
 struct nl_link_change {
 	int index;
 	bool up;
-	bool no_own_ip6; /* no addresses that the kernel makes up; before it is up */
+	bool no_own_ip6;   /* no addresses that the kernel makes up; before it is up */
 	const char *alias; /* NULL: as it is */
-	int ns_fd;	   /* <0: stays where it is */
+	int ns_fd;         /* <0: stays where it is */
 };
 struct nlmsghdr *nl_link_get_msg(void *buf, const char *name, int index); /* name NULL: by index */
 struct nlmsghdr *nl_veth_msg(void *buf, const struct nl_veth *v);
@@ -71,7 +72,7 @@ struct nl_addr {
 	int index;
 	struct net_ip ip;
 	int prefix;
-	uint8_t scope;	/* RT_SCOPE_* */
+	uint8_t scope;  /* RT_SCOPE_* */
 	uint32_t flags; /* IFA_F_* */
 };
 struct nlmsghdr *nl_addr_msg(void *buf, const struct nl_addr *a);
@@ -79,14 +80,15 @@ struct nlmsghdr *nl_addr_msg(void *buf, const struct nl_addr *a);
 /* Routes */
 struct nl_route {
 	struct net_ip dst; /* family is always set */
-	int prefix;	   /* 0: the default route */
+	int prefix;        /* 0: the default route */
 	uint8_t type, table, scope;
 	int index;
-	uint32_t metric;	      /* 0: the kernel's */
+	uint32_t metric; /* 0: the kernel's */
 	bool has_via, has_src, onlink;
 	struct net_ip via, src;
 };
-struct nlmsghdr *nl_route_msg(void *buf, uint16_t type, const struct nl_route *r); /* RTM_NEWROUTE, RTM_DELROUTE */
+struct nlmsghdr *nl_route_msg(void *buf, uint16_t type,
+			      const struct nl_route *r); /* RTM_NEWROUTE, RTM_DELROUTE */
 struct nlmsghdr *nl_route_get_msg(void *buf, const struct net_ip *dst);
 /* Where the host would send a packet for dst: 1 and type and index, 0 nowhere.  No packet is sent. */
 int nl_route_get(int fd, const struct net_ip *dst, struct nl_route *ret, struct err *e);
@@ -95,7 +97,8 @@ int nl_route_get(int fd, const struct net_ip *dst, struct nl_route *ret, struct 
  * (Linux 5.0) tells ours from those of others. */
 #define NL_PROTO_BRIG 98
 struct nlmsghdr *nl_proxy_msg(void *buf, uint16_t type, int index, const struct net_ip *ip);
-int nl_proxy_get(int fd, int index, const struct net_ip *ip, int *ret_protocol, struct err *e); /* 1, 0 none */
+int nl_proxy_get(int fd, int index, const struct net_ip *ip, int *ret_protocol,
+		 struct err *e); /* 1, 0 none */
 
 /* nf_tables, family inet: reading only; changes go through nft(8) as text. */
 struct nlmsghdr *nl_nft_table_msg(void *buf, const char *table);

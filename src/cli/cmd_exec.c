@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* exec and shell: a command in a jail, confined as the jail is.  jexec: the same with jexec(8)'s options. */
+#include <sys/wait.h>
+
+#include "cli/cli.h"
+#include "store/state.h"
+
+static bool opt_login, opt_no_tty, opt_keep, opt_ignored;
+static const char *opt_host_user, *opt_jail_user, *opt_dir;
+
+static const struct opt exec_opts[] = {
+    {'u', "host-user", OPT_STRING, &opt_host_user, "USER", "as this user of the host's passwd"},
+    {'U', "user", OPT_STRING, &opt_jail_user, "USER", "as this user of the jail's passwd"},
+    {'d', "directory", OPT_STRING, &opt_dir, "DIR", "working directory in the jail"},
+    {'l', "login", OPT_FLAG, &opt_login, NULL, "clean environment (always; for jexec's users)"},
+    {'E', "environment", OPT_FLAG, &opt_keep, NULL, "keep our environment: it becomes visible in the jail"},
+    {'T', "no-tty", OPT_FLAG, &opt_no_tty, NULL, "no terminal, also when we have one"},
+    OPT_END,
+};
+static const struct opt shell_opts[] = {
+    {'U', "user", OPT_STRING, &opt_jail_user, "USER", "as this user of the jail's passwd (default root)"},
+    OPT_END,
+};
+static const struct opt jexec_opts[] = {
+    {'l', NULL, OPT_FLAG, &opt_login, NULL, "clean environment"},
+    {'u', NULL, OPT_STRING, &opt_host_user, "USER", "as this user of the host's passwd"},
+    {'U', NULL, OPT_STRING, &opt_jail_user, "USER", "as this user of the jail's passwd"},
+    {'d', NULL, OPT_STRING, &opt_dir, "DIR", "working directory in the jail"},
+    {'n', NULL, OPT_FLAG, &opt_ignored, NULL, "accepted and ignored"},
+    OPT_END,
+};
+
+/* The running jail of that name or JID, with what it was started with. */
+static int
+find(struct cli *cli, const char *word, struct state *st, struct jailspec **spec, struct err *e)
+{
+	int found = state_find(&cli->store, word, st, e);
+
+	if (found < 0)
+		return found;
+	if (found == 0 || !os_jail_alive(&st->ref)) {
+		if (found)
+			state_free(st);
+		return err_set(e, ENOENT, "jail \"%s\" not found", word);
+	}
+	found = spec_from_params(st->name, &st->params, cli->store.base, spec, e);
+	if (found < 0)
+		state_free(st);
+	return found;
+}
+
+/* Exit status of the command; ours where it could not be started. */
+static int
+run_inside(struct cli *cli, const char *word, const struct os_exec *x)
+{
+	struct jailspec *spec;
+	struct err e = ERR_INIT;
+	struct state st;
+	struct os_id id;
+	int status = 0, r;
+
+	r = find(cli, word, &st, &spec, &e);
+	if (r < 0)
+		return cli_error(cli, &e);
+	id = (struct os_id){cli->store.tag, st.name, st.jid};
+	r = os_jail_exec(&id, &st.ref, spec, x, &status, &e);
+	jailspec_free(spec);
+	state_free(&st);
+	if (r < 0) {
+		(void)cli_error(cli, &e);
+		return WEXITSTATUS(status) ? WEXITSTATUS(status) : 1;
+	}
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static bool
+on_terminal(void)
+{
+	return !opt_no_tty && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
+}
+
+static int
+need_root(struct cli *cli)
+{
+	struct err e = ERR_INIT;
+
+	if (geteuid() != 0) {
+		(void)err_set(&e, EPERM, "must be root: run it with sudo");
+		return cli_error(cli, &e);
+	}
+	return cli_store(cli, STORE_READ);
+}
+
+static int
+exec_run(struct cli *cli, int argc, char **argv)
+{
+	struct os_exec x = OS_EXEC_INIT;
+	int r;
+
+	if (argc < 2)
+		return cli_usage(cli, &cmd_exec, "%s", argc < 1 ? "no jail named" : "no command (brig shell)");
+	if (opt_host_user && opt_jail_user)
+		return cli_usage(cli, &cmd_exec, "-u and -U exclude each other");
+	r = need_root(cli);
+	if (r != 0)
+		return r;
+	x.argv = argv + 1;
+	x.host_user = opt_host_user;
+	x.jail_user = opt_jail_user;
+	x.workdir = opt_dir ? opt_dir : "/";
+	x.clean = !opt_keep;
+	x.tty = on_terminal();
+	return run_inside(cli, argv[0], &x);
+}
+
+static int
+shell_run(struct cli *cli, int argc, char **argv)
+{
+	char *none[] = {NULL};
+	struct os_exec x = OS_EXEC_INIT;
+	int r;
+
+	if (argc != 1)
+		return cli_usage(cli, &cmd_shell, "%s", argc < 1 ? "no jail named" : "one jail (brig exec)");
+	r = need_root(cli);
+	if (r != 0)
+		return r;
+	x.argv = none;
+	x.jail_user = opt_jail_user;
+	x.clean = x.shell = x.login = true;
+	x.tty = on_terminal();
+	return run_inside(cli, argv[0], &x);
+}
+
+/* jexec(8): wrong use and everything that fails before the command exit with 1; without -l and a user the
+ * environment is the caller's. */
+static int
+jexec_run(struct cli *cli, int argc, char **argv)
+{
+	struct os_exec x = OS_EXEC_INIT;
+
+	if (argc < 1 || (opt_host_user && opt_jail_user)) {
+		fputs("usage: jexec [-l] [-d working-directory] [-u username | -U username] jail [command ...]\n",
+		      stderr);
+		return 1;
+	}
+	if (need_root(cli) != 0)
+		return 1;
+	x.argv = argv + 1;
+	x.shell = argc == 1;
+	x.host_user = opt_host_user;
+	x.jail_user = opt_jail_user;
+	x.workdir = opt_dir;
+	x.clean = opt_login;
+	x.tty = on_terminal();
+	return run_inside(cli, argv[0], &x);
+}
+
+const struct command cmd_exec = {
+    "exec", "[-u USER | -U USER] [-d DIR] [-T] NAME CMD [ARG...]", "Runs a command in a jail, confined as the jail is.",
+    exec_opts, WORDS_RUNNING, CMD_READS_REST, exec_run,
+};
+const struct command cmd_shell = {
+    "shell", "[-U USER] NAME", "A login shell in a jail.", shell_opts, WORDS_RUNNING, 0, shell_run,
+};
+const struct command cmd_jexec = {
+    "jexec", "[-l] [-d DIR] [-u USER | -U USER] JAIL [CMD...]", "jexec(8).", jexec_opts, WORDS_RUNNING,
+    CMD_READS_REST | CMD_HIDDEN, jexec_run,
+};
