@@ -116,7 +116,8 @@ path_normal(const char *path)
 char *
 path_real(const char *path)
 {
-	_auto_free char *work = xstrdup(path);
+	_auto_free char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
+	_auto_free char *work = cwd ? path_join(cwd, path) : xstrdup(path);
 	struct buf tail = BUF_INIT;
 	char *real, *out;
 

@@ -80,11 +80,15 @@ int opt_parse(const struct cli *cli, const struct command *cmd, int argc, char *
 	      char ***ret_argv);
 void opt_help(FILE *f, const struct command *cmd);
 
-/* Needed by most commands; both print the error and give an exit status (0 fine). */
+/* Needed by most commands; all print the error and give an exit status (0 fine).  With STORE_CREATE what
+ * killed commands and jails left is cleaned up first (cli_recover, for commands that only look). */
 int cli_store(struct cli *cli, int flags);
+int cli_recover(struct cli *cli);
 /* Reads the configuration.  Errors in it are printed as FILE:LINE:COL: text, all of them, and give 1, unless
  * lenient: then the jails without an error can be used. */
 int cli_conf(struct cli *cli, bool lenient);
+/* The same, but errors that concern one jail only are left to that jail (conf_jail). */
+int cli_conf_usable(struct cli *cli);
 /* One message of the configuration: "FILE:LINE:COL: kind text" on stderr. */
 void cli_conf_message(const char *kind, const struct conf_error *m);
 /* Prints "prog: text" (one line, control characters made visible), returns 1. */

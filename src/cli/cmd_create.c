@@ -279,18 +279,6 @@ create_one(struct cli *cli, const char *name, const struct strv *words, json_t *
 	return r < 0 ? cli_fail(cli, name, &e) : 0;
 }
 
-/* A configuration that cannot be read as a whole may define the jail in the part that was not understood. */
-static int
-read_conf(struct cli *cli)
-{
-	int r = cli_conf(cli, true);
-
-	for (size_t i = 0; r == 0 && i < conf_n_errors(cli->conf); i++)
-		if (!conf_error_at(cli->conf, i)->jail)
-			r = cli_conf(cli, false);
-	return r;
-}
-
 static bool
 gives_address(void)
 {
@@ -312,7 +300,7 @@ run_create_cmd(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, &cmd_create, "no jail named");
 	if (argc > 1 && gives_address())
 		return cli_usage(cli, &cmd_create, "an address is for one jail, not for %d", argc);
-	status = read_conf(cli);
+	status = cli_conf_usable(cli);
 	if (status == 0)
 		status = cli_store(cli, STORE_CREATE);
 	if (status != 0)

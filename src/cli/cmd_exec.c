@@ -30,6 +30,18 @@ static const struct opt jexec_opts[] = {
     OPT_END,
 };
 
+static bool
+is_jexec(const struct cli *cli)
+{
+	return streq(cli->prog, "jexec");
+}
+
+static bool
+is_number(const char *s)
+{
+	return *s && s[strspn(s, "0123456789")] == '\0';
+}
+
 /* The running jail of that name or JID, with what it was started with. */
 static int
 find(struct cli *cli, const char *word, struct state *st, struct jailspec **spec, struct err *e)
@@ -41,7 +53,10 @@ find(struct cli *cli, const char *word, struct state *st, struct jailspec **spec
 	if (found == 0 || !os_jail_alive(&st->ref)) {
 		if (found)
 			state_free(st);
-		return err_set(e, ENOENT, "jail \"%s\" not found", word);
+		if (is_jexec(cli)) /* its own words: a number is a JID */
+			return err_set(e, ENOENT,
+				       is_number(word) ? "jail %s not found" : "jail \"%s\" not found", word);
+		return err_set(e, ENOENT, "%s: not running (brig start %s)", word, word);
 	}
 	found = spec_from_params(st->name, &st->params, cli->store.base, spec, e);
 	if (found < 0)
@@ -67,6 +82,8 @@ run_inside(struct cli *cli, const char *word, const struct os_exec *x)
 	jailspec_free(spec);
 	state_free(&st);
 	if (r < 0) {
+		if (is_jexec(cli)) /* jexec(8): what fails before the command, the exec included, is 1 */
+			return status ? cli_fail(cli, "execvp", &e) : cli_error(cli, &e);
 		(void)cli_error(cli, &e);
 		return WEXITSTATUS(status) ? WEXITSTATUS(status) : 1;
 	}
@@ -98,7 +115,8 @@ exec_run(struct cli *cli, int argc, char **argv)
 	int r;
 
 	if (argc < 2)
-		return cli_usage(cli, &cmd_exec, "%s", argc < 1 ? "no jail named" : "no command (brig shell)");
+		return cli_usage(cli, &cmd_exec, "%s",
+				 argc < 1 ? "no jail named" : "no command (brig shell)");
 	if (opt_host_user && opt_jail_user)
 		return cli_usage(cli, &cmd_exec, "-u and -U exclude each other");
 	r = need_root(cli);
@@ -140,7 +158,8 @@ jexec_run(struct cli *cli, int argc, char **argv)
 	struct os_exec x = OS_EXEC_INIT;
 
 	if (argc < 1 || (opt_host_user && opt_jail_user)) {
-		fputs("usage: jexec [-l] [-d working-directory] [-u username | -U username] jail [command ...]\n",
+		fputs("usage: jexec [-l] [-d working-directory] [-u username | -U username] jail [command "
+		      "...]\n",
 		      stderr);
 		return 1;
 	}
@@ -157,13 +176,20 @@ jexec_run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_exec = {
-    "exec", "[-u USER | -U USER] [-d DIR] [-T] NAME CMD [ARG...]", "Runs a command in a jail, confined as the jail is.",
-    exec_opts, WORDS_RUNNING, CMD_READS_REST, exec_run,
+    "exec",
+    "[-u USER | -U USER] [-d DIR] [-T] NAME CMD [ARG...]",
+    "Runs a command in a jail, confined as the jail is.",
+    exec_opts,
+    WORDS_RUNNING,
+    CMD_READS_REST,
+    exec_run,
 };
 const struct command cmd_shell = {
     "shell", "[-U USER] NAME", "A login shell in a jail.", shell_opts, WORDS_RUNNING, 0, shell_run,
 };
 const struct command cmd_jexec = {
-    "jexec", "[-l] [-d DIR] [-u USER | -U USER] JAIL [CMD...]", "jexec(8).", jexec_opts, WORDS_RUNNING,
-    CMD_READS_REST | CMD_HIDDEN, jexec_run,
+    "jexec",       "[-l] [-d DIR] [-u USER | -U USER] JAIL [CMD...]",
+    "jexec(8).",   jexec_opts,
+    WORDS_RUNNING, CMD_READS_REST | CMD_HIDDEN,
+    jexec_run,
 };

@@ -72,17 +72,6 @@ choose_files(struct cli *cli)
 		strv_add(&cli->conf_files, streq(jo.files.v[i], "-") ? "/dev/stdin" : jo.files.v[i]);
 }
 
-/* Syntax errors stop everything; an error of one jail is that jail's own. */
-static int
-read_conf(struct cli *cli)
-{
-	(void)cli_conf(cli, true);
-	for (size_t i = 0; i < conf_n_errors(cli->conf); i++)
-		if (!conf_error_at(cli->conf, i)->jail)
-			return cli_conf(cli, false);
-	return 0;
-}
-
 /* Options that stand for parameters: with them the configuration is not read. */
 static bool
 has_word_options(void)
@@ -478,7 +467,7 @@ static int
 print_all(struct cli *cli)
 {
 	const struct strv *labels;
-	int r = read_conf(cli), status = 0;
+	int r = cli_conf_usable(cli), status = 0;
 
 	if (r)
 		return r;
@@ -502,7 +491,7 @@ print_all(struct cli *cli)
 static int
 from_files(struct jailop *o, const char *target)
 {
-	int r = read_conf(o->cli);
+	int r = cli_conf_usable(o->cli);
 
 	if (r)
 		return r;
@@ -510,18 +499,6 @@ from_files(struct jailop *o, const char *target)
 	add_start_dependencies(o);
 	o->note_created = o->note_removed = true;
 	return jailop_run(o);
-}
-
-static int
-clean_up(struct cli *cli, bool say)
-{
-	_auto_strv struct strv cleaned = STRV_INIT;
-	struct err e = ERR_INIT;
-	int r = run_recover(&cli->store, &cleaned, &e);
-
-	for (size_t i = 0; say && i < cleaned.n; i++)
-		cli_say(cli, "%s: removed", cleaned.v[i]);
-	return r < 0 ? cli_error(cli, &e) : 0;
 }
 
 static int
@@ -586,8 +563,6 @@ jail_main(struct cli *cli, int argc, char **argv)
 		return usage(cli, "one of -c, -m, -r, -R and -e is needed");
 	(void)cli_conf(cli, true); /* where the base is, also for jails that it does not have */
 	r = cli_store(cli, STORE_CREATE);
-	if (r == 0)
-		r = clean_up(cli, jo.cleanup);
 	if (r || (jo.cleanup && !acts))
 		return r;
 	r = open_jid_file(&o);

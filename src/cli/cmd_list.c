@@ -251,6 +251,8 @@ list_run(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	if (jls_init(&l.jls, flags_of_options(), argv, (size_t)argc, &e) < 0)
 		return cli_error(cli, &e);
 	r = cli_store(cli, STORE_READ);
+	if (r == 0)
+		r = cli_recover(cli);
 	if (r == 0 && lo.exists) {
 		jls_free(&l.jls);
 		return check_exists(cli, lo.jail);

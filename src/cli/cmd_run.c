@@ -98,8 +98,9 @@ run_run(struct cli *cli, int argc, char **argv)
 
 	if (argc == 0)
 		return cli_usage(cli, &cmd_run, "no command");
-	(void)cli_conf(cli, true);
-	r = cli_store(cli, STORE_CREATE);
+	r = cli_conf_usable(cli);
+	if (r == 0)
+		r = cli_store(cli, STORE_CREATE);
 	if (r != 0)
 		return r;
 	fsx_temp_name(name, sizeof(name), "run");

@@ -43,19 +43,6 @@ warn(void *ctx, const char *jail, const char *text)
 	cli_warn(ctx, "%s: warning: %s", jail, text);
 }
 
-/* What a killed command left is taken away first, and said. */
-static int
-recover(struct cli *cli)
-{
-	_auto_strv struct strv cleaned = STRV_INIT;
-	struct err e = ERR_INIT;
-	int r = run_recover(&cli->store, &cleaned, &e);
-
-	for (size_t i = 0; i < cleaned.n && !cli->quiet; i++)
-		cli_warn(cli, "%s: had ended; cleaned up what it left", cleaned.v[i]);
-	return r < 0 ? cli_error(cli, &e) : 0;
-}
-
 static ssize_t
 batch_index(const struct batch *b, const char *label)
 {
@@ -225,30 +212,17 @@ run_batch(struct batch *b)
 	return failed ? 1 : 0;
 }
 
-/* Syntax errors stop everything (jail(8)); an error of one jail is that jail's. */
-static int
-read_conf(struct cli *cli)
-{
-	(void)cli_conf(cli, true);
-	for (size_t i = 0; i < conf_n_errors(cli->conf); i++)
-		if (!conf_error_at(cli->conf, i)->jail)
-			return cli_conf(cli, false);
-	return 0;
-}
-
 static int
 start_run(struct cli *cli, int argc, char **argv)
 {
 	_auto_strv struct strv names = STRV_INIT;
 	struct batch b = {.cli = cli};
-	int failed = 0, r = read_conf(cli);
+	int failed = 0, r = cli_conf_usable(cli);
 
 	if (r == 0)
 		r = cli_jails(cli, &cmd_start, argc, argv, opt_all, &names);
 	if (r == 0)
 		r = cli_store(cli, STORE_CREATE);
-	if (r == 0)
-		r = recover(cli);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < names.n; i++)
@@ -285,8 +259,6 @@ stop_them(struct cli *cli, const struct command *cmd, int argc, char **argv)
 
 	(void)cli_conf(cli, true);
 	r = cli_store(cli, STORE_CREATE);
-	if (r == 0)
-		r = recover(cli);
 	if (r == 0 && opt_all)
 		r = argc > 0 ? cli_usage(cli, cmd, "-a and names exclude each other") : all_running(cli, &names);
 	else if (r == 0)
@@ -313,14 +285,12 @@ restart_run(struct cli *cli, int argc, char **argv)
 {
 	_auto_strv struct strv names = STRV_INIT;
 	struct batch down = {.cli = cli, .stopping = true}, up = {.cli = cli};
-	int failed = 0, r = read_conf(cli);
+	int failed = 0, r = cli_conf_usable(cli);
 
 	if (r == 0)
 		r = cli_jails(cli, &cmd_restart, argc, argv, opt_all, &names);
 	if (r == 0)
 		r = cli_store(cli, STORE_CREATE);
-	if (r == 0)
-		r = recover(cli);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < names.n; i++)

@@ -688,6 +688,8 @@ status_main(struct cli *cli, int argc, char **argv)
 	if (r)
 		return r;
 	r = cli_store(cli, STORE_READ);
+	if (r == 0)
+		r = cli_recover(cli);
 	if (r)
 		return r;
 	if (gather(cli, &all, &e) < 0) {

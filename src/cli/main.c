@@ -76,7 +76,7 @@ cli_usage(const struct cli *cli, const struct command *cmd, const char *fmt, ...
 	if (cmd)
 		fprintf(stderr, "usage: brig %s%s%s (brig %s --help)\n", cmd->name, *cmd->usage ? " " : "",
 			cmd->usage, cmd->name);
-	return 2;
+	return streq(cli->prog, "brig") ? 2 : 1; /* jls(8), jexec(8), jail(8) */
 }
 
 void
@@ -117,6 +117,22 @@ cli_json(json_t *j)
 
 /* --- what most commands need --- */
 
+/* What a killed command or jail left is taken away first, and said. */
+int
+cli_recover(struct cli *cli)
+{
+	_auto_strv struct strv cleaned = STRV_INIT;
+	struct err e = ERR_INIT;
+	int r;
+
+	if (geteuid() != 0 || cli->store.lock_fd < 0)
+		return 0;
+	r = run_recover(&cli->store, &cleaned, &e);
+	for (size_t i = 0; i < cleaned.n && !cli->quiet; i++)
+		cli_warn(cli, "%s: had ended; cleaned up what it left", cleaned.v[i]);
+	return r < 0 ? cli_error(cli, &e) : 0;
+}
+
 int
 cli_store(struct cli *cli, int flags)
 {
@@ -131,7 +147,7 @@ cli_store(struct cli *cli, int flags)
 	if (store_open(cli->base, cli->run, flags, &cli->store, &e) < 0)
 		return cli_error(cli, &e);
 	cli->store_is_open = true;
-	return 0;
+	return flags & STORE_CREATE ? cli_recover(cli) : 0;
 }
 
 static bool
@@ -229,6 +245,17 @@ cli_conf(struct cli *cli, bool lenient)
 	return 1;
 }
 
+/* A syntax error makes all of it doubtful (jail(8)); an error of one jail is that jail's. */
+int
+cli_conf_usable(struct cli *cli)
+{
+	(void)cli_conf(cli, true);
+	for (size_t i = 0; i < conf_n_errors(cli->conf); i++)
+		if (!conf_error_at(cli->conf, i)->jail || conf_error_at(cli->conf, i)->syntax)
+			return cli_conf(cli, false);
+	return 0;
+}
+
 static int
 all_jails(struct cli *cli, struct strv *ret)
 {
@@ -312,7 +339,7 @@ run_command(struct cli *cli, const struct command *cmd, int argc, char **argv)
 		return r < 0 ? 0 : r;
 	from_environment(cli);
 	r = cmd->run(cli, n, words);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
+	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
 		fprintf(stderr, "%s: standard output: %s\n", cli->prog, strerror(errno));
 		r = r ? r : 1;
 	}

@@ -37,8 +37,11 @@ message(struct messages *m, const char *label, struct pos pos, const char *text)
 	m->full = m->n + 1 == CONF_MESSAGES_MAX;
 	GROW(m->v, m->n, m->cap);
 	m->v[m->n++] =
-	    (struct conf_error){pos.file, pos.line, pos.col, xstrdup_null(label),
-				xstrdup(m->full ? "too many messages, the rest is left out" : text)};
+	    (struct conf_error){.file = pos.file,
+				.line = pos.line,
+				.col = pos.col,
+				.jail = xstrdup_null(label),
+				.text = xstrdup(m->full ? "too many messages, the rest is left out" : text)};
 }
 
 static void
@@ -65,6 +68,20 @@ conf_err(struct conf *c, const char *label, struct pos pos, const char *fmt, ...
 		fill_sink(c, pos, text);
 	else
 		message(&c->errors, label, pos, text);
+}
+
+void
+conf_syntax(struct conf *c, const char *label, struct pos pos, const char *fmt, ...)
+{
+	_auto_free char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	conf_err(c, label, pos, "%s", text);
+	if (!c->sink)
+		c->errors.v[c->errors.n - 1].syntax = true;
 }
 
 void

@@ -181,6 +181,7 @@ struct conf {
 /* conf.c */
 const char *conf_intern(struct conf *c, const char *file);
 void conf_err(struct conf *c, const char *label, struct pos pos, const char *fmt, ...) _printf_(4, 5);
+void conf_syntax(struct conf *c, const char *label, struct pos pos, const char *fmt, ...) _printf_(4, 5);
 void conf_warn(struct conf *c, const char *label, struct pos pos, const char *fmt, ...) _printf_(4, 5);
 void jail_err(struct conf *c, struct jail *j, struct pos pos, const char *fmt, ...) _printf_(4, 5);
 void jail_warn(struct conf *c, struct jail *j, struct pos pos, const char *fmt, ...) _printf_(4, 5);

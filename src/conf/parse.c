@@ -138,7 +138,7 @@ lex_error(void *ctx, struct pos pos, const char *text)
 {
 	struct parser *p = ctx;
 
-	conf_err(p->c, parser_label(p), pos, "%s", text);
+	conf_syntax(p->c, parser_label(p), pos, "%s", text);
 }
 
 static char *
@@ -170,7 +170,7 @@ syntax_error(struct parser *p, const char *why)
 	if (p->tok.kind == T_BAD)
 		why = (unsigned char)*p->tok.text >= 0x80 ? "it may only stand in quotes"
 							  : "this character has no meaning here";
-	conf_err(p->c, parser_label(p), p->tok.pos, "syntax error at %s: %s", shown, why);
+	conf_syntax(p->c, parser_label(p), p->tok.pos, "syntax error at %s: %s", shown, why);
 }
 
 /* --- tokens --- */
@@ -242,7 +242,7 @@ close_block(struct parser *p, size_t floor)
 	else if (p->depth > floor)
 		p->depth--;
 	else
-		conf_err(p->c, NULL, p->tok.pos, "syntax error at '}': no block is open here");
+		conf_syntax(p->c, NULL, p->tok.pos, "syntax error at '}': no block is open here");
 }
 
 /* Where a statement goes: the block that is open, or the one `*` record of what stands outside. */
@@ -480,10 +480,10 @@ parse_stream(struct parser *p, const char *file, const char *text, size_t len)
 	if (p->depth > floor) {
 		const struct block *b = p->stack[p->depth - 1];
 
-		conf_err(p->c, b->label, p->tok.pos,
-			 "unexpected end of the file: '}' is missing for the block "
-			 "that line %d begins",
-			 b->pos.line);
+		conf_syntax(p->c, b->label, p->tok.pos,
+			    "unexpected end of the file: '}' is missing for the block "
+			    "that line %d begins",
+			    b->pos.line);
 	}
 	p->depth = floor;
 	free(p->tok.text);

@@ -122,6 +122,20 @@ fill_space(void *ctx, int src, int dst, struct err *e)
 	return space_fill(dst, m->hostname, &from, NULL, e);
 }
 
+/* An image or a device must have a whole jailspace in it, not one that create was interrupted in. */
+static int
+check_volume(struct ctx *c, int fd, struct err *e)
+{
+	_auto_close int dir = -EBADF;
+	int r = os_space_mount(fd, false, &dir, e);
+
+	if (r == 0)
+		r = space_is_whole(dir, e);
+	if (r == 0)
+		r = err_set(e, ENOENT, "%s has no jailspace yet (brig create %s)", c->spec->space_arg, c->spec->name);
+	return r < 0 ? err_wrap(e, "space") : 0;
+}
+
 static int
 open_space(struct ctx *c, struct made_of *m, struct err *e)
 {
@@ -135,7 +149,8 @@ open_space(struct ctx *c, struct made_of *m, struct err *e)
 		if (path_trusted(s->space_arg, e) < 0)
 			return -e->num;
 		m->root.space_fd = open(s->space_arg, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-		return m->root.space_fd < 0 ? err_sys(e, errno, "space %s", s->space_arg) : 0;
+		return m->root.space_fd < 0 ? err_sys(e, errno, "space %s", s->space_arg)
+					    : check_volume(c, m->root.space_fd, e);
 	case SPACE_TMPFS:
 		m->root.space_fd = openat(m->release.skel_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		m->root.space_tmpfs = s->space_size;

@@ -228,7 +228,7 @@ run_recover(const struct store *s, struct strv *ret, struct err *e)
 {
 	struct state *list;
 	size_t n;
-	int r = state_list(s, &list, &n, e);
+	int r = state_list_brief(s, &list, &n, e);
 
 	for (size_t i = 0; i < n; i++) {
 		struct err one = ERR_INIT;
@@ -240,5 +240,5 @@ run_recover(const struct store *s, struct strv *ret, struct err *e)
 		state_free(&list[i]);
 	}
 	free(list);
-	return r;
+	return r < 0 ? r : space_tidy(s, e);
 }

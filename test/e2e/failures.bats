@@ -59,8 +59,9 @@ teardown() { brig -q stop -a --force || true; }
 	conf <<-EOF
 		f { persist; ip4.addr = 198.51.100.1; nat; }
 	EOF
-	mkdir -p "$LAB/bin"
-	run env PATH="$LAB/bin" "$BRIG" start f
+	mount --bind /dev/null "$(command -v nft)" # in this mount namespace only
+	run brig start f
+	umount "$(command -v nft)"
 	[ "$status" = 1 ]
 	one_line "$output"
 	[[ "$output" == *nft* ]]

@@ -73,8 +73,8 @@ columns() { jls | awk 'NR > 1 { print $2, $3, $4 }' | sort; }
 	jid=$(jls -j ns jid)
 	[ "$(jexec "$jid" hostname)" = ns.example.org ]
 	# mail reaches ns, by address and by name: a closed port refuses at once
-	brig exec mail sh -c 'wget -q -T 2 -O - http://192.168.3.17/ 2>&1 | grep refused'
-	brig exec mail sh -c 'wget -q -T 2 -O - http://ns.example.org/ 2>&1 | grep refused'
+	brig exec mail sh -c 'timeout 3 wget -q -O - http://192.168.3.17/ 2>&1 | grep refused'
+	brig exec mail sh -c 'timeout 3 wget -q -O - http://ns.example.org/ 2>&1 | grep refused'
 }
 
 @test "a jail list entry without variables is an error that names it" {

@@ -93,12 +93,12 @@ teardown() { brig -q stop -a --force || true; }
 	brig -q start a b c
 	[ "$(brig exec c ip -o link show | wc -l)" = 1 ]
 	# a closed port of a neighbour refuses at once; the host and the jails reach each other by address and name
-	brig exec b sh -c 'wget -q -T 2 -O - http://198.51.100.1/ 2>&1 | grep refused'
-	brig exec b sh -c 'wget -q -T 2 -O - http://a.example.org/ 2>&1 | grep refused'
-	brig exec b sh -c 'wget -q -T 2 -O - http://a/ 2>&1 | grep refused'
-	ping -c 1 -W 2 198.51.100.2
-	ping -6 -c 1 -W 2 2001:db8::2
-	run brig exec c sh -c 'wget -q -T 1 -O - http://198.51.100.1/ 2>&1 | grep refused'
+	brig exec b sh -c 'timeout 3 wget -q -O - http://198.51.100.1/ 2>&1 | grep refused'
+	brig exec b sh -c 'timeout 3 wget -q -O - http://a.example.org/ 2>&1 | grep refused'
+	brig exec b sh -c 'timeout 3 wget -q -O - http://a/ 2>&1 | grep refused'
+	busybox ping -c 1 -W 2 198.51.100.2
+	busybox ping6 -c 1 -W 2 2001:db8::2
+	run brig exec c sh -c 'timeout 2 wget -q -O - http://198.51.100.1/ 2>&1 | grep refused'
 	[ "$status" != 0 ]
 	# raw sockets are for those who are allowed to
 	run brig exec b ping -c 1 -W 1 198.51.100.1
@@ -107,7 +107,7 @@ teardown() { brig -q stop -a --force || true; }
 
 @test "a service is kept running, its output in the log" {
 	brig -q start s
-	eventually 5 grep -q 'hello from s' <(brig logs s)
+	eventually 5 sh -c "$BRIG logs s | grep -q 'hello from s'"
 	pid=$(pgrep -P "$(jail_pid s)" sleep)
 	kill -9 "$pid"
 	eventually 5 sh -c "$BRIG logs s | grep -c 'hello from s' | grep -q 2"

@@ -5,20 +5,23 @@
  *	caller		finds the jail, opens its namespaces, copies bytes, waits (this process)
  *	door		a child: joins the control groups and the pid namespace, which counts for its children
  *			only; makes the command's process a child of the caller and ends
- *	command		the process that becomes the command
+ *	command		the process that becomes the command.  In the background it is a grandchild, made
+ *			in the jail, so that the jail's first process reaps it: a zombie of ours in the
+ *			jail's pid namespace would hold up the jail's end
  *
  * The command's process has the jail's root for a neighbour that would like to take it over, and must end up
  * with nothing more than the jail's own processes.  Hence the order:
- *  1 not dumpable			ptrace(2) and /proc/PID/ of us need CAP_SYS_PTRACE on the host (CVE-2016-9962)
+ *
+ *  1 not dumpable: ptrace(2) and /proc/PID of us need CAP_SYS_PTRACE on the host (CVE-2016-9962)
  *  2 control groups, before the cgroup namespace
  *  3 network, IPC, UTS, cgroup, mount namespaces, the user namespace last: until then we are the host's root
  *    and out of reach, and afterwards no namespace is left to be joined
  *  4 "/", and the kernel's word for it
- *  5 descriptors			0, 1, 2 and the report, which closes on exec; no directory (CVE-2024-21626)
- *  6 keyring, session, limits		as inside.c does for the first process
- *  7 terminal				of the jail's own devpts; the caller gets the other end
- *  8 confine				capabilities, no_new_privs, seccomp
- *  9 the user				looked up only now: what is read from here on is the jail's
+ *  5 descriptors: 0, 1, 2 and the report, which closes on exec; no directory (CVE-2024-21626)
+ *  6 keyring, session, limits, as inside.c does for the first process
+ *  7 terminal of the jail's own devpts; the caller gets the other end
+ *  8 confine: capabilities, no_new_privs, seccomp
+ *  9 the user, looked up only now: what is read from here on is the jail's
  * 10 ids, groups, environment, working directory, exec
  */
 #include <fcntl.h>
@@ -75,7 +78,7 @@ struct job {
 	const struct os_exec *x;
 	struct target t;
 	struct user host_user; /* name NULL: the user is looked up inside */
-	int io[3];	       /* the command's 0, 1, 2 (without tty) */
+	int io[3];             /* the command's 0, 1, 2 (without tty) */
 	bool io_own[3];
 	struct relay relay;
 	int report, report_child; /* two ends of a socket */
@@ -84,9 +87,10 @@ struct job {
 	int pidfd;
 	int sigfd;
 	sigset_t old_mask;
-	bool running, ended;
+	int status;
+	bool ended;         /* and waited for */
 	struct msg failure; /* e.num 0: none */
-	long deadline;	    /* ms, 0: none */
+	long deadline;      /* ms, 0: none */
 	bool timed_out;
 	int interrupts;
 };
@@ -161,7 +165,8 @@ recv_msg(int fd, struct msg *ret, int *ret_fd)
 		char space[CMSG_SPACE(sizeof(int))];
 	} c = {0};
 	struct iovec iov = {ret, sizeof(*ret)};
-	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c.space)};
+	struct msghdr h = {
+	    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c.space)};
 	struct cmsghdr *cm;
 	ssize_t n;
 
@@ -357,6 +362,21 @@ command_steps(struct job *j, struct user *u, struct strv *env, struct err *e)
 	return go_to(j->x, u, e);
 }
 
+static void
+into_background(struct job *j)
+{
+	struct err e = ERR_INIT;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		return;
+	if (pid < 0) {
+		(void)err_sys(&e, errno, "new process in the background");
+		send_msg(j->report_child, MSG_FAILED, 0, &e, -1);
+	}
+	_exit(0);
+}
+
 static _Noreturn void
 command_main(struct job *j)
 {
@@ -367,6 +387,8 @@ command_main(struct job *j)
 	plain_signals();
 	if (!j->x->background)
 		die_with_parent(j->report_child);
+	else
+		into_background(j);
 	if (command_steps(j, &u, &env, &e) == 0)
 		run_command(j, &u, &env);
 	send_msg(j->report_child, MSG_FAILED, 0, &e, -1);
@@ -390,9 +412,10 @@ door_main(struct job *j)
 			command_main(j);
 		if (pid < 0)
 			/* ENOMEM is also the answer of a pid namespace whose first process has ended */
-			(void)err_sys(&e, errno, errno == EAGAIN   ? "new process (limit.pids?)"
-						 : errno == ENOMEM ? "new process (the jail is ending?)"
-								   : "new process");
+			(void)err_sys(&e, errno,
+				      errno == EAGAIN   ? "new process (limit.pids?)"
+				      : errno == ENOMEM ? "new process (the jail is ending?)"
+							: "new process");
 		else
 			send_msg(j->report_child, MSG_PID, pid, NULL, -1);
 	}
@@ -462,11 +485,13 @@ io_make(struct job *j, struct err *e)
 	return io_one(j, 1, x->fd_out, e) < 0 || io_one(j, 2, x->fd_err, e) < 0 ? -e->num : 0;
 }
 
-/* Signals that would leave the command, or the terminal's modes, behind.  One that is ignored stays so (nohup). */
+/* Signals that would leave the command, or the terminal's modes, behind.  One that is ignored stays so
+ * (nohup). */
 static int
 signals_take(struct job *j, struct err *e)
 {
-	static const int always[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT}, with_tty[] = {SIGWINCH, SIGCONT, SIGTSTP};
+	static const int always[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT},
+			 with_tty[] = {SIGWINCH, SIGCONT, SIGTSTP};
 	struct sigaction sa;
 	sigset_t set;
 
@@ -498,12 +523,23 @@ now_ms(void)
 	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
 }
 
-/* Its whole group; before setsid(2) it has none of its own.  Not waited for yet, so the number is its. */
+/* Its whole group; before setsid(2) it has none of its own.  Until it is waited for the number is its. */
 static void
 job_kill(const struct job *j, int sig)
 {
-	if (j->pid > 0 && kill(-j->pid, sig) < 0)
+	if (j->pid > 0 && !j->ended && kill(-j->pid, sig) < 0)
 		(void)kill(j->pid, sig);
+}
+
+/* Waited for at once, whatever is still to be written: see above for zombies. */
+static void
+job_reap(struct job *j)
+{
+	if (j->timed_out)
+		job_kill(j, SIGKILL); /* what its leader leaves behind */
+	if (child_wait(j->pid, &j->status) < 0)
+		j->status = STATUS_EXIT(1);
+	j->ended = true;
 }
 
 static void
@@ -616,7 +652,7 @@ watch(struct job *j, struct err *e)
 			on_signal(j);
 		relay_move(&j->relay, p);
 		if (p[P_END].revents)
-			j->ended = true;
+			job_reap(j);
 		if (j->report < 0 && j->pid <= 0)
 			break; /* the door failed */
 	}
@@ -652,13 +688,10 @@ job_start(struct job *j, struct err *e)
 static int
 job_result(struct job *j, int r, int *ret_status, struct err *e)
 {
-	int status = 0;
-
-	if (j->pid > 0 && !(j->x->background && r == 0 && !j->failure.e.num)) {
-		if (r < 0 || j->timed_out)
-			job_kill(j, SIGKILL); /* also what its leader left behind */
-		if (child_wait(j->pid, &status) < 0)
-			status = STATUS_EXIT(1);
+	if (j->pid > 0 && !j->ended) {
+		if (r < 0)
+			job_kill(j, SIGKILL);
+		job_reap(j);
 	}
 	if (r < 0)
 		return r;
@@ -672,7 +705,7 @@ job_result(struct job *j, int r, int *ret_status, struct err *e)
 		return err_set(e, ETIMEDOUT, "%s: timed out after %d s", command_name(j->x), j->x->timeout_s);
 	if (j->pid <= 0)
 		return err_set(e, EIO, "the command's process ended before it began");
-	*ret_status = status;
+	*ret_status = j->status;
 	return 0;
 }
 

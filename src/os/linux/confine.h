@@ -7,24 +7,25 @@
  * Order for the caller, in a process that has left the host's namespaces and is uid 0 of the jail's user
  * namespace, with no descriptor of the host open but those it passes on:
  *
- *	confine_limits(spec, e)		before the user namespace is entered, or after: only ever lowers
+ *	confine_limits(spec, e)		in any order with the namespaces: never goes above a hard limit
  *	confine(spec, e)		last, but for
- *	setgroups, setresgid, setresuid	to another user of the jail: CAP_SETUID is still there, and goes with it
+ *	setgroups, setresgid, setresuid	to another user of the jail: CAP_SETUID is still there, to go with it
  *	execve
  *
  * What allow.* opens:
  *	raw_sockets	CAP_NET_RAW
  *	reserved_ports	off: CAP_NET_BIND_SERVICE is taken away
- *	routing, vnet	CAP_NET_ADMIN over the jail's own network stack (never with a stack shared with the host)
+ *	routing, vnet	CAP_NET_ADMIN over the jail's own network stack, never over the host's
  *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), kcmp(2), pidfd_getfd(2)
  *	suid		no_new_privs stays off
  *	socket_af	every socket family; otherwise UNIX, INET, INET6 and NETLINK_ROUTE
  *	read_msgbuf	syslog(2), as far as kernel.dmesg_restrict lets it
  *	mlock		the memory lock limit of the caller instead of 8 MiB
- *	set_hostname	sethostname(2) is not filtered.  It still needs CAP_SYS_ADMIN, which no jail gets (with it
- *			a jail could undo its mounts): the name of a running jail is the host's to change
- *	chflags, adjtime, settime, setaudit, extattr	ask for rights that the kernel gives only outside every
- *			user namespace (capabilities(7)): nothing to open
+ *	set_hostname	sethostname(2) is not filtered.  It still needs CAP_SYS_ADMIN, which no jail gets
+ *			(a jail could undo its mounts with it): a running jail's name is the host's to change
+ *
+ * chflags, adjtime, settime, setaudit and extattr ask for rights that the kernel gives only outside of user
+ * namespaces (capabilities(7)): there is nothing to open.
  *
  * Facts: capabilities(7), seccomp(2), user_namespaces(7).
  */

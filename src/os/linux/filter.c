@@ -29,7 +29,7 @@
 #define KEY_SET_HOSTNAME 4u
 #define KEY_READ_MSGBUF 8u
 
-/* The first number that Linux 6.18 does not have; the tables of these architectures have been one since 5.1. */
+/* The first number that Linux 6.18 does not have; these architectures have had one table since 5.1. */
 #define CALLS_KNOWN 470
 #if defined(__x86_64__) || defined(__aarch64__) || defined(__riscv) || defined(__powerpc64__) || \
     defined(__s390x__) || defined(__loongarch__)
@@ -46,25 +46,65 @@
 /* A call without a number on this architecture is a negative SCMP_SYS() and no rule comes of it. */
 static const int denied[] = {
     /* mounts */
-    SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(umount), SCMP_SYS(pivot_root), SCMP_SYS(fsopen),
-    SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(open_tree), NR_OPEN_TREE_ATTR,
-    SCMP_SYS(move_mount), SCMP_SYS(mount_setattr),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(umount),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsconfig),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(fspick),
+    SCMP_SYS(open_tree),
+    NR_OPEN_TREE_ATTR,
+    SCMP_SYS(move_mount),
+    SCMP_SYS(mount_setattr),
     /* other namespaces, files by handle */
-    SCMP_SYS(setns), SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(setns),
+    SCMP_SYS(open_by_handle_at),
     /* keys: one store for all jails of the same user id */
-    SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
     /* the machine */
-    SCMP_SYS(reboot), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(init_module),
-    SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(create_module), SCMP_SYS(query_module),
-    SCMP_SYS(get_kernel_syms), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl),
-    NR_QUOTACTL_FD, SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(vhangup), SCMP_SYS(nfsservctl),
-    SCMP_SYS(lookup_dcookie), SCMP_SYS(fanotify_init), SCMP_SYS(sysfs), SCMP_SYS(_sysctl), SCMP_SYS(uselib),
+    SCMP_SYS(reboot),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(create_module),
+    SCMP_SYS(query_module),
+    SCMP_SYS(get_kernel_syms),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(acct),
+    SCMP_SYS(quotactl),
+    NR_QUOTACTL_FD,
+    SCMP_SYS(iopl),
+    SCMP_SYS(ioperm),
+    SCMP_SYS(vhangup),
+    SCMP_SYS(nfsservctl),
+    SCMP_SYS(lookup_dcookie),
+    SCMP_SYS(fanotify_init),
+    SCMP_SYS(sysfs),
+    SCMP_SYS(_sysctl),
+    SCMP_SYS(uselib),
     /* the clock */
-    SCMP_SYS(settimeofday), SCMP_SYS(stime), SCMP_SYS(clock_settime), SCMP_SYS(adjtimex),
-    SCMP_SYS(clock_adjtime), SCMP_SYS(clock_settime64), SCMP_SYS(clock_adjtime64),
+    SCMP_SYS(settimeofday),
+    SCMP_SYS(stime),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(adjtimex),
+    SCMP_SYS(clock_adjtime),
+    SCMP_SYS(clock_settime64),
+    SCMP_SYS(clock_adjtime64),
     /* wide doors of the kernel */
-    SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup),
-    SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register), NR_MEMFD_SECRET,
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(io_uring_enter),
+    SCMP_SYS(io_uring_register),
+    NR_MEMFD_SECRET,
 };
 
 static const int denied_debug[] = {SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
@@ -72,8 +112,8 @@ static const int denied_debug[] = {SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
 static const int denied_hostname[] = {SCMP_SYS(sethostname), SCMP_SYS(setdomainname)};
 static const int denied_msgbuf[] = {SCMP_SYS(syslog)};
 
-static const unsigned long ns_flags[] = {CLONE_NEWNS,	CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
-					 CLONE_NEWUSER, CLONE_NEWPID,	 CLONE_NEWNET};
+static const unsigned long ns_flags[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+					 CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80 /* linux/sched.h; only of unshare(2), in clone(2) these bits are the signal */
 #endif
@@ -216,8 +256,7 @@ edge(struct sock_filter *f)
 	return ARRAY_LEN(head);
 }
 
-static int
-export(scmp_filter_ctx ctx, struct sock_fprog *ret, struct err *e)
+static int export(scmp_filter_ctx ctx, struct sock_fprog *ret, struct err *e)
 {
 	_auto_close int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	_auto_free char *text = NULL;

@@ -177,8 +177,7 @@ write_value(const char *dir, const char *file, const char *value)
 	return write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
 
-static int _printf_(4, 5)
-set(const char *dir, const char *file, struct err *e, const char *fmt, ...)
+static int _printf_(4, 5) set(const char *dir, const char *file, struct err *e, const char *fmt, ...)
 {
 	_auto_free char *value = NULL;
 	va_list ap;
@@ -232,10 +231,12 @@ io_device(const struct jailspec *spec, dev_t *ret, struct err *e)
 	dev_t dev;
 
 	if (!path || stat(path, &st) < 0)
-		return err_sys(e, path ? errno : ENOENT, "limit.io: %s", path ? path : "the jail has no path");
+		return err_sys(e, path ? errno : ENOENT, "limit.io: %s",
+			       path ? path : "the jail has no path");
 	dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
 	if (major(dev) == 0)
-		return err_set(e, EOPNOTSUPP, "limit.io: the file system of %s has no disc of its own to limit", path);
+		return err_set(e, EOPNOTSUPP,
+			       "limit.io: the file system of %s has no disc of its own to limit", path);
 	*ret = whole_disc(dev);
 	return 0;
 }
@@ -279,24 +280,25 @@ set_v1(const struct hiers *h, const char *mount, const char *dir, const struct j
 	for (int c = 0; c < C_N; c++)
 		if (!h->v1[c] || !streq(h->v1[c], mount) || (h->on_v2 & (1u << c)))
 			want &= ~(1u << c);
-	/* memory and swap together may not be less than memory, so it comes second; absent without swap accounting */
-	if ((want & (1u << C_MEMORY)) &&
-	    (set(dir, "memory.limit_in_bytes", e, "%llu", memory) < 0 ||
-	     (has_file(dir, "memory.memsw.limit_in_bytes") &&
-	      set(dir, "memory.memsw.limit_in_bytes", e, "%llu", memory) < 0)))
+	/* memory and swap together may not be less than memory, so it comes second; absent without swap
+	 * accounting */
+	if ((want & (1u << C_MEMORY)) && (set(dir, "memory.limit_in_bytes", e, "%llu", memory) < 0 ||
+					  (has_file(dir, "memory.memsw.limit_in_bytes") &&
+					   set(dir, "memory.memsw.limit_in_bytes", e, "%llu", memory) < 0)))
 		return -e->num;
 	if ((want & (1u << C_PIDS)) &&
 	    set(dir, "pids.max", e, "%llu", (unsigned long long)spec->limit.pids) < 0)
 		return -e->num;
-	if ((want & (1u << C_CPU)) &&
-	    (set(dir, "cpu.cfs_period_us", e, "%u", CPU_PERIOD_US) < 0 ||
-	     set(dir, "cpu.cfs_quota_us", e, "%llu",
-		 (unsigned long long)spec->limit.cpu * CPU_PERIOD_US / 1000) < 0))
+	if ((want & (1u << C_CPU)) && (set(dir, "cpu.cfs_period_us", e, "%u", CPU_PERIOD_US) < 0 ||
+				       set(dir, "cpu.cfs_quota_us", e, "%llu",
+					   (unsigned long long)spec->limit.cpu * CPU_PERIOD_US / 1000) < 0))
 		return -e->num;
 	if (want & (1u << C_IO)) {
 		if (io_device(spec, &dev, e) < 0 ||
-		    set(dir, "blkio.throttle.read_bps_device", e, "%u:%u %llu", major(dev), minor(dev), bps) < 0 ||
-		    set(dir, "blkio.throttle.write_bps_device", e, "%u:%u %llu", major(dev), minor(dev), bps) < 0)
+		    set(dir, "blkio.throttle.read_bps_device", e, "%u:%u %llu", major(dev), minor(dev), bps) <
+			0 ||
+		    set(dir, "blkio.throttle.write_bps_device", e, "%u:%u %llu", major(dev), minor(dev),
+			bps) < 0)
 			return -e->num;
 	}
 	return 0;
@@ -390,10 +392,11 @@ os_limit_check(const struct jailspec *spec, struct err *e)
 		return r;
 	for (int c = 0; c < C_N; c++)
 		if ((want & (1u << c)) && !hier_of(&h, c))
-			return err_set(e, EOPNOTSUPP,
-				       "%s: this host has no cgroup controller '%s' (brig doctor; the kernel's "
-				       "command line may switch it off)",
-				       controllers[c].limit, controllers[c].v2);
+			return err_set(
+			    e, EOPNOTSUPP,
+			    "%s: this host has no cgroup controller '%s' (brig doctor; the kernel's "
+			    "command line may switch it off)",
+			    controllers[c].limit, controllers[c].v2);
 	return want & (1u << C_IO) ? io_device(spec, &dev, e) : 0;
 }
 

@@ -18,7 +18,8 @@ tty_shape(struct tty_shape *ret)
 {
 	*ret = (struct tty_shape){0};
 	ret->known = tcgetattr(STDIN_FILENO, &ret->modes) == 0;
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &ret->size) < 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ret->size) < 0)
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &ret->size) < 0 &&
+	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &ret->size) < 0)
 		ret->size = (struct winsize){0};
 }
 
@@ -41,8 +42,9 @@ tty_make(const struct tty_shape *shape, int *ret_master, int *ret_slave, struct 
 	/* the jail's root may have put anything there */
 	if (fstatfs(master, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC || fstat(master, &st) < 0 ||
 	    !S_ISCHR(st.st_mode) || st.st_rdev != makedev(PTMX_MAJOR, PTMX_MINOR))
-		return err_set(e, ENOTTY, "no terminal: the jail's /dev/pts is not a devpts file system "
-					  "(without a terminal: -T)");
+		return err_set(e, ENOTTY,
+			       "no terminal: the jail's /dev/pts is not a devpts file system "
+			       "(without a terminal: -T)");
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_sys(e, errno, "unlock the jail's terminal");
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -122,8 +124,8 @@ relay_resize(struct relay *r)
 {
 	struct winsize size;
 
-	if (r->master >= 0 && (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 ||
-			       ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0))
+	if (r->master >= 0 &&
+	    (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0))
 		(void)ioctl(r->master, TIOCSWINSZ, &size);
 }
 

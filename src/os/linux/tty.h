@@ -31,10 +31,10 @@ int tty_take(int slave, struct err *e);
 
 /* One direction. */
 struct stream {
-	int from, to;	  /* not open: -EBADF */
+	int from, to;          /* not open: -EBADF */
 	bool own_from, own_to; /* ours to close, when it is at its end */
-	bool outward;	  /* out of the jail: what has arrived when the command ends is still passed on */
-	bool tty_eof;	  /* to is a terminal's master: the end of file is a control character */
+	bool outward;     /* out of the jail: what has arrived when the command ends is still passed on */
+	bool tty_eof;     /* to is a terminal's master: the end of file is a control character */
 	struct buf *sink; /* instead of to */
 	size_t at, len;
 	char data[4096];
@@ -45,12 +45,15 @@ struct stream {
 struct relay {
 	struct stream s[STREAM_MAX];
 	size_t n;
-	int master;	    /* of the terminal inside, or -EBADF */
-	int out_fd;	    /* our own opening of the caller's terminal, or -EBADF */
-	bool raw;	    /* the caller's terminal is to be set back to shape */
+	int master; /* of the terminal inside, or -EBADF */
+	int out_fd; /* our own opening of the caller's terminal, or -EBADF */
+	bool raw;   /* the caller's terminal is to be set back to shape */
 	struct tty_shape shape;
 };
-#define RELAY_INIT {.master = -EBADF, .out_fd = -EBADF}
+#define RELAY_INIT                                 \
+	{                                          \
+		.master = -EBADF, .out_fd = -EBADF \
+	}
 struct stream *relay_add(struct relay *r, int from, int to, bool outward);
 /* The terminal inside has been made: the caller's becomes raw and its bytes go there. */
 void relay_tty(struct relay *r, int master);

@@ -23,7 +23,8 @@ struct user {
 };
 void user_free(struct user *u);
 
-/* In the process that is in the jail: looks in /etc/passwd and /etc/group.  NULL: root, which needs no entry. */
+/* In the process that is in the jail: looks in /etc/passwd and /etc/group.  NULL: root, which needs no entry.
+ */
 int user_inside(const char *name, struct user *ret, struct err *e);
 /* On the host (jexec -u); the ids must be ones that a jail has. */
 int user_outside(const char *name, struct user *ret, struct err *e);
@@ -32,7 +33,8 @@ int user_outside(const char *name, struct user *ret, struct err *e);
 int passwd_find(char *text, const char *name, struct user *ret);
 void group_find(char *text, struct user *u);
 
-/* The environment of a command: os.h, struct os_exec.  environ is only looked at for what may be passed on. */
+/* The environment of a command: os.h, struct os_exec.  environ is only looked at for what may be passed on.
+ */
 void user_env(const struct user *u, const struct os_exec *x, char *const *environment, struct strv *ret);
 
 #endif

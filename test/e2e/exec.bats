@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# Commands in a running jail: exec, shell, jexec; limits; what brig doctor says.
+
+load lib
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	lab_setup
+	conf <<-EOF
+		persist;
+		exec.clean;
+		a { }
+		full { limit.pids = 12; limit.memory = 64m; }
+		bare { mount.nodevfs; }
+	EOF
+	brig -q create a full bare
+	brig -q start a full bare
+}
+teardown_file() { lab_teardown; }
+
+# on_tty COMMAND: with a terminal, whose output is printed
+on_tty() { script -qec "$1" /dev/null </dev/null; }
+
+@test "the exit status is the command's" {
+	brig exec a true
+	run brig exec a sh -c 'exit 7'
+	[ "$status" = 7 ]
+	run brig exec a sh -c 'kill -9 $$'
+	[ "$status" = 137 ]
+	run -127 brig exec a nosuch
+	[ "$output" = "brig: nosuch: No such file or directory" ]
+	run brig exec a /etc/passwd
+	[ "$status" = 126 ] && [ "$output" = "brig: /etc/passwd: Permission denied" ]
+	run brig exec nosuch true
+	[ "$status" = 1 ] && [ "$output" = "brig: nosuch: not running (brig start nosuch)" ]
+	run brig exec a
+	[ "$status" = 2 ]
+}
+
+@test "standard input, output and error are the caller's" {
+	[ "$(echo in | brig exec a sh -c 'cat; echo err >&2' 2>&1)" = "in
+err" ]
+	[ "$(echo 'echo $0' | brig shell a)" = -sh ]
+	[ "$(brig exec a head -c 200000 /dev/zero | wc -c)" = 200000 ]
+	brig exec a yes 2>/dev/null | head -n 1 | grep -qx y
+}
+
+@test "a clean environment unless asked otherwise" {
+	export BRIG_TEST_SECRET=s
+	run brig exec a env
+	[[ $output != *SECRET* ]] && [[ $output == *HOME=/root* ]]
+	[ "$(brig exec -E a sh -c 'echo $BRIG_TEST_SECRET')" = s ]
+	[ "$(jexec a sh -c 'echo $BRIG_TEST_SECRET')" = s ]
+	[ -z "$(jexec -l a sh -c 'echo $BRIG_TEST_SECRET')" ]
+	[ "$(brig exec a pwd) $(jexec a pwd)" = "/ /" ]
+	[ "$(jexec -l a pwd -P)" = "$(brig exec -d /root a pwd -P)" ]
+}
+
+@test "users of the jail and of the host" {
+	brig exec a sh -c 'echo joe:x:1234:1234:Joe:/tmp:/bin/sh >>/etc/passwd; echo joes:x:77:joe >>/etc/group'
+	[ "$(brig exec -U joe a id -u) $(brig exec -U joe a id -G)" = "1234 1234 77" ]
+	[ "$(brig exec -u daemon a id -u)" = 1 ]
+	[ "$(jexec -U joe a grep CapEff /proc/self/status | cut -f2)" = 0000000000000000 ]
+	run jexec -U nobody.here a true
+	[ "$status" = 1 ] && [ "$output" = "jexec: nobody.here: no such user" ]
+}
+
+@test "jexec has jexec's messages and statuses" {
+	run jexec 99999 true
+	[ "$status" = 1 ] && [ "$output" = "jexec: jail 99999 not found" ]
+	run jexec nosuch true
+	[ "$status" = 1 ] && [ "$output" = 'jexec: jail "nosuch" not found' ]
+	run jexec a nosuch
+	[ "$status" = 1 ] && [ "$output" = "jexec: execvp: nosuch: No such file or directory" ]
+	run jexec
+	[ "$status" = 1 ] && [[ $output == usage:* ]]
+	run jexec -u root -U root a
+	[ "$status" = 1 ]
+	run jexec -n a sh -c 'exit 5'
+	[ "$status" = 5 ]
+	[ "$(jexec "$(jls -j a jid)" hostname)" = a ]
+}
+
+@test "exec is confined exactly as the jail's own processes" {
+	pid=$(jail_pid a)
+	for field in CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp; do
+		[ "$(grep "^$field:" "/proc/$pid/status" | cut -f2)" = \
+			"$(brig exec a grep "^$field:" /proc/self/status | cut -f2)" ]
+	done
+	for ns in cgroup ipc mnt net pid user uts; do
+		[ "$(readlink "/proc/$pid/ns/$ns")" = "$(brig exec a readlink "/proc/self/ns/$ns")" ]
+	done
+	pid=$(jail_pid full)
+	brig exec full sleep 30 &
+	sleep 0.5
+	for p in $(brig exec full ps -o pid,args | awk '/[s]leep 30/ {print $1}'); do
+		host=$(grep -l "NSpid:.*[[:blank:]]$p\$" /proc/[0-9]*/status | cut -d/ -f3 |
+			while read -r h; do [ "$(readlink "/proc/$h/ns/pid")" = "$(readlink "/proc/$pid/ns/pid")" ] && echo "$h"; done)
+		diff "/proc/$pid/cgroup" "/proc/$host/cgroup"
+	done
+	kill %1 || true
+}
+
+@test "a terminal is the jail's own" {
+	[[ $(on_tty "$BRIG exec a tty") == *"/dev/pts/0"* ]]
+	[[ $(on_tty "$BRIG exec -T a sh -c 'tty; readlink /proc/self/fd/1'") == *"not a tty"*"pipe:"* ]]
+	run on_tty "$BRIG exec bare true"
+	[[ $output == *"brig: no terminal: the jail's /dev/pts/ptmx: "* ]]
+}
+
+@test "a jail at its limit says so" {
+	run brig exec full sh -c 'i=0; while [ $i -lt 30 ]; do sleep 2 & i=$((i+1)); done'
+	[ "$status" != 0 ]
+	run brig exec full true
+	[ "$status" = 1 ] && [[ $output == *"limit.pids"* ]]
+	sleep 2.5
+	brig exec full true
+	run brig exec full sh -c 'x=$(head -c 200000000 /dev/zero | tr "\0" x); echo survived'
+	[[ $output != *survived* ]]
+}
+
+@test "a directory of the host is not let in" {
+	run brig exec a ls </
+	[ "$status" = 1 ] && [ "$output" = "brig: standard input is a directory of the host" ]
+}
+
+@test "a killed brig takes its command along, and stop is not held up by one in the background" {
+	"$BRIG" exec a sleep 4321 &
+	sleep 0.5
+	kill -9 $!
+	sleep 0.3
+	run brig exec a sh -c 'ps -o args | grep "[s]leep 4321"'
+	[ "$status" = 1 ]
+	echo 'persist; exec.clean; bg { exec.start = "sleep 1 &"; exec.poststart = "sleep 1.5"; }' | conf
+	brig -q create bg
+	brig -q start bg
+	SECONDS=0
+	brig -q stop bg
+	[ $SECONDS -lt 5 ]
+}
+
+@test "doctor tells what works and exits 1 where something is needed" {
+	run brig doctor
+	[ "$status" = 0 ] && [[ $output == *"user namespaces"*ok* ]]
+	brig --json doctor | jq -e 'map(select(.feature == "confinement" and .works)) | length == 1'
+	run setpriv --reuid 65534 --clear-groups "$BRIG" doctor
+	[ "$status" = 1 ] && [[ $output == *"run it with sudo"* ]]
+}
