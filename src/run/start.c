@@ -230,6 +230,8 @@ run_recover(const struct store *s, struct strv *ret, struct err *e)
 	size_t n;
 	int r = state_list_brief(s, &list, &n, e);
 
+	if (r == 0)
+		r = state_tidy(s, list, n, e);
 	for (size_t i = 0; i < n; i++) {
 		struct err one = ERR_INIT;
 

@@ -226,8 +226,6 @@ int
 state_remove(const struct store *s, const char *jail, struct err *e)
 {
 	_auto_free char *file = xasprintf("%s/state.json", jail);
-	_auto_free char *services = xasprintf("%s/services", jail);
-	_auto_free char *hosts = xasprintf("%s/hosts", jail);
 	struct state st;
 	int found = state_read(s, jail, &st, e);
 
@@ -236,10 +234,9 @@ state_remove(const struct store *s, const char *jail, struct err *e)
 		return 0;
 	if (unlinkat(s->jail_fd, file, 0) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_sys(e, errno, "remove the state of jail %s", jail);
-	(void)unlinkat(s->jail_fd, services, 0);
-	(void)fsx_rm_rf_at(s->jail_fd, hosts, e);
-	err_clear(e);
-	(void)unlinkat(s->jail_fd, jail, AT_REMOVEDIR);
+	/* services, names, temporary files of a killed command */
+	if (fsx_rm_rf_at(s->jail_fd, jail, e) < 0)
+		return err_wrap(e, "state of jail %s", jail);
 	if (found > 0) {
 		char link[16];
 
@@ -352,6 +349,86 @@ jid_taken(const struct store *s, int jid)
 	}
 	(void)unlinkat(s->jid_fd, link, 0);
 	return false;
+}
+
+/* The names in a directory of ours. */
+static int
+names_in(int at, struct strv *ret, struct err *e)
+{
+	_auto_closedir DIR *dir = NULL;
+	struct dirent *de;
+	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		fd_close(fd);
+		return err_sys(e, errno, "read the run directory");
+	}
+	while ((de = readdir(dir)))
+		if (*de->d_name != '.')
+			strv_add(ret, de->d_name);
+	return 0;
+}
+
+static int
+tidy_jids(const struct store *s, const struct state *list, size_t n, struct err *e)
+{
+	_auto_strv struct strv links = STRV_INIT;
+	_auto_close int lock = -EBADF;
+	int r = names_in(s->jid_fd, &links, e);
+
+	for (size_t i = 0; r == 0 && i < links.n; i++) {
+		struct state key = {0};
+
+		if (num_int(links.v[i], 1, JID_MAX, &key.jid) < 0 ||
+		    (n > 0 && bsearch(&key, list, n, sizeof(*list), by_jid)))
+			continue;
+		if (lock < 0)
+			r = store_lock(s, "registry", NULL, -1, &lock, e);
+		if (r == 0)
+			(void)jid_taken(s, key.jid); /* takes a link without a state away */
+	}
+	return r;
+}
+
+static int
+name_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int
+tidy_dirs(const struct store *s, const struct state *list, size_t n, struct err *e)
+{
+	_auto_free const char **known = xcalloc(n, sizeof(*known));
+	_auto_strv struct strv dirs = STRV_INIT;
+	int r = names_in(s->jail_fd, &dirs, e);
+
+	for (size_t i = 0; i < n; i++)
+		known[i] = list[i].name;
+	if (n > 1)
+		qsort(known, n, sizeof(*known), name_order);
+	for (size_t i = 0; r == 0 && i < dirs.n; i++) {
+		_auto_free char *file = xasprintf("%s/state.json", dirs.v[i]);
+		_auto_close int lock = -EBADF;
+		const char *name = dirs.v[i];
+
+		if ((n > 0 && bsearch(&name, known, n, sizeof(*known), name_order)) || !name_ok(name))
+			continue;
+		if (store_lock(s, "jail", name, 0, &lock, e) < 0)
+			err_clear(e); /* somebody works on it */
+		else if (faccessat(s->jail_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			r = fsx_rm_rf_at(s->jail_fd, name, e);
+	}
+	return r;
+}
+
+int
+state_tidy(const struct store *s, const struct state *list, size_t n, struct err *e)
+{
+	int r = tidy_jids(s, list, n, e);
+
+	return r < 0 ? r : tidy_dirs(s, list, n, e);
 }
 
 static int

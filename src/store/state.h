@@ -41,6 +41,9 @@ int state_list(const struct store *s, struct state **ret, size_t *ret_n, struct 
 /* The same without params, three times as fast: for lists of a thousand. */
 int state_list_brief(const struct store *s, struct state **ret, size_t *ret_n, struct err *e);
 /* RUN/jid/N is a link to the name of the jail with JID N; RUN/jid/last holds the last one given. */
+/* Takes away what a command killed while it claimed a JID left: links without a state, directories without one
+ * (those that nobody has locked).  list: all states, by JID. */
+int state_tidy(const struct store *s, const struct state *list, size_t n, struct err *e);
 /* Reserves a JID (0: the next free, wrapping at 999999, not reused before) under the registry lock and
  * writes st with it.  -EEXIST: "jail N already exists" / 'jail "x" already exists'. */
 int state_claim(const struct store *s, struct state *st, int want_jid, struct err *e);
