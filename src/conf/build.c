@@ -462,7 +462,7 @@ defaults(void)
 	s->devfs_ruleset = 4;
 	s->enforce_statfs = 2;
 	s->securelevel = -1;
-	s->allow.set_hostname = s->allow.reserved_ports = s->allow.proc_debug = true;
+	s->allow.set_hostname = s->allow.reserved_ports = true;
 	return s;
 }
 

@@ -129,7 +129,9 @@ static int
 run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s, struct err *e)
 {
 	_auto_strv struct strv argv = STRV_INIT;
-	_auto_close int log = open(c->st.consolelog, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	/* what the command gets can only append */
+	_auto_close int log = open(c->st.consolelog, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	_auto_close int log_read = open(c->st.consolelog, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
 	_auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	_auto_free char *last = NULL;
 	struct os_exec x = OS_EXEC_INIT;
@@ -154,7 +156,7 @@ run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s,
 		return err_set(e, ETIMEDOUT, "%s: %s: timed out", what, command);
 	if (r < 0)
 		return err_wrap(e, "%s", what);
-	last = last_line(log, st.st_size);
+	last = last_line(log_read, st.st_size);
 	return judge(what, command, status, last, e);
 }
 

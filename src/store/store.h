@@ -16,11 +16,12 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "conf/conf.h"
 
 #define STORE_BASE "/var/lib/brig"
 #define STORE_RUN "/run/brig"
 #define STORE_LOG "/var/log/brig"
-#define STORE_TEMPLATE "mroot" /* the default template; its skeleton is j/skel */
+#define STORE_TEMPLATE CONF_TEMPLATE /* the default template; its skeleton is j/skel */
 
 struct store {
 	char *base, *run, *log; /* canonical; log is STORE_LOG, or RUN/log where RUN is not the default */

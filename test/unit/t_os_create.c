@@ -969,8 +969,10 @@ t_kill_frozen(void **state)
 	struct jail j;
 
 	(void)state;
-	if (mkdir(group, 0755) < 0)
-		skip(); /* no such hierarchy here */
+	if (mkdir(group, 0755) < 0 && errno != EEXIST) {
+		print_message("needs the freezer of cgroup v1 (%s)\n", group);
+		skip();
+	}
 	prepare(&j);
 	must_create(&j);
 	pid = xasprintf("%d", (int)j.ref.pid);
@@ -980,7 +982,9 @@ t_kill_frozen(void **state)
 	assert_int_equal(os_jail_kill(&j.ref, &j.e), 0);
 	assert_int_equal(os_jail_alive(&j.ref), 0);
 	done(&j);
-	assert_int_equal(rmdir(group), 0);
+	for (int i = 0; i < 100 && rmdir(group) < 0; i++)
+		nap(20); /* until its zombie is gone */
+	assert_int_equal(access(group, F_OK), -1);
 }
 
 /* Another process with the jail's pid is not the jail; nor is one of an earlier boot. */
