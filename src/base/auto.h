@@ -58,17 +58,17 @@ auto_closedir_fn(DIR **d)
 #define _auto_fclose _auto_(auto_fclose_fn)
 #define _auto_closedir _auto_(auto_closedir_fn)
 
-#define TAKE_PTR(p)                    \
-	({                             \
+#define TAKE_PTR(p)                     \
+	({                              \
 		__typeof__(p) t_ = (p); \
-		(p) = NULL;            \
-		t_;                    \
+		(p) = NULL;             \
+		t_;                     \
 	})
-#define TAKE_FD(fd)         \
-	({                  \
+#define TAKE_FD(fd)            \
+	({                     \
 		int t_ = (fd); \
 		(fd) = -EBADF; \
-		t_;         \
+		t_;            \
 	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

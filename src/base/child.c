@@ -296,6 +296,6 @@ child_must(const struct child *c, struct err *e)
 	}
 	if (WIFSIGNALED(status))
 		return err_set(e, EIO, "%s: ended by signal %d", c->argv[0], WTERMSIG(status));
-	return err_set(e, EIO, "%s: exited with status %d%s%s", c->argv[0], WEXITSTATUS(status), last ? ": " : "",
-		       last ? last : "");
+	return err_set(e, EIO, "%s: exited with status %d%s%s", c->argv[0], WEXITSTATUS(status),
+		       last ? ": " : "", last ? last : "");
 }

@@ -23,12 +23,15 @@ struct err {
 	char msg[1020];
 };
 
-#define ERR_INIT {0, ""}
+#define ERR_INIT      \
+	{             \
+		0, "" \
+	}
 
 /* All return -num (never 0: a num of 0 becomes EIO). */
 int err_set(struct err *e, int num, const char *fmt, ...) _printf_(3, 4);
 int err_sys(struct err *e, int num, const char *fmt, ...) _printf_(3, 4); /* adds ": " strerror(num) */
-int err_wrap(struct err *e, const char *fmt, ...) _printf_(2, 3);	   /* puts "text: " in front */
+int err_wrap(struct err *e, const char *fmt, ...) _printf_(2, 3);         /* puts "text: " in front */
 void err_clear(struct err *e);
 
 /* Over a socket or pipe, whole or not at all.  err_recv: 1 an error arrived, 0 end of file, <0 -errno. */

@@ -229,8 +229,8 @@ struct rm_frame {
 struct rm_walk {
 	struct rm_frame *frame;
 	size_t depth, cap;
-	int at;	     /* the directory being emptied */
-	dev_t dev;   /* the file system we may delete on */
+	int at;    /* the directory being emptied */
+	dev_t dev; /* the file system we may delete on */
 };
 
 /* Opens a directory for deletion; -EXDEV where something is mounted on it. */

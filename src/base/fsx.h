@@ -25,8 +25,8 @@ int fsx_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len); /* -errno
 int fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode_t mode, int flags,
 		     struct err *e);
 int fsx_write_all(int fd, const void *data, size_t len); /* -errno; short writes and EINTR handled */
-/* Removes the temporary files that killed writers of name left (.tmp.NAME.XXXX).  The caller holds whatever keeps
- * others from writing it. */
+/* Removes the temporary files that killed writers of name left (.tmp.NAME.XXXX).  The caller holds whatever
+ * keeps others from writing it. */
 int fsx_tidy_at(int dirfd, const char *name, struct err *e);
 /* name becomes a link to target in one rename. */
 int fsx_symlink_swap(int dirfd, const char *target, const char *name, int flags, struct err *e);

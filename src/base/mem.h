@@ -35,7 +35,10 @@ struct buf {
 	char *s;
 	size_t len, cap;
 };
-#define BUF_INIT {NULL, 0, 0}
+#define BUF_INIT           \
+	{                  \
+		NULL, 0, 0 \
+	}
 #define _auto_buf _auto_(buf_free)
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *s);
@@ -49,7 +52,10 @@ struct strv {
 	char **v;
 	size_t n, cap;
 };
-#define STRV_INIT {NULL, 0, 0}
+#define STRV_INIT          \
+	{                  \
+		NULL, 0, 0 \
+	}
 #define _auto_strv _auto_(strv_free)
 void strv_add(struct strv *sv, const char *s);
 void strv_take(struct strv *sv, char *s); /* s belongs to the list from now on */

@@ -176,7 +176,8 @@ path_trusted(const char *path, struct err *e)
 		if (lstat(part, &st) < 0)
 			return errno == ENOENT ? 0 : err_sys(e, errno, "%s", part);
 		if (st.st_uid != 0 && st.st_uid != geteuid())
-			return err_set(e, EPERM, "%s belongs to uid %u: it could be replaced by a link (chown root)",
+			return err_set(e, EPERM,
+				       "%s belongs to uid %u: it could be replaced by a link (chown root)",
 				       part, st.st_uid);
 		if (!S_ISLNK(st.st_mode) && (st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX) &&
 		    (st.st_gid != 0 || (st.st_mode & S_IWOTH)))

@@ -19,8 +19,8 @@ resolve_open(int dirfd, const char *rel, int flags, mode_t mode, enum path_scope
 	if (flags & O_PATH)
 		how.flags &= ~(unsigned)O_NOCTTY;
 	how.resolve = RESOLVE_NO_MAGICLINKS;
-	how.resolve |= scope == PATH_IN_ROOT ? RESOLVE_IN_ROOT
-					     : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+	how.resolve |=
+	    scope == PATH_IN_ROOT ? RESOLVE_IN_ROOT : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
 	if (scope == PATH_BENEATH)
 		how.flags |= O_NOFOLLOW;
 	do /* EAGAIN: a rename raced with a ".." (openat2(2)) */

@@ -27,7 +27,7 @@ enum opt_kind {
 };
 
 struct opt {
-	char c;		  /* short, or 0 */
+	char c;           /* short, or 0 */
 	const char *name; /* long, or NULL */
 	enum opt_kind kind;
 	void *dst;
@@ -40,12 +40,12 @@ enum words { WORDS_NONE, WORDS_JAIL, WORDS_RUNNING, WORDS_TEMPLATE, WORDS_FILE }
 
 struct cli {
 	/* options of every command */
-	const char *base, *run;	  /* -b, --run; BRIG_BASE, BRIG_RUN; NULL: default */
-	struct strv conf_files;	  /* -f; BRIG_CONF; empty: /etc/jail.conf and jail.conf.d, else rc.conf */
-	const char *fstab;	  /* --fstab: with an rc.conf */
+	const char *base, *run; /* -b, --run; BRIG_BASE, BRIG_RUN; NULL: default */
+	struct strv conf_files; /* -f; BRIG_CONF; empty: /etc/jail.conf and jail.conf.d, else rc.conf */
+	const char *fstab;      /* --fstab: with an rc.conf */
 	bool json, quiet;
 	int verbose;
-	bool base_set;		  /* the user chose it */
+	bool base_set; /* the user chose it */
 	/* filled on demand */
 	struct store store;
 	bool store_is_open;
@@ -58,14 +58,17 @@ struct cli {
 
 struct command {
 	const char *name;
-	const char *usage; /* after the name: "[-t TEMPLATE] NAME..." */
-	const char *help;  /* one line */
+	const char *usage;      /* after the name: "[-t TEMPLATE] NAME..." */
+	const char *help;       /* one line */
 	const struct opt *opts; /* ends with .kind 0 and no name: OPT_END; may be NULL */
 	enum words words;
 	unsigned flags;
 	int (*run)(struct cli *cli, int argc, char **argv); /* argv: the words; returns the exit status */
 };
-#define OPT_END {0}
+#define OPT_END   \
+	{         \
+		0 \
+	}
 
 extern const struct command cmd_template, cmd_create, cmd_destroy, cmd_start, cmd_stop, cmd_restart, cmd_list,
     cmd_status, cmd_config, cmd_check, cmd_logs, cmd_exec, cmd_shell, cmd_run, cmd_convert, cmd_doctor,
@@ -116,8 +119,8 @@ struct table {
 void table_row(struct table *t, ...); /* n_cols strings */
 void table_print(struct table *t, FILE *f);
 void table_free(struct table *t);
-char *out_size(uint64_t bytes);		  /* "1.4M" */
-char *out_duration(int64_t seconds);	  /* "3d 4h" */
+char *out_size(uint64_t bytes);      /* "1.4M" */
+char *out_duration(int64_t seconds); /* "3d 4h" */
 /* Progress on a terminal (one line, redrawn, gone at the end) or one line a step elsewhere. */
 struct progress *progress_start(const struct cli *cli, const char *title);
 void progress_end(struct progress *p);

@@ -10,8 +10,9 @@ messages_json(const struct conf *c, size_t n, const struct conf_error *(*at)(con
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_error *m = at(c, i);
 
-		json_array_append_new(list, json_pack("{s:s*, s:i, s:i, s:s*, s:s}", "file", m->file, "line", m->line,
-						      "column", m->col, "jail", m->jail, "text", m->text));
+		json_array_append_new(list,
+				      json_pack("{s:s*, s:i, s:i, s:s*, s:s}", "file", m->file, "line",
+						m->line, "column", m->col, "jail", m->jail, "text", m->text));
 	}
 	return list;
 }
@@ -55,5 +56,6 @@ check_run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_check = {
-    "check", "[FILE...]", "Checks the configuration and prints every error in it.", NULL, WORDS_FILE, 0, check_run,
+    "check", "[FILE...]", "Checks the configuration and prints every error in it.", NULL, WORDS_FILE,
+    0,       check_run,
 };

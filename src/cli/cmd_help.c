@@ -9,8 +9,9 @@ opts_json(const struct opt *opts)
 	for (const struct opt *o = opts; o && (o->c || o->name); o++) {
 		char letter[2] = {o->c, '\0'};
 
-		json_array_append_new(list, json_pack("{s:s*, s:s*, s:s*, s:s}", "letter", o->c ? letter : NULL,
-						      "name", o->name, "argument", o->arg, "help", o->help));
+		json_array_append_new(list,
+				      json_pack("{s:s*, s:s*, s:s*, s:s}", "letter", o->c ? letter : NULL,
+						"name", o->name, "argument", o->arg, "help", o->help));
 	}
 	return list;
 }
@@ -21,8 +22,9 @@ params_json(void)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < param_table_len; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s*}", "parameter", param_table[i].name, "help",
-						      param_table[i].help, "refused", param_table[i].refused));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s*}", "parameter", param_table[i].name, "help",
+						param_table[i].help, "refused", param_table[i].refused));
 	return list;
 }
 
@@ -33,9 +35,9 @@ help_json(void)
 	json_t *list = json_array();
 
 	for (size_t i = 0; commands[i]; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "command", commands[i]->name, "usage",
-						      commands[i]->usage, "help", commands[i]->help, "options",
-						      opts_json(commands[i]->opts)));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "command", commands[i]->name,
+						      "usage", commands[i]->usage, "help", commands[i]->help,
+						      "options", opts_json(commands[i]->opts)));
 	return cli_json(json_pack("{s:o, s:o, s:o}", "options", opts_json(global_opts), "commands", list,
 				  "parameters", params_json()));
 }
@@ -64,5 +66,6 @@ help_run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_help = {
-    "help", "[COMMAND]", "Tells what the commands are and what options they take.", NULL, WORDS_NONE, 0, help_run,
+    "help", "[COMMAND]", "Tells what the commands are and what options they take.", NULL, WORDS_NONE,
+    0,      help_run,
 };

@@ -13,7 +13,8 @@ static struct strv opt_params;
 static bool opt_no_tty;
 
 static const struct opt run_opts[] = {
-    {'t', "template", OPT_STRING, &opt_template, "TEMPLATE[/RELEASE]", "its template (default " STORE_TEMPLATE ")"},
+    {'t', "template", OPT_STRING, &opt_template, "TEMPLATE[/RELEASE]",
+     "its template (default " STORE_TEMPLATE ")"},
     {0, "space", OPT_STRING, &opt_space, "DIR", "its jailspace: filled if empty, and kept"},
     {'o', "option", OPT_LIST, &opt_params, "PARAM=VALUE", "a parameter of jail.conf (repeatable)"},
     {'T', "no-tty", OPT_FLAG, &opt_no_tty, NULL, "no terminal, also when we have one"},
@@ -113,7 +114,11 @@ run_run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_run = {
-    "run", "[-t TEMPLATE] [--space DIR] [-o PARAM=VALUE] CMD [ARG...]",
-    "Runs one command in a throw-away jail; nothing is left afterwards.", run_opts, WORDS_NONE, CMD_READS_REST,
+    "run",
+    "[-t TEMPLATE] [--space DIR] [-o PARAM=VALUE] CMD [ARG...]",
+    "Runs one command in a throw-away jail; nothing is left afterwards.",
+    run_opts,
+    WORDS_NONE,
+    CMD_READS_REST,
     run_run,
 };

@@ -152,7 +152,8 @@ add_dependants(struct batch *b)
 			struct err e = ERR_INIT;
 			bool add = false;
 
-			if (batch_index(b, all->v[i]) >= 0 || conf_jail(b->cli->conf, all->v[i], &spec, &e) < 0)
+			if (batch_index(b, all->v[i]) >= 0 ||
+			    conf_jail(b->cli->conf, all->v[i], &spec, &e) < 0)
 				continue;
 			for (size_t k = 0; k < spec->depend.n && !add; k++)
 				add = batch_index(b, spec->depend.v[k]) >= 0 && runs(b->cli, spec->name);
@@ -173,8 +174,8 @@ work(void *ctx, const char *label, struct err *e)
 	struct run_report rep = {note, warn, b->cli};
 
 	if (b->stopping)
-		return run_stop(&b->cli->store, spec ? spec->name : label, spec, opt_force ? STOP_FORCE : 0, &rep,
-				e);
+		return run_stop(&b->cli->store, spec ? spec->name : label, spec, opt_force ? STOP_FORCE : 0,
+				&rep, e);
 	return run_start(&b->cli->store, spec, NULL, &rep, e);
 }
 
@@ -182,13 +183,13 @@ static void
 done(void *ctx, const char *label, int r, long ms, const struct err *e)
 {
 	struct batch *b = ctx;
-	const char *word = b->stopping ? (r == 1 ? "was not running" : "stopped")
-				       : (r == 1 ? "runs already" : "started");
+	const char *word =
+	    b->stopping ? (r == 1 ? "was not running" : "stopped") : (r == 1 ? "runs already" : "started");
 
 	if (b->cli->json)
 		json_array_append_new(b->results, json_pack("{s:s, s:s, s:I, s:s*}", "jail", label, "result",
-							    r < 0 ? "failed" : word, "ms", (json_int_t)ms, "error",
-							    r < 0 ? e->msg : NULL));
+							    r < 0 ? "failed" : word, "ms", (json_int_t)ms,
+							    "error", r < 0 ? e->msg : NULL));
 	if (r < 0)
 		(void)cli_fail(b->cli, label, e);
 	else if (r == 1)
@@ -260,7 +261,8 @@ stop_them(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	(void)cli_conf(cli, true);
 	r = cli_store(cli, STORE_CREATE);
 	if (r == 0 && opt_all)
-		r = argc > 0 ? cli_usage(cli, cmd, "-a and names exclude each other") : all_running(cli, &names);
+		r = argc > 0 ? cli_usage(cli, cmd, "-a and names exclude each other")
+			     : all_running(cli, &names);
 	else if (r == 0)
 		r = cli_jails(cli, cmd, argc, argv, false, &names);
 	if (r != 0)
@@ -310,14 +312,15 @@ restart_run(struct cli *cli, int argc, char **argv)
 }
 
 const struct command cmd_start = {
-    "start", "[-a | NAME...]", "Starts jails, and before them what they depend on.", start_opts, WORDS_JAIL, 0,
-    start_run,
+    "start", "[-a | NAME...]", "Starts jails, and before them what they depend on.", start_opts, WORDS_JAIL,
+    0,       start_run,
 };
 const struct command cmd_stop = {
-    "stop", "[-a | NAME...]", "Stops jails, and before them those that depend on them.", stop_opts,
-    WORDS_RUNNING, 0, stop_run,
+    "stop",    "[-a | NAME...]", "Stops jails, and before them those that depend on them.",
+    stop_opts, WORDS_RUNNING,    0,
+    stop_run,
 };
 const struct command cmd_restart = {
-    "restart", "[-a | NAME...]", "Stops jails if they run, and starts them.", stop_opts, WORDS_JAIL, 0,
-    restart_run,
+    "restart", "[-a | NAME...]", "Stops jails if they run, and starts them.", stop_opts, WORDS_JAIL,
+    0,         restart_run,
 };

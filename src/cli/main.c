@@ -293,9 +293,13 @@ cli_jails(struct cli *cli, const struct command *cmd, int argc, char **argv, boo
 /* --- main --- */
 
 /* The words of brig itself may stand before the command: brig -f FILE -b DIR start www. */
-static const struct command brig_command = {
-    "", "COMMAND [ARGUMENT...]", "Many service jails from one read-only template.", NULL, WORDS_NONE,
-    CMD_READS_REST, NULL};
+static const struct command brig_command = {"",
+					    "COMMAND [ARGUMENT...]",
+					    "Many service jails from one read-only template.",
+					    NULL,
+					    WORDS_NONE,
+					    CMD_READS_REST,
+					    NULL};
 
 static void
 from_environment(struct cli *cli)

@@ -29,7 +29,8 @@ add_opts(struct getopt_table *t, const struct opt *opts)
 
 		t->longs = xrealloc(t->longs, t->n + 2, sizeof(*t->longs));
 		t->opts = xrealloc(t->opts, t->n + 1, sizeof(*t->opts));
-		t->longs[t->n] = (struct option){o->name ? o->name : "", has_arg, NULL, LONG_BASE + (int)t->n};
+		t->longs[t->n] =
+		    (struct option){o->name ? o->name : "", has_arg, NULL, LONG_BASE + (int)t->n};
 		t->opts[t->n++] = o;
 		t->longs[t->n] = (struct option){0};
 		if (o->c) {

@@ -44,7 +44,7 @@ struct conf_error {
 	const char *file;
 	int line, col;    /* from 1; 0: the file as a whole */
 	const char *jail; /* the jail it is about, or NULL */
-	bool syntax;	  /* what follows it may have been misunderstood, too */
+	bool syntax;      /* what follows it may have been misunderstood, too */
 	const char *text;
 };
 

@@ -23,8 +23,8 @@
 #define CONF_NEST_MAX 32                /* blocks in blocks */
 #define CONF_MESSAGES_MAX 1000
 #define CONF_JAILS_MAX 20000
-#define CONF_OPTIONS_MAX 4096 /* parameters and variables of one jail */
-#define CONF_SHVARS_MAX 65536 /* assignments of an rc.conf */
+#define CONF_OPTIONS_MAX 4096      /* parameters and variables of one jail */
+#define CONF_SHVARS_MAX 65536      /* assignments of an rc.conf */
 #define CONF_VALUE_MAX 65536       /* bytes of one value after substitution */
 #define CONF_EXPAND_MAX (1u << 20) /* bytes that substitution may make for one jail */
 #define CONF_VAR_DEPTH 64          /* variables in variables */

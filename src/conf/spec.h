@@ -24,7 +24,10 @@ struct params {
 	struct param *v;
 	size_t n, cap;
 };
-#define PARAMS_INIT {NULL, 0, 0}
+#define PARAMS_INIT        \
+	{                  \
+		NULL, 0, 0 \
+	}
 struct param *params_get(const struct params *p, const char *name); /* NULL when absent */
 /* The last value, or NULL when absent or valueless. */
 const char *params_value(const struct params *p, const char *name);

@@ -263,9 +263,9 @@ param_near(const char *name)
 bool
 param_default(const struct param_def *def)
 {
-	static const char *const on[] = {
-	    "allow.set_hostname", "allow.reserved_ports", "allow.suser",	"mount.devfs",
-	    "mount.fdescfs",	  "mount.procfs",	  "ip4.saddrsel", "ip6.saddrsel"};
+	static const char *const on[] = {"allow.set_hostname", "allow.reserved_ports", "allow.suser",
+					 "mount.devfs",        "mount.fdescfs",        "mount.procfs",
+					 "ip4.saddrsel",       "ip6.saddrsel"};
 
 	for (size_t i = 0; i < ARRAY_LEN(on); i++)
 		if (streq(def->name, on[i]))

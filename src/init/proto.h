@@ -23,9 +23,10 @@
  * STOP_SECONDS (KILL).  SIGKILL to init ends the jail at once (pid_namespaces(7)).
  *
  * Status file: one record of INIT_RECORD bytes a service, in the order of the arguments, written in place
- * with one pwrite(2): "STATE PID RESTARTS SECONDS LASTSTATUS", blanks, and '\n' as the last byte.  STATE is one
- * of up, wait (back-off), failed (too many restarts), done; PID the jail's, 0 when it is not up; SECONDS since 1970
- * of the last change; LASTSTATUS of its last end as a shell has it (128 + signal), 0 before the first.
+ * with one pwrite(2): "STATE PID RESTARTS SECONDS LASTSTATUS", blanks, and '\n' as the last byte.  STATE is
+ *one of up, wait (back-off), failed (too many restarts), done; PID the jail's, 0 when it is not up; SECONDS
+ *since 1970 of the last change; LASTSTATUS of its last end as a shell has it (128 + signal), 0 before the
+ *first.
  *
  * The log is kept below LOG_MAX_BYTES by moving its last half to its beginning, with INIT_FD_LOGRW.
  *

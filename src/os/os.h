@@ -116,7 +116,10 @@ struct os_exec {
 	int timeout_s;             /* 0 none; then the whole process group is killed, -ETIMEDOUT */
 	bool background;           /* new session, not waited for */
 };
-#define OS_EXEC_INIT {.fd_in = -1, .fd_out = -1, .fd_err = -1}
+#define OS_EXEC_INIT                                    \
+	{                                               \
+		.fd_in = -1, .fd_out = -1, .fd_err = -1 \
+	}
 /* 0 and the wait status; <0: it could not be started.  Where only the program itself was missing (message
  * "COMMAND: No such file or directory") or could not be run, *ret_status is that of exit 127 or 126 then;
  * else it is left alone. */

@@ -170,7 +170,8 @@ advance(struct many *m, size_t parallel)
 		if (run_interrupted)
 			finish(m, i, err_set(&e, EINTR, "interrupted"), 0, &e);
 		else if (r < 0)
-			finish(m, i, err_set(&e, ECANCELED, "skipped: %s failed", m->jobs[which].label), 0, &e);
+			finish(m, i, err_set(&e, ECANCELED, "skipped: %s failed", m->jobs[which].label), 0,
+			       &e);
 		else if (launch(m, i, &e) < 0)
 			finish(m, i, -e.num, 0, &e);
 	}
@@ -180,7 +181,8 @@ advance(struct many *m, size_t parallel)
 int
 run_many(const struct run_job *jobs, size_t n, bool reverse, int parallel,
 	 int (*work)(void *ctx, const char *label, struct err *e),
-	 void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e), void *ctx, struct err *e)
+	 void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e), void *ctx,
+	 struct err *e)
 {
 	struct many m = {jobs, xcalloc(n, sizeof(struct job)), n, 0, 0, reverse, work, done, ctx};
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);

@@ -19,7 +19,8 @@ console_path(const struct store *s, const struct jailspec *spec)
 static int
 open_log(const char *path, int flags, int *ret, struct err *e)
 {
-	_auto_close int fd = open(path, flags | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	_auto_close int fd =
+	    open(path, flags | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 	struct stat st;
 
 	if (fd < 0)
@@ -102,10 +103,12 @@ made_of_record(struct ctx *c, struct err *e)
 	if (c->spec->root != ROOT_TEMPLATE)
 		return 0;
 	if (!c->record.template || !streq(c->record.template, c->spec->template))
-		return err_set(e, EINVAL, "its files come from template %s, not %s (change the parameter back)",
+		return err_set(e, EINVAL,
+			       "its files come from template %s, not %s (change the parameter back)",
 			       c->record.template ? c->record.template : "(none)", c->spec->template);
 	if (c->spec->release && c->record.release && !streq(c->spec->release, c->record.release))
-		return err_set(e, EINVAL, "its files come from release %s, not %s (change the parameter back)",
+		return err_set(e, EINVAL,
+			       "its files come from release %s, not %s (change the parameter back)",
 			       c->record.release, c->spec->release);
 	return 0;
 }
@@ -132,7 +135,8 @@ check_volume(struct ctx *c, int fd, struct err *e)
 	if (r == 0)
 		r = space_is_whole(dir, e);
 	if (r == 0)
-		r = err_set(e, ENOENT, "%s has no jailspace yet (brig create %s)", c->spec->space_arg, c->spec->name);
+		r = err_set(e, ENOENT, "%s has no jailspace yet (brig create %s)", c->spec->space_arg,
+			    c->spec->name);
 	return r < 0 ? err_wrap(e, "space") : 0;
 }
 

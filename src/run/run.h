@@ -16,28 +16,29 @@
 
 /* What a step prints goes through this; any may be NULL. */
 struct run_report {
-	void (*note)(void *ctx, const char *jail, const char *text);	/* -v: "exec.start: /bin/sh /etc/rc" */
+	void (*note)(void *ctx, const char *jail, const char *text); /* -v: "exec.start: /bin/sh /etc/rc" */
 	void (*warn)(void *ctx, const char *jail, const char *text);
 	void *ctx;
 };
 
-/* Makes the record and the jailspace of a jail.  The jail's specification says template and space.  A jailspace
- * without a record (the Handbook's steps by hand) is adopted: it only gets a record.  After an interruption or
- * a kill -9 the same call finishes; after an error nothing is left over. */
+/* Makes the record and the jailspace of a jail.  The jail's specification says template and space.  A
+ * jailspace without a record (the Handbook's steps by hand) is adopted: it only gets a record.  After an
+ * interruption or a kill -9 the same call finishes; after an error nothing is left over. */
 enum { RUN_CREATE_MADE, RUN_CREATE_ADOPTED, RUN_CREATE_EXISTED };
 int run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e);
-/* Refused (-EBUSY) while it runs, and (-EXDEV) while anything is mounted in it.  Removes jailspace, mount point,
- * record, console log, run files.  What the administrator gave (space = DIR, image:FILE) stays; a device, and
- * the directory of a jail without a template, stay always.  spec NULL: the configuration has it no more.
- * -ENOENT: there is nothing of that name. */
+/* Refused (-EBUSY) while it runs, and (-EXDEV) while anything is mounted in it.  Removes jailspace, mount
+ * point, record, console log, run files.  What the administrator gave (space = DIR, image:FILE) stays; a
+ * device, and the directory of a jail without a template, stay always.  spec NULL: the configuration has it
+ * no more. -ENOENT: there is nothing of that name. */
 int run_destroy(const struct store *s, const char *name, const struct jailspec *spec, struct err *e);
 /* The same, and space = DIR or image:FILE goes, too. */
 int run_destroy_all(const struct store *s, const char *name, const struct jailspec *spec, struct err *e);
 
 struct run_start_opts {
-	bool ephemeral;	       /* brig run */
-	const struct os_exec *command; /* run instead of spec->exec[EXEC_COMMAND], ours to wait for; NULL none */
-	int *ret_status;       /* its wait status */
+	bool ephemeral; /* brig run */
+	const struct os_exec
+	    *command;    /* run instead of spec->exec[EXEC_COMMAND], ours to wait for; NULL none */
+	int *ret_status; /* its wait status */
 };
 /* 0 started, 1 it was running already. */
 int run_start(const struct store *s, const struct jailspec *spec, const struct run_start_opts *o,

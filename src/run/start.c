@@ -157,7 +157,8 @@ run_start(const struct store *s, const struct jailspec *spec, const struct run_s
 
 	c.id = (struct os_id){s->tag, spec->name, 0};
 	if (!has_something_to_run(spec, o))
-		return err_set(e, EINVAL, "nothing to run in it: set persist, service, exec.start or command");
+		return err_set(e, EINVAL,
+			       "nothing to run in it: set persist, service, exec.start or command");
 	r = name_check("jail", spec->name, e);
 	if (r == 0)
 		r = store_lock(s, "jail", spec->name, LOCK_WAIT_MS, &lock, e);

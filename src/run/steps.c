@@ -55,7 +55,8 @@ up_claim(struct ctx *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	*st = (struct state){.name = xstrdup(c->spec->name), .phase = PHASE_STARTING, .idbase = c->record.idbase};
+	*st = (struct state){
+	    .name = xstrdup(c->spec->name), .phase = PHASE_STARTING, .idbase = c->record.idbase};
 	st->template = xstrdup_null(c->record.template);
 	st->release = xstrdup_null(c->record.release);
 	st->path = xstrdup(c->spec->path);

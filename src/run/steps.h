@@ -18,16 +18,16 @@
 
 struct ctx {
 	const struct store *s;
-	const struct jailspec *spec; /* what the configuration says now: hooks, time limits */
-	const struct jailspec *made; /* what the jail was started with: what is there to take away */
+	const struct jailspec *spec;       /* what the configuration says now: hooks, time limits */
+	const struct jailspec *made;       /* what the jail was started with: what is there to take away */
 	const struct run_start_opts *opts; /* NULL when stopping */
 	const struct run_report *rep;
 	struct os_id id;
 	struct state st;
 	struct record record;
 	struct os_jail *jail; /* while starting */
-	bool hooks;	      /* a stop that was asked for: exec.* run, and their failure ends it */
-	bool kill;	      /* no waiting for the jail's processes */
+	bool hooks;           /* a stop that was asked for: exec.* run, and their failure ends it */
+	bool kill;            /* no waiting for the jail's processes */
 };
 
 struct step {
@@ -51,7 +51,8 @@ struct made_of {
 /* *m stays where it is until made_of_close(): root.fill_ctx points to it. */
 int made_of_open(struct ctx *c, struct made_of *m, struct err *e);
 void made_of_close(struct made_of *m);
-/* The record of the jail (made when a jail of the Handbook's own steps, or one without a template, has none). */
+/* The record of the jail (made when a jail of the Handbook's own steps, or one without a template, has none).
+ */
 int made_of_record(struct ctx *c, struct err *e);
 /* The console log of a jail. */
 char *console_path(const struct store *s, const struct jailspec *spec);

@@ -33,8 +33,9 @@ keep_others(const char *text, const char *jail, struct buf *out)
 static bool
 host_ok(const char *name)
 {
-	return *name && name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")] ==
-			    '\0';
+	return *name &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")] ==
+		   '\0';
 }
 
 static void

@@ -42,11 +42,13 @@ record_read(const struct store *s, const char *jail, struct record *ret, struct 
 	if (r < 0)
 		return err_wrap(e, "record of jail %s", jail);
 	j = json_loadb(text, len, 0, &je);
-	if (!j || json_unpack_ex(j, &je, 0, "{s:I, s?s, s?s, s?s}", "idbase", &idbase, "template", &template,
-				 "release", &release, "created", &created) < 0 ||
+	if (!j ||
+	    json_unpack_ex(j, &je, 0, "{s:I, s?s, s?s, s?s}", "idbase", &idbase, "template", &template,
+			   "release", &release, "created", &created) < 0 ||
 	    idbase < 0 || idbase > UINT32_MAX - ID_COUNT) {
 		json_decref(j);
-		return err_set(e, EINVAL, "record of jail %s: %s/js/.brig/%s is damaged", jail, s->base, file);
+		return err_set(e, EINVAL, "record of jail %s: %s/js/.brig/%s is damaged", jail, s->base,
+			       file);
 	}
 	*ret = (struct record){(uint32_t)idbase, xstrdup_null(template), xstrdup_null(release),
 			       xstrdup_null(created)};
@@ -136,7 +138,8 @@ record_list(const struct store *s, struct strv *ret, struct err *e)
 static bool
 subuid_meets(const char *text, uint32_t start)
 {
-	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+	for (const char *line = text; line && *line;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		_auto_free char *l = xstrndup(line, strcspn(line, "\n"));
 		char *from = strchr(l, ':');
 		char *count = from ? strchr(from + 1, ':') : NULL;

@@ -20,7 +20,7 @@
 
 struct release {
 	char *template, *name;
-	int dir_fd;  /* the release directory; -EBADF for RELEASE_BY_HAND */
+	int dir_fd; /* the release directory; -EBADF for RELEASE_BY_HAND */
 	int root_fd, skel_fd;
 	char *root_path; /* absolute, for messages and FreeBSD's nullfs */
 };
@@ -29,13 +29,15 @@ void release_close(struct release *r);
 /* name NULL: the current one.  -ENOENT names what exists instead ("brig template list"). */
 int release_open(const struct store *s, const char *template, const char *name, struct release *ret,
 		 struct err *e);
-int release_templates(const struct store *s, struct strv *ret, struct err *e);	     /* sorted */
-int release_names(const struct store *s, const char *template, struct strv *ret, struct err *e); /* old first */
+int release_templates(const struct store *s, struct strv *ret, struct err *e); /* sorted */
+int release_names(const struct store *s, const char *template, struct strv *ret,
+		  struct err *e); /* old first */
 /* Name of the current release, malloc'ed, or NULL and -ENOENT. */
 int release_current(const struct store *s, const char *template, char **ret, struct err *e);
-/* release.json: {"template","release","built","seconds","recipe":{"source","packages":[],"overlays":[],"rules"},
- * "warnings":[],"files","bytes","manifest_sha256","brig"}.  "rules" is the file given with --rules or null.  Of
- * RELEASE_BY_HAND only the first two are known, "built" and "recipe" are null.  A new reference. */
+/* release.json:
+ * {"template","release","built","seconds","recipe":{"source","packages":[],"overlays":[],"rules"},
+ * "warnings":[],"files","bytes","manifest_sha256","brig"}.  "rules" is the file given with --rules or null.
+ * Of RELEASE_BY_HAND only the first two are known, "built" and "recipe" are null.  A new reference. */
 int release_info(const struct release *r, json_t **ret, struct err *e);
 /* The root directory with this device and inode is which release of ours?  1 found. */
 int release_by_inode(const struct store *s, dev_t dev, ino_t ino, char **ret_template, char **ret_name,
@@ -52,9 +54,9 @@ struct progress {
 };
 
 struct recipe {
-	char *source;	       /* dir:PATH tar:FILE debian:SUITE[,PKG...] cmd:COMMAND busybox */
+	char *source;         /* dir:PATH tar:FILE debian:SUITE[,PKG...] cmd:COMMAND busybox */
 	struct strv overlays; /* directories copied over the tree, in order */
-	char *rules;	       /* file with the rules of the split; NULL: the installed default */
+	char *rules;          /* file with the rules of the split; NULL: the installed default */
 };
 /* Builds a release aside and publishes it.  name NULL: today's date, ".1" ... when taken.  current is
  * switched when set_current.  *ret_name: the release's name, the caller frees. */

@@ -22,15 +22,15 @@
  * copied is an error; a file that grows or shrinks is copied as far as it is there.  Errors name the path.
  *
  * Sockets, devices and mount points in src are errors by name, unless flags say to leave them out (a mount
- * point that is a directory is then made as an empty directory).  Not copied: inode flags (chattr(1)), times of
- * creation, what lies in other mounts.
+ * point that is a directory is then made as an empty directory).  Not copied: inode flags (chattr(1)), times
+ * of creation, what lies in other mounts.
  */
 #define COPY_SKIP_SPECIAL 1
 int copy_tree(int src_fd, int dst_fd, int flags, const struct progress *pr, struct err *e);
 
 /* The jailspace of a new jail from a skeleton: copy, then what must differ in each jail (etc/machine-id,
- * etc/hostname, ssh host keys, ...) by the `fresh` rules of the release.  Ssh host keys are only taken out: the
- * jail's own rc makes them when it starts (ssh-keygen -A), no program of the host or the jail runs here.
+ * etc/hostname, ssh host keys, ...) by the `fresh` rules of the release.  Ssh host keys are only taken out:
+ * the jail's own rc makes them when it starts (ssh-keygen -A), no program of the host or the jail runs here.
  * dir NULL: js/NAME, and j/NAME is made, too.  Otherwise an absolute path, missing or an empty directory.
  * Also finishes what an interrupted space_create left.  -EEXIST if the directory has anything in it (never a
  * re-seed by accident); nothing is left over after an error. */
@@ -61,7 +61,8 @@ int space_leftovers(const struct store *s, const char *jail, struct strv *ret, s
 int space_tidy_at(int dir_fd, const char *jail, struct err *e);
 /* Opens the jailspace directory (dir NULL: js/NAME). */
 int space_open(const struct store *s, const char *jail, const char *dir, int *ret_fd, struct err *e);
-/* Bytes in use and names in it (the top not counted), for `destroy` to say what goes.  Does not cross mounts. */
+/* Bytes in use and names in it (the top not counted), for `destroy` to say what goes.  Does not cross mounts.
+ */
 int space_usage(int fd, uint64_t *ret_bytes, uint64_t *ret_files, struct err *e);
 /* -EXDEV, naming the place, when anything is mounted below fd. */
 int space_check_mounts(int fd, struct err *e);

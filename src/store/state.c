@@ -67,14 +67,16 @@ params_from_json(json_t *list, struct params *ret)
 	json_t *one, *v;
 	size_t i, k;
 
-	json_array_foreach(list, i, one) {
+	json_array_foreach(list, i, one)
+	{
 		const char *name = json_string_value(json_object_get(one, "name"));
 		struct param *p;
 
 		if (!name)
 			return -EINVAL;
 		p = params_set(ret, name);
-		json_array_foreach(json_object_get(one, "values"), k, v) {
+		json_array_foreach(json_object_get(one, "values"), k, v)
+		{
 			if (!json_is_string(v))
 				return -EINVAL;
 			strv_add(&p->values, json_string_value(v));
@@ -89,13 +91,13 @@ state_to_json(const struct state *st)
 {
 	_auto_free char *ip4 = first_ip4(&st->params);
 
-	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:I, s:s, s:I, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:b, s:o}",
-			 "name", st->name, "jid", st->jid, "phase", phase_names[st->phase], "pid",
-			 (json_int_t)st->ref.pid, "start", (json_int_t)st->ref.start, "ns",
-			 (json_int_t)st->ref.ns, "boot", st->ref.boot, "idbase", (json_int_t)st->idbase,
-			 "template", st->template, "release", st->release, "path", st->path, "hostname",
-			 st->hostname, "ip4", ip4, "consolelog", st->consolelog, "started", (json_int_t)st->started,
-			 "ephemeral", st->ephemeral, "params", params_to_json(&st->params));
+	return json_pack(
+	    "{s:s, s:i, s:s, s:I, s:I, s:I, s:s, s:I, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:b, s:o}",
+	    "name", st->name, "jid", st->jid, "phase", phase_names[st->phase], "pid", (json_int_t)st->ref.pid,
+	    "start", (json_int_t)st->ref.start, "ns", (json_int_t)st->ref.ns, "boot", st->ref.boot, "idbase",
+	    (json_int_t)st->idbase, "template", st->template, "release", st->release, "path", st->path,
+	    "hostname", st->hostname, "ip4", ip4, "consolelog", st->consolelog, "started",
+	    (json_int_t)st->started, "ephemeral", st->ephemeral, "params", params_to_json(&st->params));
 }
 
 static int
@@ -114,16 +116,17 @@ static int
 state_from_json(json_t *j, struct state *st)
 {
 	const char *name, *phase, *boot, *template = NULL, *release = NULL, *path = NULL, *hostname = NULL,
-			  *consolelog = NULL, *ip4 = NULL;
+					 *consolelog = NULL, *ip4 = NULL;
 	json_int_t pid, start, ns, idbase, started;
 	int ephemeral;
 	json_t *params = NULL;
 
-	if (json_unpack(j, "{s:s, s:i, s:s, s:I, s:I, s:I, s:s, s:I, s?s, s?s, s?s, s?s, s?s, s?s, s:I, s:b, s?o}",
-			"name", &name, "jid", &st->jid, "phase", &phase, "pid", &pid, "start", &start, "ns", &ns,
-			"boot", &boot, "idbase", &idbase, "template", &template, "release", &release, "path",
-			&path, "hostname", &hostname, "ip4", &ip4, "consolelog", &consolelog, "started", &started, "ephemeral",
-			&ephemeral, "params", &params) < 0 ||
+	if (json_unpack(
+		j, "{s:s, s:i, s:s, s:I, s:I, s:I, s:s, s:I, s?s, s?s, s?s, s?s, s?s, s?s, s:I, s:b, s?o}",
+		"name", &name, "jid", &st->jid, "phase", &phase, "pid", &pid, "start", &start, "ns", &ns,
+		"boot", &boot, "idbase", &idbase, "template", &template, "release", &release, "path", &path,
+		"hostname", &hostname, "ip4", &ip4, "consolelog", &consolelog, "started", &started,
+		"ephemeral", &ephemeral, "params", &params) < 0 ||
 	    phase_of(phase, &st->phase) < 0 || !name_ok(name))
 		return -EINVAL;
 	st->name = xstrdup(name);
@@ -143,8 +146,8 @@ state_from_json(json_t *j, struct state *st)
 	return params_from_json(params, &st->params);
 }
 
-/* The text without its last member, which is most of it.  What is not as state_write() writes it stays whole: at
- * the beginning of a line, behind one blank, only a member of the outermost object can stand. */
+/* The text without its last member, which is most of it.  What is not as state_write() writes it stays whole:
+ * at the beginning of a line, behind one blank, only a member of the outermost object can stand. */
 static void
 cut_params(char *text, size_t *len)
 {
@@ -365,7 +368,7 @@ names_in(int at, struct strv *ret, struct err *e)
 		return err_sys(e, errno, "read the run directory");
 	}
 	while ((de = readdir(dir)))
-		if (*de->d_name != '.')
+		if (!streq(de->d_name, ".") && !streq(de->d_name, ".."))
 			strv_add(ret, de->d_name);
 	return 0;
 }
@@ -378,14 +381,17 @@ tidy_jids(const struct store *s, const struct state *list, size_t n, struct err 
 	int r = names_in(s->jid_fd, &links, e);
 
 	for (size_t i = 0; r == 0 && i < links.n; i++) {
+		bool tmp = str_after(links.v[i], ".tmp.");
 		struct state key = {0};
 
-		if (num_int(links.v[i], 1, JID_MAX, &key.jid) < 0 ||
-		    (n > 0 && bsearch(&key, list, n, sizeof(*list), by_jid)))
+		if (!tmp && (num_int(links.v[i], 1, JID_MAX, &key.jid) < 0 ||
+			     (n > 0 && bsearch(&key, list, n, sizeof(*list), by_jid))))
 			continue;
 		if (lock < 0)
 			r = store_lock(s, "registry", NULL, -1, &lock, e);
-		if (r == 0)
+		if (r == 0 && tmp)
+			r = fsx_tidy_at(s->jid_fd, "last", e);
+		else if (r == 0)
 			(void)jid_taken(s, key.jid); /* takes a link without a state away */
 	}
 	return r;
@@ -423,11 +429,33 @@ tidy_dirs(const struct store *s, const struct state *list, size_t n, struct err 
 	return r;
 }
 
+static int
+tidy_hosts(const struct store *s, struct err *e)
+{
+	_auto_strv struct strv files = STRV_INIT;
+	_auto_close int lock = -EBADF;
+	int r = names_in(s->hosts_fd, &files, e);
+
+	for (size_t i = 0; r == 0 && i < files.n; i++) {
+		if (!str_after(files.v[i], ".tmp."))
+			continue;
+		r = store_lock(s, "hosts", NULL, -1, &lock, e);
+		if (r == 0)
+			r = fsx_tidy_at(s->hosts_fd, "hosts", e);
+		if (r == 0)
+			r = fsx_tidy_at(s->hosts_fd, "resolv.conf", e);
+		break;
+	}
+	return r;
+}
+
 int
 state_tidy(const struct store *s, const struct state *list, size_t n, struct err *e)
 {
 	int r = tidy_jids(s, list, n, e);
 
+	if (r == 0)
+		r = tidy_hosts(s, e);
 	return r < 0 ? r : tidy_dirs(s, list, n, e);
 }
 
@@ -438,7 +466,8 @@ next_jid(const struct store *s, int *ret, struct err *e)
 	struct err ignore = ERR_INIT;
 	int last = 0;
 
-	if (fsx_read_at(s->jid_fd, "last", 32, &text, NULL, &ignore) < 0 || num_int(text, 0, JID_MAX, &last) < 0)
+	if (fsx_read_at(s->jid_fd, "last", 32, &text, NULL, &ignore) < 0 ||
+	    num_int(text, 0, JID_MAX, &last) < 0)
 		last = 0;
 	for (int i = 0; i < JID_MAX; i++) {
 		last = last % JID_MAX + 1;

@@ -20,15 +20,15 @@ struct state {
 	char *name;
 	int jid;
 	enum state_phase phase;
-	struct os_ref ref;	  /* ref.pid 0: not created yet */
+	struct os_ref ref; /* ref.pid 0: not created yet */
 	uint32_t idbase;
 	char *template, *release; /* what it was started on; status reads the mount instead */
 	char *path, *hostname;
 	char *consolelog;
-	int64_t started; /* seconds since 1970 */
-	bool ephemeral;	 /* brig run: the jailspace goes with the jail */
+	int64_t started;      /* seconds since 1970 */
+	bool ephemeral;       /* brig run: the jailspace goes with the jail */
 	struct params params; /* in effect when it started: spec_from_params() */
-	char *ip4;	      /* its first IPv4 address, or NULL: made of params by state_write() */
+	char *ip4;            /* its first IPv4 address, or NULL: made of params by state_write() */
 };
 void state_free(struct state *st);
 
@@ -41,8 +41,8 @@ int state_list(const struct store *s, struct state **ret, size_t *ret_n, struct 
 /* The same without params, three times as fast: for lists of a thousand. */
 int state_list_brief(const struct store *s, struct state **ret, size_t *ret_n, struct err *e);
 /* RUN/jid/N is a link to the name of the jail with JID N; RUN/jid/last holds the last one given. */
-/* Takes away what a command killed while it claimed a JID left: links without a state, directories without one
- * (those that nobody has locked).  list: all states, by JID. */
+/* Takes away what a command killed while it claimed a JID left: links without a state, directories without
+ * one (those that nobody has locked).  list: all states, by JID. */
 int state_tidy(const struct store *s, const struct state *list, size_t n, struct err *e);
 /* Reserves a JID (0: the next free, wrapping at 999999, not reused before) under the registry lock and
  * writes st with it.  -EEXIST: "jail N already exists" / 'jail "x" already exists'. */

@@ -57,7 +57,8 @@ open_top(const char *path, mode_t mode, int flags, char **ret_path, int *ret_fd,
 	fd = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno != ENOENT && errno != EACCES)
 		return err_sys(e, errno, "%s", real);
-	if (fd >= 0 && fstat(fd, &st) == 0 && ((st.st_mode & 022) || (st.st_uid != 0 && st.st_uid != geteuid()))) {
+	if (fd >= 0 && fstat(fd, &st) == 0 &&
+	    ((st.st_mode & 022) || (st.st_uid != 0 && st.st_uid != geteuid()))) {
 		fd_close(fd);
 		return err_set(e, EPERM, "%s: only root may be able to write there (chown root, chmod go-w)",
 			       real);
@@ -91,15 +92,27 @@ open_subs(const struct sub *subs, size_t n, int flags, struct err *e)
 int
 store_open(const char *base, const char *run, int flags, struct store *ret, struct err *e)
 {
-	struct store s = {.base_fd = -EBADF, .j_fd = -EBADF, .js_fd = -EBADF, .templates_fd = -EBADF,
-			  .run_fd = -EBADF, .lock_fd = -EBADF, .log_fd = -EBADF, .jail_fd = -EBADF,
-			  .jid_fd = -EBADF, .hosts_fd = -EBADF, .record_fd = -EBADF};
+	struct store s = {.base_fd = -EBADF,
+			  .j_fd = -EBADF,
+			  .js_fd = -EBADF,
+			  .templates_fd = -EBADF,
+			  .run_fd = -EBADF,
+			  .lock_fd = -EBADF,
+			  .log_fd = -EBADF,
+			  .jail_fd = -EBADF,
+			  .jid_fd = -EBADF,
+			  .hosts_fd = -EBADF,
+			  .record_fd = -EBADF};
 	int ids = -EBADF, r;
 	const struct sub subs[] = {
-	    {&s.base_fd, &s.j_fd, "j", 0755},	      {&s.base_fd, &s.js_fd, "js", 0700},
-	    {&s.base_fd, &s.templates_fd, "templates", 0755}, {&s.js_fd, &s.record_fd, ".brig", 0700},
-	    {&s.record_fd, &ids, "ids", 0700},	      {&s.run_fd, &s.lock_fd, "lock", 0700},
-	    {&s.run_fd, &s.jail_fd, "jail", 0755},   {&s.run_fd, &s.jid_fd, "jid", 0755},
+	    {&s.base_fd, &s.j_fd, "j", 0755},
+	    {&s.base_fd, &s.js_fd, "js", 0700},
+	    {&s.base_fd, &s.templates_fd, "templates", 0755},
+	    {&s.js_fd, &s.record_fd, ".brig", 0700},
+	    {&s.record_fd, &ids, "ids", 0700},
+	    {&s.run_fd, &s.lock_fd, "lock", 0700},
+	    {&s.run_fd, &s.jail_fd, "jail", 0755},
+	    {&s.run_fd, &s.jid_fd, "jid", 0755},
 	    {&s.run_fd, &s.hosts_fd, "hosts", 0755},
 	};
 
@@ -131,7 +144,7 @@ store_open(const char *base, const char *run, int flags, struct store *ret, stru
 void
 store_close(struct store *s)
 {
-	int *fds[] = {&s->base_fd, &s->j_fd,	&s->js_fd,  &s->templates_fd, &s->run_fd,   &s->lock_fd,
+	int *fds[] = {&s->base_fd, &s->j_fd,    &s->js_fd,  &s->templates_fd, &s->run_fd,   &s->lock_fd,
 		      &s->log_fd,  &s->jail_fd, &s->jid_fd, &s->hosts_fd,     &s->record_fd};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
@@ -160,8 +173,7 @@ store_reserved(const struct store *s, const char *name)
 }
 
 int
-store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd,
-	   struct err *e)
+store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd, struct err *e)
 {
 	_auto_free char *file = name ? xasprintf("%s.%s", kind, name) : xstrdup(kind);
 	_auto_free char *what = name ? xasprintf("%s %s", kind, name) : xstrdup(s->run);

@@ -29,11 +29,11 @@ struct store {
 	int base_fd, j_fd, js_fd, templates_fd; /* -EBADF where it does not exist (STORE_READ) */
 	int run_fd, lock_fd, log_fd;
 	int jail_fd, jid_fd, hosts_fd; /* RUN/jail, RUN/jid, RUN/hosts */
-	int record_fd;		       /* js/.brig */
+	int record_fd;                 /* js/.brig */
 };
 
-#define STORE_READ 0	/* what is missing stays missing */
-#define STORE_CREATE 1	/* makes the directories (root) */
+#define STORE_READ 0   /* what is missing stays missing */
+#define STORE_CREATE 1 /* makes the directories (root) */
 int store_open(const char *base, const char *run, int flags, struct store *ret, struct err *e);
 void store_close(struct store *s);
 
@@ -49,9 +49,9 @@ int store_lock(const struct store *s, const char *kind, const char *name, int wa
  * fsync.  The release is the one that its files came from or were last merged with (what it starts on).
  */
 struct record {
-	uint32_t idbase;	   /* first of its 65,536 host ids */
+	uint32_t idbase;          /* first of its 65,536 host ids */
 	char *template, *release; /* NULL: a jail without a template (ROOT_PATH) */
-	char *created;		   /* ISO 8601, UTC */
+	char *created;            /* ISO 8601, UTC */
 };
 void record_free(struct record *r);
 /* 1 found, 0 there is none. */

@@ -59,7 +59,7 @@ assert_tidy() {
 	local left
 	left=$(find "$BRIG_BASE" \( -name '.new*' -o -name '.old*' -o -name '.tmp*' \) 2>/dev/null | head)
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
-	left=$(find "$BRIG_RUN/jail" "$BRIG_RUN/jid" -mindepth 1 ! -name last 2>/dev/null | head)
+	left=$(find "$BRIG_RUN/jail" "$BRIG_RUN/jid" "$BRIG_RUN/hosts" -mindepth 1 ! -name hosts ! -name resolv.conf ! -name last 2>/dev/null | head)
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 }
 

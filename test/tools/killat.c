@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * killat N COMMAND [ARG...]: runs the command and, at the N-th system call that changes something, kills the
- * process that makes it with SIGKILL, before the call is done.  Calls are counted over the command and all that
- * it forks; brig-init is let go when it is executed (the jail is not what is tested).
+ * process that makes it with SIGKILL, before the call is done.  Calls are counted over the command and all
+ * that it forks; brig-init is let go when it is executed (the jail is not what is tested).
  *
  * Exit status: 0 killed; 1 the command ended before its N-th call (so that a loop knows that it is through);
  * 2 this program failed.  ptrace(2), PTRACE_GET_SYSCALL_INFO (Linux 5.3).
@@ -20,16 +20,58 @@
 #include "base/num.h"
 
 static const long changing[] = {
-    SYS_clone,	    SYS_clone3,	     SYS_unshare,      SYS_setns,	 SYS_mount,	  SYS_umount2,
-    SYS_pivot_root, SYS_open_tree,   SYS_move_mount,   SYS_mount_setattr, SYS_fsopen,	  SYS_fsmount,
-    SYS_fsconfig,   SYS_mkdirat,     SYS_symlinkat,    SYS_linkat,	 SYS_renameat,	  SYS_renameat2,
-    SYS_unlinkat,   SYS_mknodat,     SYS_fchown,       SYS_fchownat,	 SYS_fchmod,	  SYS_fchmodat,
-    SYS_utimensat,  SYS_ftruncate,   SYS_fallocate,    SYS_write,	 SYS_pwrite64,	  SYS_sendto,
-    SYS_sendmsg,    SYS_fsync,	     SYS_syncfs,       SYS_flock,	 SYS_execve,	  SYS_execveat,
-    SYS_kill,	    SYS_pidfd_send_signal, SYS_copy_file_range, SYS_fsetxattr, SYS_exit_group, SYS_close_range,
+    SYS_clone,
+    SYS_clone3,
+    SYS_unshare,
+    SYS_setns,
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_open_tree,
+    SYS_move_mount,
+    SYS_mount_setattr,
+    SYS_fsopen,
+    SYS_fsmount,
+    SYS_fsconfig,
+    SYS_mkdirat,
+    SYS_symlinkat,
+    SYS_linkat,
+    SYS_renameat,
+    SYS_renameat2,
+    SYS_unlinkat,
+    SYS_mknodat,
+    SYS_fchown,
+    SYS_fchownat,
+    SYS_fchmod,
+    SYS_fchmodat,
+    SYS_utimensat,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_write,
+    SYS_pwrite64,
+    SYS_sendto,
+    SYS_sendmsg,
+    SYS_fsync,
+    SYS_syncfs,
+    SYS_flock,
+    SYS_execve,
+    SYS_execveat,
+    SYS_kill,
+    SYS_pidfd_send_signal,
+    SYS_copy_file_range,
+    SYS_fsetxattr,
+    SYS_exit_group,
+    SYS_close_range,
 #ifdef SYS_fork /* calls that newer architectures do not have */
-    SYS_fork,	    SYS_vfork,	     SYS_mkdir,	       SYS_rmdir,	 SYS_unlink,	  SYS_rename,
-    SYS_symlink,    SYS_chmod,	     SYS_chown,
+    SYS_fork,
+    SYS_vfork,
+    SYS_mkdir,
+    SYS_rmdir,
+    SYS_unlink,
+    SYS_rename,
+    SYS_symlink,
+    SYS_chmod,
+    SYS_chown,
 #endif
 };
 
@@ -69,8 +111,7 @@ stopped(pid_t pid, int status, unsigned long long *left)
 	}
 	if (sig == (SIGTRAP | 0x80)) {
 		sig = 0;
-		if (*left > 0 &&
-		    ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 &&
+		if (*left > 0 && ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 &&
 		    info.op == PTRACE_SYSCALL_INFO_ENTRY && changes(info.entry.nr) && --*left == 0) {
 			(void)kill(pid, SIGKILL);
 			return 1;
@@ -85,8 +126,8 @@ stopped(pid_t pid, int status, unsigned long long *left)
 int
 main(int argc, char **argv)
 {
-	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
-			     PTRACE_O_TRACEEXEC;
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
 	int status, killed = 0;
 	uint64_t n;
 	unsigned long long left;

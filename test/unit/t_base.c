@@ -39,8 +39,9 @@ names(void **state)
 	longname[63] = '\0';
 	assert_true(name_ok(longname));
 	assert_int_equal(name_check("jail", "a\033b", &e), -EINVAL);
-	assert_string_equal(e.msg, "jail 'a\\x1bb': the name has a character other than letters, digits, '.', "
-				   "'_' and '-'");
+	assert_string_equal(e.msg,
+			    "jail 'a\\x1bb': the name has a character other than letters, digits, '.', "
+			    "'_' and '-'");
 }
 
 static void
@@ -166,9 +167,9 @@ files(void **state)
 static void
 children(void **state)
 {
-	char *const cat[] = {(char *)(uintptr_t)"cat", NULL};
-	char *const slow[] = {(char *)(uintptr_t)"sleep", (char *)(uintptr_t)"30", NULL};
-	char *const none[] = {(char *)(uintptr_t)"/no/such", NULL};
+	char *const cat[] = {(char *)(uintptr_t) "cat", NULL};
+	char *const slow[] = {(char *)(uintptr_t) "sleep", (char *)(uintptr_t) "30", NULL};
+	char *const none[] = {(char *)(uintptr_t) "/no/such", NULL};
 	struct buf out = BUF_INIT;
 	struct child c = CHILD_INIT;
 	struct strv argv = STRV_INIT;
@@ -207,7 +208,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(names),	    cmocka_unit_test(numbers), cmocka_unit_test(paths),
+	    cmocka_unit_test(names),        cmocka_unit_test(numbers), cmocka_unit_test(paths),
 	    cmocka_unit_test(deep_removal), cmocka_unit_test(files),   cmocka_unit_test(children),
 	};
 

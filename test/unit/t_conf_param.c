@@ -133,7 +133,8 @@ defaults(void **state)
 	assert_int_equal(s->enforce_statfs, 2);
 	assert_int_equal(s->securelevel, -1);
 	assert_true(s->mount_devfs && s->mount_fdescfs && s->mount_procfs);
-	assert_false(s->allow.set_hostname && s->allow.reserved_ports && s->allow.proc_debug);
+	assert_true(s->allow.set_hostname && s->allow.reserved_ports);
+	assert_false(s->allow.proc_debug);
 	assert_false(s->allow.raw_sockets || s->allow.suid || s->persist || s->exec_clean);
 	assert_string_equal(s->where, "f:1");
 	jailspec_free(s);

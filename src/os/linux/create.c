@@ -169,7 +169,8 @@ builder_main(const struct os_id *id, struct inside *in, const struct os_root *ro
 	struct build b = BUILD_INIT;
 	struct err e = ERR_INIT;
 	int keep[] = {in->ctl, in->log,       in->logrw,      in->status,     in->report,
-		      in->exe, root->root_fd, root->space_fd, root->hosts_fd, root->fill ? root->fill_fd : -1, 2};
+		      in->exe, root->root_fd, root->space_fd, root->hosts_fd, root->fill ? root->fill_fd : -1,
+		      2};
 
 	/* the socket's other end is still open here too, so it is closed first: then only the caller has it
 	 */
