@@ -7,18 +7,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/child.h"
 
 #define CAPTURE_MAX 65536
-
-static long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
-}
 
 int
 child_wait(pid_t pid, int *ret_status)
@@ -137,7 +129,7 @@ talk_loop(const struct child *c, struct talk *t, long deadline)
 
 	while (t->in >= 0 || t->out >= 0) {
 		struct pollfd p[2] = {{t->in, POLLOUT, 0}, {t->out, POLLIN, 0}};
-		long left = deadline ? deadline - now_ms() : -1;
+		long left = deadline ? deadline - clock_ms() : -1;
 		char chunk[4096];
 		ssize_t n;
 
@@ -180,7 +172,7 @@ wait_until(pid_t pid, int *status, long deadline)
 			return 0;
 		if (r < 0 && errno != EINTR)
 			return -errno;
-		if (now_ms() >= deadline)
+		if (clock_ms() >= deadline)
 			return -ETIMEDOUT;
 		(void)nanosleep(&ts, NULL);
 	}
@@ -192,7 +184,7 @@ end_group(pid_t pid)
 	int status;
 
 	(void)kill(-pid, SIGTERM);
-	if (wait_until(pid, &status, now_ms() + 1000) < 0) {
+	if (wait_until(pid, &status, clock_ms() + 1000) < 0) {
 		(void)kill(-pid, SIGKILL);
 		(void)child_wait(pid, &status);
 	}
@@ -204,7 +196,7 @@ child_run(const struct child *c, int *ret_status, struct err *e)
 {
 	_auto_close int report_r = -EBADF, report_w = -EBADF, in_r = -EBADF, out_w = -EBADF;
 	struct talk t = {-EBADF, -EBADF, 0};
-	long deadline = c->timeout_s > 0 ? now_ms() + c->timeout_s * 1000L : 0;
+	long deadline = c->timeout_s > 0 ? clock_ms() + c->timeout_s * 1000L : 0;
 	struct err child_err;
 	int p[2], r, status;
 	pid_t pid;

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "run/run.h"
 #include "store/release.h"
 #include "store/store.h"
 
@@ -102,6 +103,8 @@ int cli_fail(const struct cli *cli, const char *what, const struct err *e);
 int cli_usage(const struct cli *cli, const struct command *cmd, const char *fmt, ...) _printf_(3, 4);
 void cli_say(const struct cli *cli, const char *fmt, ...) _printf_(2, 3);  /* stdout, not with -q or --json */
 void cli_warn(const struct cli *cli, const char *fmt, ...) _printf_(2, 3); /* stderr */
+/* What run/ has to say goes to stderr: warnings, with -v every step. */
+struct run_report cli_report(struct cli *cli);
 /* Prints and frees. */
 int cli_json(json_t *j);
 

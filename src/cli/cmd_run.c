@@ -56,19 +56,13 @@ has_files(const char *dir)
 	return false;
 }
 
-static void
-warn(void *ctx, const char *jail, const char *text)
-{
-	cli_warn(ctx, "%s: warning: %s", jail, text);
-}
-
 static int
 run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 {
 	struct os_exec x = OS_EXEC_INIT;
 	int status = 0, r;
 	struct run_start_opts o = {.ephemeral = true, .command = &x, .ret_status = &status};
-	struct run_report rep = {NULL, warn, cli};
+	struct run_report rep = cli_report(cli);
 	struct err e = ERR_INIT, undo = ERR_INIT;
 
 	x.argv = argv;

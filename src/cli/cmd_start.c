@@ -28,21 +28,6 @@ struct batch {
 	json_t *results;
 };
 
-static void
-note(void *ctx, const char *jail, const char *text)
-{
-	const struct cli *cli = ctx;
-
-	if (cli->verbose)
-		cli_warn(cli, "%s: %s", jail, text);
-}
-
-static void
-warn(void *ctx, const char *jail, const char *text)
-{
-	cli_warn(ctx, "%s: warning: %s", jail, text);
-}
-
 static ssize_t
 batch_index(const struct batch *b, const char *label)
 {
@@ -171,7 +156,7 @@ work(void *ctx, const char *label, struct err *e)
 {
 	struct batch *b = ctx;
 	struct jailspec *spec = b->spec[batch_index(b, label)];
-	struct run_report rep = {note, warn, b->cli};
+	struct run_report rep = cli_report(b->cli);
 
 	if (b->stopping)
 		return run_stop(&b->cli->store, spec ? spec->name : label, spec, opt_force ? STOP_FORCE : 0,

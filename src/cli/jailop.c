@@ -92,21 +92,6 @@ jailop_decide(struct jailop *o, struct jail_job *j, bool create, bool modify, bo
 /* ---- messages ---- */
 
 static void
-note(void *ctx, const char *jail, const char *text)
-{
-	const struct cli *cli = ctx;
-
-	if (cli->verbose)
-		cli_warn(cli, "%s: %s", jail, text);
-}
-
-static void
-warn(void *ctx, const char *jail, const char *text)
-{
-	cli_warn(ctx, "%s: warning: %s", jail, text);
-}
-
-static void
 fail(struct jailop *o, const char *key, const struct err *e)
 {
 	o->status = cli_fail(o->cli, key, e);
@@ -387,7 +372,7 @@ start_one(void *ctx, const char *key, struct err *e)
 	struct jailop *o = ctx;
 	const struct jail_job *j = jailop_find(o, key);
 	struct run_start_opts so = {.ephemeral = is_ephemeral(o, j)};
-	struct run_report rep = {note, warn, o->cli};
+	struct run_report rep = cli_report(o->cli);
 
 	if (o->command)
 		return start_with_command(o, j, &so, &rep, e);
@@ -433,7 +418,7 @@ stop_one(void *ctx, const char *key, struct err *e)
 {
 	struct jailop *o = ctx;
 	const struct jail_job *j = jailop_find(o, key);
-	struct run_report rep = {note, warn, o->cli};
+	struct run_report rep = cli_report(o->cli);
 
 	/* hooks as the file has them now; a jail that no file defines goes by what it recorded */
 	return run_stop(&o->cli->store, j->st.name, j->partial || j->alone ? NULL : j->spec,

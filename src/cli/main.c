@@ -115,6 +115,27 @@ cli_json(json_t *j)
 	return r < 0 || fflush(stdout) < 0 ? 1 : 0;
 }
 
+static void
+report_note(void *ctx, const char *jail, const char *text)
+{
+	const struct cli *cli = ctx;
+
+	if (cli->verbose)
+		cli_warn(cli, "%s: %s", jail, text);
+}
+
+static void
+report_warn(void *ctx, const char *jail, const char *text)
+{
+	cli_warn(ctx, "%s: warning: %s", jail, text);
+}
+
+struct run_report
+cli_report(struct cli *cli)
+{
+	return (struct run_report){report_note, report_warn, cli};
+}
+
 /* --- what most commands need --- */
 
 /* What a killed command or jail left is taken away first, and said. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
@@ -40,18 +41,6 @@ forget_lock(const struct store *s, const char *name)
 }
 
 /* ---- create ---- */
-
-static char *
-now_text(void)
-{
-	time_t t = time(NULL);
-	struct tm tm;
-	char text[32];
-
-	(void)gmtime_r(&t, &tm);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return xstrdup(text);
-}
 
 static bool
 runs(const struct store *s, const char *name)
@@ -113,7 +102,7 @@ write_record(const struct store *s, const char *name, struct record *rec, bool r
 	int r = 0;
 
 	if (!recorded) {
-		rec->created = now_text();
+		rec->created = clock_utc();
 		r = store_lock(s, "registry", NULL, -1, &lock, e);
 		if (r == 0)
 			r = record_new_range(s, &rec->idbase, e);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/child.h"
 #include "run/steps.h"
 
@@ -26,15 +27,6 @@ struct many {
 	void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e);
 	void *ctx;
 };
-
-static long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
-}
 
 /* Does jobs[a] have to come before jobs[b]? */
 static bool
@@ -107,7 +99,7 @@ launch(struct many *m, size_t i, struct err *e)
 	if (pid == 0)
 		child_work(m, i, p[1]);
 	fd_close(p[1]);
-	m->job[i] = (struct job){RUNNING, pid, p[0], now_ms()};
+	m->job[i] = (struct job){RUNNING, pid, p[0], clock_ms()};
 	m->running++;
 	return 0;
 }
@@ -127,7 +119,7 @@ collect(struct many *m, size_t i)
 			    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	else
 		r = e.msg[0] ? -e.num : e.num;
-	finish(m, i, r, now_ms() - j->start_ms, &e);
+	finish(m, i, r, clock_ms() - j->start_ms, &e);
 }
 
 static void
@@ -190,10 +182,10 @@ run_many(const struct run_job *jobs, size_t n, bool reverse, int parallel,
 
 	run_catch_signals();
 	if (n == 1) {
-		long start = now_ms();
+		long start = clock_ms();
 		int r = work(ctx, jobs[0].label, e);
 
-		finish(&m, 0, r, now_ms() - start, e);
+		finish(&m, 0, r, clock_ms() - start, e);
 	} else {
 		for (;;) {
 			int progress = advance(&m, limit);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/path.h"
 #include "run/steps.h"
@@ -51,18 +52,6 @@ open_init(struct ctx *c, struct os_init *init, struct err *e)
 	return init->status_fd < 0 ? err_sys(e, errno, "%s/jail/%s/services", c->s->run, c->spec->name) : 0;
 }
 
-static char *
-now_text(void)
-{
-	time_t t = time(NULL);
-	struct tm tm;
-	char text[32];
-
-	(void)gmtime_r(&t, &tm);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return xstrdup(text);
-}
-
 /* A jailspace copied by hand, or a jail that is only a path: it gets its ids now. */
 static int
 adopt(struct ctx *c, struct err *e)
@@ -82,7 +71,7 @@ adopt(struct ctx *c, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	c->record.created = now_text();
+	c->record.created = clock_utc();
 	r = store_lock(c->s, "registry", NULL, -1, &lock, e);
 	if (r == 0)
 		r = record_new_range(c->s, &c->record.idbase, e);

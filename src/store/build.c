@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
@@ -189,23 +190,11 @@ json_list(const struct strv *v)
 	return a;
 }
 
-static char *
-utc_text(void)
-{
-	time_t t = time(NULL);
-	struct tm tm;
-	char text[32];
-
-	(void)gmtime_r(&t, &tm);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return xstrdup(text);
-}
-
 static int
 write_info(struct build *b, const char *name, struct err *e)
 {
 	_auto_strv struct strv packages = STRV_INIT;
-	_auto_free char *built = utc_text(), *text = NULL;
+	_auto_free char *built = clock_utc(), *text = NULL;
 	struct timespec now;
 	json_t *j;
 

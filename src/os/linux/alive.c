@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/mem.h"
 #include "base/name.h"
@@ -179,24 +180,15 @@ ref_pidfd(const struct os_ref *ref, int *ret_pidfd)
 	return 0;
 }
 
-static long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
-}
-
 /* 1 gone, 0 not within ms. */
 static int
 wait_gone(const struct os_ref *ref, int pidfd, long ms)
 {
-	long deadline = now_ms() + ms;
+	long deadline = clock_ms() + ms;
 	struct pollfd p = {pidfd, POLLIN, 0};
 
 	for (;;) {
-		long left = deadline - now_ms();
+		long left = deadline - clock_ms();
 		int n = poll(&p, 1, left > 0 ? (int)(left > INT_MAX ? INT_MAX : left) : 0);
 
 		if (n > 0) {

@@ -38,6 +38,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/child.h"
 #include "base/name.h"
 #include "os/linux/build.h"
@@ -514,15 +515,6 @@ signals_take(struct job *j, struct err *e)
 
 /* --- the caller's process: meanwhile --- */
 
-static long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
-}
-
 /* Its whole group; before setsid(2) it has none of its own.  Until it is waited for the number is its. */
 static void
 job_kill(const struct job *j, int sig)
@@ -545,7 +537,7 @@ job_reap(struct job *j)
 static void
 end_within(struct job *j, long ms)
 {
-	long at = now_ms() + ms;
+	long at = clock_ms() + ms;
 
 	if (!j->deadline || at < j->deadline)
 		j->deadline = at;
@@ -631,7 +623,7 @@ watch(struct job *j, struct err *e)
 {
 	while (j->report >= 0 || (!j->x->background && (!j->ended || relay_pending(&j->relay)))) {
 		struct pollfd p[P_N];
-		long left = j->deadline ? j->deadline - now_ms() : -1;
+		long left = j->deadline ? j->deadline - clock_ms() : -1;
 
 		if (j->deadline && left <= 0) {
 			on_deadline(j);
@@ -768,7 +760,7 @@ os_jail_exec(const struct os_id *id, const struct os_ref *ref, const struct jail
 	if (x->tty)
 		tty_shape(&j.relay.shape);
 	if (x->timeout_s > 0)
-		j.deadline = now_ms() + x->timeout_s * 1000L;
+		j.deadline = clock_ms() + x->timeout_s * 1000L;
 	r = job_start(&j, e);
 	if (r == 0)
 		r = watch(&j, e);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+long
+clock_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
+}
+
+char *
+clock_utc(void)
+{
+	time_t t = time(NULL);
+	struct tm tm;
+	char text[32];
+
+	(void)gmtime_r(&t, &tm);
+	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return xstrdup(text);
+}
