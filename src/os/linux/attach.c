@@ -384,8 +384,12 @@ command_main(struct job *j)
 	struct strv env = STRV_INIT;
 	struct user u = {0};
 	struct err e = ERR_INIT;
+	char go;
 
 	plain_signals();
+	/* nothing runs that the caller does not know the pid of */
+	if (recv(j->report_child, &go, 1, 0) != 1)
+		_exit(1);
 	if (!j->x->background)
 		die_with_parent(j->report_child);
 	else
@@ -605,6 +609,8 @@ on_report(struct job *j, struct err *e)
 		j->pidfd = (int)syscall(SYS_pidfd_open, j->pid, 0);
 		if (j->pidfd < 0)
 			return err_sys(e, errno, "pidfd of the command");
+		if (send(j->report, "", 1, MSG_NOSIGNAL) != 1)
+			return err_sys(e, errno, "the command's process");
 	} else if (m.kind == MSG_TTY && fd >= 0 && j->relay.master < 0) {
 		relay_tty(&j->relay, TAKE_FD(fd));
 	} else if (m.kind == MSG_FAILED || m.kind == MSG_NO_EXEC) {
@@ -674,12 +680,32 @@ job_start(struct job *j, struct err *e)
 	if (door < 0)
 		return err_sys(e, r, "fork");
 	r = child_wait(door, &status);
-	return r < 0 ? err_sys(e, -r, "wait for a child") : 0;
+	if (r < 0)
+		return err_sys(e, -r, "wait for a child");
+	return WIFSIGNALED(status) ? err_set(e, EIO, "the command's process ended before it began") : 0;
+}
+
+/*
+ * The door was killed after it had made the command's process and before it could tell the pid.  That process
+ * ends when it finds our end of the channel closed; as a zombie of ours it would keep the jail's pid namespace
+ * from ending (pid_namespaces(7)), so it is reaped, whatever its pid is.
+ */
+static void
+reap_stray(struct job *j)
+{
+	struct timespec pause = {0, 5 * 1000000L};
+	int status;
+
+	fd_close(TAKE_FD(j->report));
+	for (int i = 0; i < 100 && waitpid(-1, &status, WNOHANG | __WALL) == 0; i++)
+		(void)nanosleep(&pause, NULL);
 }
 
 static int
 job_result(struct job *j, int r, int *ret_status, struct err *e)
 {
+	if (j->pid <= 0 && !j->failure.e.num)
+		reap_stray(j);
 	if (j->pid > 0 && !j->ended) {
 		if (r < 0)
 			job_kill(j, SIGKILL);
