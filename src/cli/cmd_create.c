@@ -166,16 +166,46 @@ check_addresses(struct cli *cli, const struct jailspec *spec, struct err *e)
 	return r;
 }
 
+/* What the words and the wildcard sections make of a jail that no file defines. */
 static int
-plan_new(struct cli *cli, const char *name, const struct strv *words, struct making *m, struct err *e)
+default_jail(struct cli *cli, const char *name, const struct strv *words, struct jailspec **ret, struct err *e)
 {
-	m->place = define_place(cli, name, e);
-	if (!m->place)
-		return -e->num;
 	for (size_t i = 0; i < words->n; i++)
 		if (conf_override(cli->conf, name, words->v[i], e) < 0)
 			return -e->num;
-	if (conf_default_jail(cli->conf, name, &m->spec, e) < 0 || check_addresses(cli, m->spec, e) < 0)
+	return conf_default_jail(cli->conf, name, ret, e);
+}
+
+/* A jail that nobody has said anything to run for is the Handbook's: /etc/rc, which reads its rc.conf. */
+static int
+run_rc(struct cli *cli, const char *name, struct strv *words, struct making *m, struct err *e)
+{
+	_auto_strv struct strv rc = STRV_INIT;
+	const struct jailspec *s = m->spec;
+
+	if (s->root != ROOT_TEMPLATE || s->persist || s->service.n || s->exec[EXEC_START].n || s->exec[EXEC_COMMAND].n)
+		return 0;
+	strv_add(&rc, "persist=true");
+	strv_add(&rc, "exec.start=/bin/sh /etc/rc");
+	strv_add(&rc, "exec.stop=/bin/sh /etc/rc.shutdown");
+	strv_copy(words, &rc);
+	jailspec_free(m->spec);
+	m->spec = NULL;
+	return default_jail(cli, name, &rc, &m->spec, e);
+}
+
+static int
+plan_new(struct cli *cli, const char *name, const struct strv *given, struct making *m, struct err *e)
+{
+	_auto_strv struct strv all = STRV_INIT;
+	struct strv *words = &all;
+
+	strv_copy(words, given);
+	m->place = define_place(cli, name, e);
+	if (!m->place)
+		return -e->num;
+	if (default_jail(cli, name, words, &m->spec, e) < 0 || run_rc(cli, name, words, m, e) < 0 ||
+	    check_addresses(cli, m->spec, e) < 0)
 		return -e->num;
 	if (m->spec->root == ROOT_TEMPLATE && !params_get(&m->spec->params, "template"))
 		strv_add(&params_set(&m->spec->params, "template")->values, m->spec->template);

@@ -41,8 +41,10 @@ host_things() {
 	ip route show table all | grep -v ' dev lo ' | sed 's/^/route /' | sort
 	ip -6 route show table all | grep -v ' dev lo ' | sed 's/^/route6 /' | sort
 	nft list ruleset 2>/dev/null | sed 's/^/nft /'
+	local tag # of this installation: control groups are the whole host's
+	tag=$(printf %s "$(realpath "$BRIG_RUN")" | sha256sum | cut -c1-6)
 	for d in /sys/fs/cgroup /sys/fs/cgroup/*; do
-		[ ! -d "$d" ] || find "$d" -maxdepth 3 -type d -path '*brig*' 2>/dev/null
+		[ ! -d "$d" ] || find "$d" -maxdepth 3 -type d -path "*brig.$tag*" 2>/dev/null
 	done | sort -u | sed 's/^/cgroup /'
 	ps -eo args= | grep -E '^([^ ]*/)?brig(-init)?( |$)' | sort | sed 's/^/process /'
 	sysctl -a 2>/dev/null | grep -E '^net\.ipv[46]\.(conf|ip_forward)' | grep -E 'forward|rp_filter|route_localnet' | sort

@@ -214,6 +214,17 @@ teardown() { brig -q stop -a --force || true; }
 	rm -r "$LAB/kept"
 }
 
+@test "a jail that create defines runs its /etc/rc" {
+	conf </dev/null
+	brig -q create new --ip 198.51.100.7
+	printf 'idle_enable="YES"\nidle_command="sleep 100000"\n' >"$BRIG_BASE/js/new/etc/rc.conf"
+	brig -q start new
+	eventually 5 sh -c "$BRIG exec new ps | grep -q 'sleep 100000'"
+	brig -q stop new
+	brig -q destroy -y new
+	[ ! -e "$BRIG_CONF.d/new.conf" ]
+}
+
 @test "destroy is refused while it runs, and takes everything after" {
 	brig -q start a
 	run brig destroy -y a
