@@ -64,6 +64,37 @@ find(struct cli *cli, const char *word, struct state *st, struct jailspec **spec
 	return found;
 }
 
+/* `jexec 3 tcsh` is how the Handbook asks for a shell: where the jail does not have that one, /bin/sh is meant. */
+static bool
+names_a_shell(const struct os_exec *x)
+{
+	static const char *const shells[] = {"tcsh", "csh", "bash", "zsh", "ksh", "fish"};
+	const char *name;
+
+	if (x->shell || !x->argv[0] || x->argv[1])
+		return false;
+	name = strrchr(x->argv[0], '/');
+	name = name ? name + 1 : x->argv[0];
+	for (size_t i = 0; i < ARRAY_LEN(shells); i++)
+		if (streq(name, shells[i]))
+			return true;
+	return false;
+}
+
+static int
+run_sh(struct cli *cli, const struct os_id *id, const struct state *st, const struct jailspec *spec,
+       const struct os_exec *x, int *status, struct err *e)
+{
+	char sh[] = "/bin/sh";
+	char *argv[] = {sh, NULL};
+	struct os_exec fallback = *x;
+
+	cli_warn(cli, "%s: no such shell in the jail; using /bin/sh", x->argv[0]);
+	err_clear(e);
+	fallback.argv = argv;
+	return os_jail_exec(id, &st->ref, spec, &fallback, status, e);
+}
+
 /* Exit status of the command; ours where it could not be started. */
 static int
 run_inside(struct cli *cli, const char *word, const struct os_exec *x)
@@ -79,6 +110,8 @@ run_inside(struct cli *cli, const char *word, const struct os_exec *x)
 		return cli_error(cli, &e);
 	id = (struct os_id){cli->store.tag, st.name, st.jid};
 	r = os_jail_exec(&id, &st.ref, spec, x, &status, &e);
+	if (r < 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127 && names_a_shell(x))
+		r = run_sh(cli, &id, &st, spec, x, &status, &e);
 	jailspec_free(spec);
 	state_free(&st);
 	if (r < 0) {

@@ -72,6 +72,11 @@ columns() { jls | awk 'NR > 1 { print $2, $3, $4 }' | sort; }
 	brig -q start -a
 	jid=$(jls -j ns jid)
 	[ "$(jexec "$jid" hostname)" = ns.example.org ]
+	# a shell that the template does not have is answered by /bin/sh
+	[ "$(echo hostname | jexec "$jid" tcsh 2>"$LAB/err")" = ns.example.org ]
+	grep -q 'tcsh: no such shell' "$LAB/err"
+	run jexec "$jid" tcsh -c true
+	[ "$status" = 1 ]
 	# mail reaches ns, by address and by name: a closed port refuses at once
 	brig exec mail sh -c 'timeout 3 wget -q -O - http://192.168.3.17/ 2>&1 | grep refused'
 	brig exec mail sh -c 'timeout 3 wget -q -O - http://ns.example.org/ 2>&1 | grep refused'
