@@ -168,7 +168,8 @@ check_addresses(struct cli *cli, const struct jailspec *spec, struct err *e)
 
 /* What the words and the wildcard sections make of a jail that no file defines. */
 static int
-default_jail(struct cli *cli, const char *name, const struct strv *words, struct jailspec **ret, struct err *e)
+default_jail(struct cli *cli, const char *name, const struct strv *words, struct jailspec **ret,
+	     struct err *e)
 {
 	for (size_t i = 0; i < words->n; i++)
 		if (conf_override(cli->conf, name, words->v[i], e) < 0)
@@ -183,7 +184,8 @@ run_rc(struct cli *cli, const char *name, struct strv *words, struct making *m, 
 	_auto_strv struct strv rc = STRV_INIT;
 	const struct jailspec *s = m->spec;
 
-	if (s->root != ROOT_TEMPLATE || s->persist || s->service.n || s->exec[EXEC_START].n || s->exec[EXEC_COMMAND].n)
+	if (s->root != ROOT_TEMPLATE || s->persist || s->service.n || s->exec[EXEC_START].n ||
+	    s->exec[EXEC_COMMAND].n)
 		return 0;
 	strv_add(&rc, "persist=true");
 	strv_add(&rc, "exec.start=/bin/sh /etc/rc");

@@ -64,7 +64,8 @@ find(struct cli *cli, const char *word, struct state *st, struct jailspec **spec
 	return found;
 }
 
-/* `jexec 3 tcsh` is how the Handbook asks for a shell: where the jail does not have that one, /bin/sh is meant. */
+/* `jexec 3 tcsh` is how the Handbook asks for a shell: where the jail does not have that one, /bin/sh is
+ * meant. */
 static bool
 names_a_shell(const struct os_exec *x)
 {

@@ -236,7 +236,8 @@ run_recover(const struct store *s, struct strv *ret, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		struct err one = ERR_INIT;
 
-		if (!is_running(&list[i]) && recover_one(s, list[i].name, ret, &one) < 0 && r == 0) {
+		if ((!is_running(&list[i]) || is_ending(&list[i])) &&
+		    recover_one(s, list[i].name, ret, &one) < 0 && r == 0) {
 			*e = one;
 			r = err_wrap(e, "cleaning up after jail %s", list[i].name);
 		}

@@ -139,7 +139,9 @@ build_at() {
 	host_things >"$LAB/before"
 	for cmd in "start k" "stop k" "list" "status"; do
 		brig -q start k
-		kill -9 "$(jail_pid k)"
+		pid=$(jail_pid k)
+		kill -9 "$pid"
+		eventually 5 sh -c "! readlink /proc/$pid/root >/dev/null 2>&1" # it has begun to end
 		# shellcheck disable=SC2086
 		brig $cmd >/dev/null
 		[ "$cmd" != "start k" ] || brig -q stop k

@@ -687,8 +687,8 @@ job_start(struct job *j, struct err *e)
 
 /*
  * The door was killed after it had made the command's process and before it could tell the pid.  That process
- * ends when it finds our end of the channel closed; as a zombie of ours it would keep the jail's pid namespace
- * from ending (pid_namespaces(7)), so it is reaped, whatever its pid is.
+ * ends when it finds our end of the channel closed; as a zombie of ours it would keep the jail's pid
+ * namespace from ending (pid_namespaces(7)), so it is reaped, whatever its pid is.
  */
 static void
 reap_stray(struct job *j)
