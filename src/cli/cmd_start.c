@@ -235,7 +235,6 @@ all_running(struct cli *cli, struct strv *names)
 	return 0;
 }
 
-/* Stops; with stopped != NULL only jails that the configuration has (restart). */
 static int
 stop_them(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {

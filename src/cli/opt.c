@@ -106,7 +106,6 @@ int
 opt_parse(const struct cli *cli, const struct command *cmd, int argc, char **argv, int *ret_argc,
 	  char ***ret_argv)
 {
-	static const struct opt help[] = {{0, "help", OPT_FLAG, NULL, NULL, "this text"}, OPT_END};
 	struct getopt_table t = {0};
 	int r;
 
@@ -117,7 +116,6 @@ opt_parse(const struct cli *cli, const struct command *cmd, int argc, char **arg
 	buf_adds(&t.letters, "");
 	add_opts(&t, cmd->opts);
 	add_opts(&t, global_opts);
-	(void)help;
 	r = parse(cli, cmd, &t, argc, argv);
 	free(t.longs);
 	free(t.opts);

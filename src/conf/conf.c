@@ -26,7 +26,7 @@ pos_text(struct pos pos)
 }
 
 static void
-message(struct messages *m, const char *label, struct pos pos, const char *text)
+message(struct messages *m, const char *label, struct pos pos, bool syntax, const char *text)
 {
 	if (m->full)
 		return;
@@ -41,6 +41,7 @@ message(struct messages *m, const char *label, struct pos pos, const char *text)
 				.line = pos.line,
 				.col = pos.col,
 				.jail = xstrdup_null(label),
+				.syntax = syntax,
 				.text = xstrdup(m->full ? "too many messages, the rest is left out" : text)};
 }
 
@@ -55,33 +56,35 @@ fill_sink(struct conf *c, struct pos pos, const char *text)
 		(void)err_set(c->sink, EINVAL, "%s", text);
 }
 
-void
-conf_err(struct conf *c, const char *label, struct pos pos, const char *fmt, ...)
+static void
+error(struct conf *c, const char *label, struct pos pos, bool syntax, const char *fmt, va_list ap)
 {
-	_auto_free char *text = NULL;
-	va_list ap;
+	_auto_free char *text = xvasprintf(fmt, ap);
 
-	va_start(ap, fmt);
-	text = xvasprintf(fmt, ap);
-	va_end(ap);
 	if (c->sink)
 		fill_sink(c, pos, text);
 	else
-		message(&c->errors, label, pos, text);
+		message(&c->errors, label, pos, syntax, text);
+}
+
+void
+conf_err(struct conf *c, const char *label, struct pos pos, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	error(c, label, pos, false, fmt, ap);
+	va_end(ap);
 }
 
 void
 conf_syntax(struct conf *c, const char *label, struct pos pos, const char *fmt, ...)
 {
-	_auto_free char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	text = xvasprintf(fmt, ap);
+	error(c, label, pos, true, fmt, ap);
 	va_end(ap);
-	conf_err(c, label, pos, "%s", text);
-	if (!c->sink)
-		c->errors.v[c->errors.n - 1].syntax = true;
 }
 
 void
@@ -95,7 +98,7 @@ conf_warn(struct conf *c, const char *label, struct pos pos, const char *fmt, ..
 	va_start(ap, fmt);
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
-	message(&c->warnings, label, pos, text);
+	message(&c->warnings, label, pos, false, text);
 }
 
 void

@@ -63,7 +63,7 @@ static int
 clean_up(const struct store *s, struct state *st, struct err *e)
 {
 	struct jailspec *made = NULL;
-	struct ctx c = {.s = s, .id = {s->tag, st->name, st->jid}, .kill = true};
+	struct ctx c = {.s = s, .id = {s->tag, st->name, st->jid}};
 	char boot[sizeof(st->ref.boot)];
 	int r = spec_from_params(st->name, &st->params, s->base, &made, e);
 

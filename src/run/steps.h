@@ -27,7 +27,6 @@ struct ctx {
 	struct record record;
 	struct os_jail *jail; /* while starting */
 	bool hooks;           /* a stop that was asked for: exec.* run, and their failure ends it */
-	bool kill;            /* no waiting for the jail's processes */
 };
 
 struct step {

@@ -48,14 +48,13 @@ add_names(const char *addr, const char *jail, const struct jailspec *spec, struc
 }
 
 static int
-write_resolv(const struct store *s, int dir, struct err *e)
+write_resolv(int dir, struct err *e)
 {
 	_auto_free char *host = NULL, *old = NULL;
 	_auto_buf struct buf out = BUF_INIT;
 	struct err ignore = ERR_INIT;
 	_auto_close int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
 
-	(void)s;
 	buf_adds(&out, "# Made by brig from the host's resolv.conf.\n");
 	if (fd >= 0 && fsx_read_fd(fd, 65536, &host, NULL) == 0) {
 		for (const char *line = host; *line;) {
@@ -101,7 +100,7 @@ hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, 
 	if (!old || !streq(old, out.s))
 		r = fsx_write_atomic(s->hosts_fd, "hosts", out.s, out.len, 0644, 0, e);
 	if (r == 0 && spec)
-		r = write_resolv(s, s->hosts_fd, e);
+		r = write_resolv(s->hosts_fd, e);
 	return r < 0 ? err_wrap(e, "names of the jails") : 0;
 }
 
@@ -128,7 +127,7 @@ hosts_dir(const struct store *s, const struct jailspec *spec, int *ret_fd, struc
 	add_names("127.0.1.1", spec->name, spec, &out);
 	r = fsx_write_atomic(dir, "hosts", out.s, out.len, 0644, 0, e);
 	if (r == 0)
-		r = write_resolv(s, dir, e);
+		r = write_resolv(dir, e);
 	if (r == 0)
 		*ret_fd = TAKE_FD(dir);
 	return r;
