@@ -100,6 +100,13 @@ teardown() { brig -q stop -a --force || true; }
 	busybox ping6 -c 1 -W 2 2001:db8::2
 	run brig exec c sh -c 'timeout 2 wget -q -O - http://198.51.100.1/ 2>&1 | grep refused'
 	[ "$status" != 0 ]
+	# a name is there once, and goes with its jail
+	brig -q restart b
+	[ "$(brig exec a grep -c '#b$' /etc/hosts)" = 2 ] # one line an address
+	brig -q stop b
+	run brig exec a grep '#b$' /etc/hosts
+	[ "$status" = 1 ]
+	brig -q start b
 	# raw sockets are for those who are allowed to
 	run brig exec b ping -c 1 -W 1 198.51.100.1
 	[ "$status" != 0 ]
