@@ -2,6 +2,7 @@
 # kill -9 of brig in the middle of every command; then the same command again: it finishes, nothing is left.
 
 load lib
+load points
 
 setup_file() { lab_setup; }
 teardown_file() { lab_teardown; }
@@ -14,39 +15,6 @@ setup() {
 teardown() {
 	brig -q stop -a --force || true
 	[ ! -d "$BRIG_BASE/js/k" ] || brig -q destroy -y k
-}
-
-KILLAT=$BRIG_BUILD/test/killat
-
-# killed_at N command...: brig, or what it forked, is killed at its N-th system call that changes something;
-# 1 when the command was through before that.
-killed_at() {
-	local n=$1
-	shift
-	timeout 60 "$KILLAT" "$n" "$BRIG" -q "$@" >/dev/null 2>&1
-}
-
-# each_point body [STEP]: body N for N = 1, 2, ... until the body says 1 (the command was through).  A slice: every
-# STEP-th (13th) call, beginning somewhere; BRIG_CRASH_POINTS=all takes every one.
-each_point() {
-	local body=$1 step=${2:-13} n r
-	[ "${BRIG_CRASH_POINTS:-}" != all ] || step=1
-	n=$((1 + RANDOM % step))
-	echo "# ${BATS_TEST_DESCRIPTION}: from $n in steps of $step" >&3
-	while [ $n -lt 5000 ]; do
-		r=0
-		$body $n || r=$?
-		[ $r != 1 ] || break
-		[ $r = 0 ] || { echo "at $n"; return 1; }
-		n=$((n + step))
-	done
-	[ $n -gt $step ] || { echo "never killed"; return 1; }
-}
-
-# again command...: the same command once more succeeds
-again() {
-	run timeout 60 "$BRIG" "$@"
-	[ "$status" = 0 ] || { echo "again: $output"; return 2; }
 }
 
 start_at() {
@@ -132,6 +100,48 @@ build_at() {
 @test "template build" {
 	# hundreds of files: a wider slice
 	each_point build_at 97
+}
+
+upgrade_at() {
+	local r=0
+	killed_at "$1" upgrade other/o2 || r=$?
+	pre_or_post || return 2
+	upgraded_and_back || return 2
+	again start k || return 2
+	brig exec k true || return 2
+	assert_tidy_but_running || return 2
+	return $r
+}
+
+rollback_at() {
+	local r=0
+	brig -q upgrade other/o2 || return 2
+	killed_at "$1" rollback other o1 || r=$?
+	pre_or_post || return 2
+	again -q rollback other o1 || return 2
+	[ "$(pair)" = "$PRE" ] || { echo "not as before"; return 2; }
+	again start k || return 2
+	brig exec k true || return 2
+	assert_tidy_but_running || return 2
+	return $r
+}
+
+assert_tidy_but_running() {
+	local left
+	left=$(find "$BRIG_BASE" \( -name '.new*' -o -name '.old*' -o -name '.tmp*' \) | head)
+	[ -z "$left" ] || { echo "left: $left"; return 1; }
+}
+
+@test "upgrade and rollback of a running jail" {
+	sed -i 's/k {/k { template = other;/' "$BRIG_CONF"
+	upgrade_lab
+	host_things >"$LAB/before"
+	brig -q start k
+	each_point upgrade_at 41
+	each_point rollback_at 41
+	brig -q stop k
+	assert_host_as "$LAB/before"
+	assert_tidy
 }
 
 @test "kill -9 of the jail's first process: the next command cleans up" {

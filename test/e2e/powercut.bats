@@ -1,0 +1,29 @@
+#!/usr/bin/env bats
+# A slice of the power cuts (test/powercut/run), each with a fresh seed, which is printed.
+
+setup() {
+	command -v qemu-system-x86_64 >/dev/null || skip "there is no qemu-system-x86_64 (qemu-system-x86)"
+	[ -f "$BRIG_BUILD/powercut/vmlinuz" ] ||
+		skip "there is no kernel (test/powercut/kernel $BRIG_BUILD/powercut)"
+	[ -e /dev/loop-control ] || skip "there are no loop devices"
+}
+
+cut() {
+	run timeout -k 5 900 "$BRIG_TOP/test/powercut/run" -n "${BRIG_POWERCUT_STATES:-30}" -w "$1"
+	printf '# %s\n' "${lines[@]}" >&3
+	[ "$status" = 0 ]
+}
+
+@test "power cuts: releases and jails made and destroyed" {
+	cut template
+}
+
+@test "power cuts: upgrade, decisions, rollback" {
+	"$BRIG" help merge | grep -q -e --theirs || skip "this brig has no decisions about merges"
+	cut upgrade
+}
+
+@test "power cuts: the same with running jails" {
+	"$BRIG" help merge | grep -q -e --theirs || skip "this brig has no decisions about merges"
+	cut upgrade-running
+}
