@@ -39,6 +39,8 @@ struct view {
 	const char *state;
 	char *why;
 	char *template, *release; /* what is mounted, or what it would start on */
+	char *next;               /* the release that it switches to at its next start, or NULL */
+	size_t conflicts;         /* files that wait for a decision (brig merge) */
 	uint32_t idbase;
 	size_t procs;
 	struct os_usage use;
@@ -58,6 +60,7 @@ view_free(struct view *v)
 	free(v->why);
 	free(v->template);
 	free(v->release);
+	free(v->next);
 	jailspec_free(v->spec);
 	if (v->has_state)
 		state_free(&v->st);
@@ -130,6 +133,9 @@ read_release(const struct store *s, struct view *v)
 	}
 	if (record_read(s, v->name, &rec, &e) > 0) {
 		v->idbase = rec.idbase;
+		v->conflicts = rec.n_conflict;
+		if (rec.change == RECORD_PREPARED)
+			v->next = TAKE_PTR(rec.change_other);
 		if (!v->alive && rec.template) {
 			v->template = TAKE_PTR(rec.template);
 			v->release = TAKE_PTR(rec.release);
@@ -308,7 +314,8 @@ static char *
 release_text(const struct view *v)
 {
 	if (v->template)
-		return xasprintf("%s/%s", v->template, v->release ? v->release : "?");
+		return xasprintf("%s/%s%s%s", v->template, v->release ? v->release : "?",
+				 v->next ? ", next " : "", v->next ? v->next : "");
 	return xstrdup(v->spec && v->spec->root == ROOT_PATH ? "path" : "-");
 }
 
@@ -524,6 +531,8 @@ print_detail(const struct cli *cli, const struct view *v)
 		line("path", "%s", path_of(v) ? path_of(v) : "");
 		if (s->root == ROOT_TEMPLATE)
 			line("release", "%s", rel);
+		if (v->conflicts)
+			line("conflicts", "%zu (brig merge %s)", v->conflicts, name);
 		if (space)
 			line("jailspace", "%s", space);
 		print_network(s);
@@ -605,6 +614,8 @@ view_json(const struct cli *cli, const struct view *v)
 	json_put(o, "problem", v->why);
 	json_put(o, "template", v->template);
 	json_put(o, "release", v->release);
+	json_put(o, "next_release", v->next);
+	json_put_int(o, "conflicts", (int64_t)v->conflicts);
 	json_put(o, "hostname", hostname_of(v));
 	json_put(o, "path", path_of(v));
 	(void)json_object_set_new(o, "addresses", addresses_json(v->spec));

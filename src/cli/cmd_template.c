@@ -2,15 +2,20 @@
 /* `brig template build|list|show|verify|remove`: releases of templates. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/name.h"
 #include "cli/cli.h"
+#include "cli/recipe.h"
 #include "store/release.h"
+
+#define NAMES_WIDTH 40 /* of the names of jails in a row of the list */
 
 static struct {
 	struct strv overlays;
 	const char *rules, *release;
-	bool no_current;
+	bool no_current, unused;
+	int keep;
 } opt;
 
 static const struct opt opts[] = {
@@ -18,6 +23,8 @@ static const struct opt opts[] = {
     {0, "rules", OPT_STRING, &opt.rules, "FILE", "build: rules of the split into template and skeleton"},
     {0, "release", OPT_STRING, &opt.release, "NAME", "build: name of the release (default: today's date)"},
     {0, "no-current", OPT_FLAG, &opt.no_current, NULL, "build: new jails do not get this release yet"},
+    {0, "unused", OPT_FLAG, &opt.unused, NULL, "remove: all releases that no jail needs"},
+    {0, "keep", OPT_INT, &opt.keep, "N", "remove --unused: but the newest N of them stay"},
     OPT_END,
 };
 
@@ -43,101 +50,6 @@ tidy(struct cli *cli)
 
 /* ---- build ---- */
 
-static void
-free_recipe(struct recipe *r)
-{
-	free(r->source);
-	free(r->rules);
-	strv_free(&r->overlays);
-}
-
-/* What the current release was built from. */
-static int
-recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struct err *e)
-{
-	struct release r;
-	json_t *info = NULL, *recipe, *dir;
-	size_t i;
-
-	if (release_open(&cli->store, template, NULL, &r, e) < 0)
-		return e->num == ENOENT ? err_set(e, ENOENT,
-						  "template %s has nothing to build again: say from what "
-						  "(brig template build %s SOURCE)",
-						  template, template)
-					: -e->num;
-	if (release_info(&r, &info, e) < 0) {
-		release_close(&r);
-		return -e->num;
-	}
-	recipe = json_object_get(info, "recipe");
-	ret->source = xstrdup_null(json_string_value(json_object_get(recipe, "source")));
-	ret->rules = xstrdup_null(json_string_value(json_object_get(recipe, "rules")));
-	json_array_foreach(json_object_get(recipe, "overlays"), i, dir)
-	{
-		if (json_is_string(dir))
-			strv_add(&ret->overlays, json_string_value(dir));
-	}
-	json_decref(info);
-	release_close(&r);
-	if (!ret->source)
-		return err_set(e, ENOENT,
-			       "template %s was made by hand: say from what to build it "
-			       "(brig template build %s SOURCE)",
-			       template, template);
-	return 0;
-}
-
-/* The source on the command line, or the recorded recipe; options take the place of its parts. */
-static int
-make_recipe(struct cli *cli, const char *template, const char *source, struct recipe *ret, struct err *e)
-{
-	if (source)
-		ret->source = xstrdup(source);
-	else if (recorded_recipe(cli, template, ret, e) < 0)
-		return -e->num;
-	if (opt.overlays.n) {
-		strv_free(&ret->overlays);
-		strv_copy(&ret->overlays, &opt.overlays);
-	}
-	if (opt.rules) {
-		free(ret->rules);
-		ret->rules = xstrdup(opt.rules);
-	}
-	return 0;
-}
-
-static int
-built(struct cli *cli, const char *template, const char *name)
-{
-	_auto_free char *size = NULL;
-	struct err e = ERR_INIT;
-	struct release r;
-	json_t *info = NULL, *warning;
-	int64_t files;
-	size_t i;
-	int got = release_open(&cli->store, template, name, &r, &e);
-
-	if (got == 0) {
-		got = release_info(&r, &info, &e);
-		release_close(&r);
-	}
-	if (got < 0)
-		return cli_error(cli, &e);
-	json_array_foreach(json_object_get(info, "warnings"), i, warning)
-	{
-		cli_warn(cli, "template %s: %s", template, json_string_value(warning));
-	}
-	if (cli->json)
-		return cli_json(info);
-	files = json_integer_value(json_object_get(info, "files"));
-	size = out_size((uint64_t)json_integer_value(json_object_get(info, "bytes")));
-	cli_say(cli, "template %s: built release %s: %" PRId64 " files, %s, in %.1f s%s", template, name,
-		files, size, json_number_value(json_object_get(info, "seconds")),
-		opt.no_current ? " (not current)" : "");
-	json_decref(info);
-	return 0;
-}
-
 static int
 do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
@@ -153,30 +65,95 @@ do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 					  : "template build: one name and one source (quote a cmd:)");
 	if (cli_store(cli, STORE_CREATE) != 0)
 		return 1;
-	r = make_recipe(cli, argv[0], argc > 1 ? argv[1] : NULL, &recipe, &e);
+	r = recipe_make(cli, argv[0], argc > 1 ? argv[1] : NULL, &opt.overlays, opt.rules, &recipe, &e);
 	if (r == 0) {
 		title = xasprintf("template %s", argv[0]);
 		pr = progress_start(cli, title);
 		r = release_build(&cli->store, argv[0], &recipe, opt.release, !opt.no_current, pr, &name, &e);
 		progress_end(pr);
 	}
-	free_recipe(&recipe);
-	return r < 0 ? cli_error(cli, &e) : built(cli, argv[0], name);
+	recipe_free(&recipe);
+	return r < 0 ? cli_error(cli, &e) : recipe_built(cli, argv[0], name, !opt.no_current);
 }
 
 /* ---- list ---- */
 
+/* The jails that run, each with what it has mounted as its root. */
+struct mounted {
+	char *name;
+	dev_t dev;
+	ino_t ino;
+};
+
 struct listing {
 	struct table table;
 	json_t *json;
+	struct mounted *run;
+	size_t n_run;
 };
+
+static int
+find_mounted(struct cli *cli, struct listing *l, struct err *e)
+{
+	struct state *list;
+	size_t n;
+
+	if (state_list_brief(&cli->store, &list, &n, e) < 0)
+		return -e->num;
+	l->run = xcalloc(n + 1, sizeof(*l->run));
+	for (size_t i = 0; i < n; i++) {
+		struct mounted *m = &l->run[l->n_run];
+		struct err ignore = ERR_INIT;
+
+		if (os_jail_root(&list[i].ref, &m->dev, &m->ino, &ignore) == 0) {
+			m->name = xstrdup(list[i].name);
+			l->n_run++;
+		}
+		state_free(&list[i]);
+	}
+	free(list);
+	return 0;
+}
+
+static void
+listing_free(struct listing *l)
+{
+	for (size_t i = 0; i < l->n_run; i++)
+		free(l->run[i].name);
+	free(l->run);
+	table_free(&l->table);
+}
+
+static void
+running_on(const struct listing *l, const struct release *r, struct strv *ret)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < l->n_run && fstat(r->root_fd, &st) == 0; i++)
+		if (l->run[i].dev == st.st_dev && l->run[i].ino == st.st_ino)
+			strv_add(ret, l->run[i].name);
+}
+
+/* Some names, and how many more there are. */
+static char *
+short_list(const struct strv *names)
+{
+	struct buf b = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < names->n && b.len < NAMES_WIDTH; i++)
+		buf_addf(&b, "%s%s", i ? ", " : "", names->v[i]);
+	if (i < names->n)
+		buf_addf(&b, " and %zu more", names->n - i);
+	return names->n ? buf_take(&b) : xstrdup("-");
+}
 
 static int
 list_release(struct cli *cli, const char *template, const char *name, bool current, struct listing *l,
 	     struct err *e)
 {
-	_auto_free char *files = NULL, *size = NULL, *jails = NULL;
-	_auto_strv struct strv users = STRV_INIT;
+	_auto_free char *files = NULL, *size = NULL, *jails = NULL, *runs = NULL;
+	_auto_strv struct strv users = STRV_INIT, running = STRV_INIT;
 	json_t *info = NULL, *n;
 	const char *when;
 	struct release r;
@@ -184,16 +161,21 @@ list_release(struct cli *cli, const char *template, const char *name, bool curre
 
 	if (got == 0) {
 		got = release_info(&r, &info, e);
+		running_on(l, &r, &running);
 		release_close(&r);
 	}
 	if (got == 0)
-		got = release_users(&cli->store, template, name, &users, e);
+		got = release_starters(&cli->store, template, name, &users, e);
 	if (got < 0) {
 		json_decref(info);
 		return got;
 	}
 	if (cli->json) {
-		json_t *list = json_array();
+		json_t *list = json_array(), *on = json_array();
+
+		for (size_t i = 0; i < running.n; i++)
+			(void)json_array_append_new(on, json_string(running.v[i]));
+		(void)json_object_set_new(info, "running", on);
 
 		for (size_t i = 0; i < users.n; i++)
 			(void)json_array_append_new(list, json_string(users.v[i]));
@@ -207,7 +189,9 @@ list_release(struct cli *cli, const char *template, const char *name, bool curre
 	size = n ? out_size((uint64_t)json_integer_value(n)) : xstrdup("-");
 	when = json_string_value(json_object_get(info, "built"));
 	jails = xasprintf("%zu", users.n);
-	table_row(&l->table, template, name, when ? when : "-", files, size, jails, current ? "current" : "");
+	runs = short_list(&running);
+	table_row(&l->table, template, name, when ? when : "-", files, size, current ? "current" : "", jails,
+		  runs);
 	json_decref(info);
 	return 0;
 }
@@ -232,8 +216,9 @@ list_template(struct cli *cli, const char *template, struct listing *l)
 static int
 do_list(struct cli *cli, int argc, char **argv)
 {
-	static const char *const titles[] = {"TEMPLATE", "RELEASE", "BUILT", "FILES", "SIZE", "JAILS", ""};
-	struct listing l = {.table = {.n_cols = ARRAY_LEN(titles), .titles = titles, .align = "lllrrrl"}};
+	static const char *const titles[] = {"TEMPLATE", "RELEASE", "BUILT", "FILES",
+					     "SIZE",     "",        "JAILS", "RUNNING"};
+	struct listing l = {.table = {.n_cols = ARRAY_LEN(titles), .titles = titles, .align = "lllrrlrl"}};
 	_auto_strv struct strv all = STRV_INIT;
 	struct err e = ERR_INIT;
 	int status = 0;
@@ -244,17 +229,21 @@ do_list(struct cli *cli, int argc, char **argv)
 		strv_add(&all, argv[i]);
 	if (argc == 0 && release_templates(&cli->store, &all, &e) < 0)
 		return cli_error(cli, &e);
+	if (find_mounted(cli, &l, &e) < 0)
+		return cli_error(cli, &e);
 	l.json = cli->json ? json_array() : NULL;
 	for (size_t i = 0; i < all.n; i++)
 		if (list_template(cli, all.v[i], &l) != 0)
 			status = 1;
-	if (cli->json)
+	if (cli->json) {
+		listing_free(&l);
 		return cli_json(l.json) != 0 ? 1 : status;
+	}
 	if (all.n == 0 && !cli->quiet)
 		cli_warn(cli, "there is no template yet (brig template build " STORE_TEMPLATE " SOURCE)");
 	if (l.table.cells.n)
 		table_print(&l.table, stdout);
-	table_free(&l.table);
+	listing_free(&l);
 	return status;
 }
 
@@ -443,10 +432,73 @@ do_verify(struct cli *cli, int argc, char **argv)
 /* ---- remove ---- */
 
 static int
+remove_one(struct cli *cli, const char *template, const char *name)
+{
+	struct err e = ERR_INIT;
+
+	if (release_remove(&cli->store, template, name, &e) < 0)
+		return cli_error(cli, &e);
+	cli_say(cli, "release %s/%s removed", template, name);
+	return 0;
+}
+
+/* No jail starts, runs or was last merged with it, and it is not current. */
+static int
+remove_unused(struct cli *cli, const char *template)
+{
+	_auto_strv struct strv names = STRV_INIT, unused = STRV_INIT;
+	_auto_free char *current = NULL;
+	struct err e = ERR_INIT, ignored = ERR_INIT;
+	int status = 0;
+
+	if (release_names(&cli->store, template, &names, &e) < 0)
+		return cli_error(cli, &e);
+	(void)release_current(&cli->store, template, &current, &ignored);
+	for (size_t i = 0; i < names.n; i++) {
+		_auto_strv struct strv users = STRV_INIT;
+
+		if (release_users(&cli->store, template, names.v[i], &users, &e) < 0)
+			return cli_error(cli, &e);
+		if (users.n == 0 && !(current && streq(current, names.v[i])) &&
+		    !streq(names.v[i], RELEASE_BY_HAND))
+			strv_add(&unused, names.v[i]);
+	}
+	for (size_t i = 0; i + (size_t)opt.keep < unused.n; i++)
+		status |= remove_one(cli, template, unused.v[i]);
+	if (unused.n <= (size_t)opt.keep)
+		cli_say(cli, "template %s: nothing to remove", template);
+	return status;
+}
+
+static int
+do_remove_unused(struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	_auto_strv struct strv all = STRV_INIT;
+	struct err e = ERR_INIT;
+	int status = 0;
+
+	for (int i = 0; i < argc; i++) {
+		if (strchr(argv[i], '/'))
+			return cli_usage(cli, cmd,
+					 "template remove --unused: templates are named, not releases");
+		strv_add(&all, argv[i]);
+	}
+	if (cli_store(cli, STORE_CREATE) != 0 || tidy(cli) != 0)
+		return 1;
+	if (argc == 0 && release_templates(&cli->store, &all, &e) < 0)
+		return cli_error(cli, &e);
+	for (size_t i = 0; i < all.n; i++)
+		status |= remove_unused(cli, all.v[i]);
+	return status;
+}
+
+static int
 do_remove(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
 	int status = 0;
 
+	if (opt.unused)
+		return do_remove_unused(cli, cmd, argc, argv);
 	if (argc < 1)
 		return cli_usage(cli, cmd, "template remove: no NAME/RELEASE named");
 	for (int i = 0; i < argc; i++)
@@ -458,13 +510,9 @@ do_remove(struct cli *cli, const struct command *cmd, int argc, char **argv)
 		return 1;
 	for (int i = 0; i < argc; i++) {
 		_auto_free char *template = NULL, *name = NULL;
-		struct err e = ERR_INIT;
 
 		split_name(argv[i], &template, &name);
-		if (release_remove(&cli->store, template, name, &e) < 0)
-			status = cli_error(cli, &e);
-		else
-			cli_say(cli, "release %s/%s removed", template, name);
+		status |= remove_one(cli, template, name);
 	}
 	return status;
 }
@@ -479,6 +527,9 @@ run_template(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, cmd, "template: build, list, show, verify or remove?");
 	if (!streq(word, "build") && (opt.overlays.n || opt.rules || opt.release || opt.no_current))
 		return cli_usage(cli, cmd, "template %s: the options belong to template build", word);
+	if ((opt.unused || opt.keep) && !(streq(word, "remove") && opt.unused))
+		return cli_usage(cli, cmd, "template %s: --unused and --keep belong to template remove",
+				 word);
 	if (cli_conf(cli, true) != 0)
 		return 1;
 	argc--;
@@ -499,7 +550,7 @@ run_template(struct cli *cli, int argc, char **argv)
 const struct command cmd_template = {
     "template",
     "build NAME [SOURCE] | list [NAME...] | show NAME[/RELEASE] | verify [NAME[/RELEASE]...] | remove "
-    "NAME/RELEASE...",
+    "NAME/RELEASE... | remove --unused [NAME...]",
     "build, look at, check and remove releases of templates",
     opts,
     WORDS_TEMPLATE,

@@ -125,5 +125,14 @@ define_ours(const struct cli *cli, const char *name)
 int
 define_remove(const char *path, struct err *e)
 {
-	return unlink(path) < 0 && errno != ENOENT ? err_sys(e, errno, "remove %s", path) : 0;
+	_auto_free char *copy = xstrdup(path);
+	_auto_close int dir = -EBADF;
+	const char *parent = dirname(copy);
+
+	if (unlink(path) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "remove %s", path);
+	dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, errno, "%s", parent);
+	return fsx_sync_dir(dir, path, e);
 }

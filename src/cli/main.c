@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "run/run.h"
+#include "store/change.h"
 
 #define CONF_FILE "/etc/jail.conf"
 #define RC_FILE "/etc/rc.conf"
@@ -139,19 +140,72 @@ cli_report(struct cli *cli)
 /* --- what most commands need --- */
 
 /* What a killed command or jail left is taken away first, and said. */
+/* A jail that was away when the command that switched it was killed. */
+static void
+start_again(struct cli *cli, const char *name)
+{
+	struct run_report rep = cli_report(cli);
+	struct jailspec *spec = NULL;
+	struct err e = ERR_INIT;
+
+	(void)cli_conf(cli, true);
+	if (conf_jail(cli->conf, name, &spec, &e) < 0 || run_start(&cli->store, spec, NULL, &rep, &e) < 0)
+		(void)cli_fail(cli, name, &e);
+	else
+		cli_warn(cli, "%s: started again", name);
+	jailspec_free(spec);
+}
+
 int
 cli_recover(struct cli *cli)
 {
-	_auto_strv struct strv cleaned = STRV_INIT;
+	struct run_recovered done = {0};
 	struct err e = ERR_INIT;
 	int r;
 
-	if (geteuid() != 0 || cli->store.lock_fd < 0)
+	if (geteuid() != 0)
 		return 0;
-	r = run_recover(&cli->store, &cleaned, &e);
-	for (size_t i = 0; i < cleaned.n && !cli->quiet; i++)
-		cli_warn(cli, "%s: had ended; cleaned up what it left", cleaned.v[i]);
+	/* no run directory, after a reboot: commands that only look make none, unless there is something to
+	 * finish */
+	if (cli->store.lock_fd < 0) {
+		_auto_strv struct strv unfinished = STRV_INIT;
+
+		if (change_unfinished(&cli->store, &unfinished, &e) < 0)
+			return cli_error(cli, &e);
+		if (unfinished.n == 0)
+			return 0;
+		store_close(&cli->store);
+		cli->store_is_open = false;
+		if (store_open(cli->base, cli->run, STORE_CREATE, &cli->store, &e) < 0)
+			return cli_error(cli, &e);
+		cli->store_is_open = true;
+	}
+	r = run_recover(&cli->store, &done, &e);
+	for (size_t i = 0; i < done.cleaned.n && !cli->quiet; i++)
+		cli_warn(cli, "%s: had ended; cleaned up what it left", done.cleaned.v[i]);
+	for (size_t i = 0; i < done.said.n; i++)
+		cli_warn(cli, "%s", done.said.v[i]);
+	for (size_t i = 0; i < done.restart.n; i++)
+		start_again(cli, done.restart.v[i]);
+	strv_free(&done.cleaned);
+	strv_free(&done.said);
+	strv_free(&done.restart);
 	return r < 0 ? cli_error(cli, &e) : 0;
+}
+
+/* An interrupted upgrade, rollback or merge is finished by whatever command comes next, also one that only
+ * looks. */
+static int
+go_on(struct cli *cli)
+{
+	_auto_strv struct strv unfinished = STRV_INIT;
+	struct err e = ERR_INIT;
+
+	if (geteuid() != 0)
+		return 0;
+	if (change_unfinished(&cli->store, &unfinished, &e) < 0)
+		return cli_error(cli, &e);
+	return unfinished.n ? cli_recover(cli) : 0;
 }
 
 int
@@ -168,7 +222,7 @@ cli_store(struct cli *cli, int flags)
 	if (store_open(cli->base, cli->run, flags, &cli->store, &e) < 0)
 		return cli_error(cli, &e);
 	cli->store_is_open = true;
-	return flags & STORE_CREATE ? cli_recover(cli) : 0;
+	return flags & STORE_CREATE ? cli_recover(cli) : go_on(cli);
 }
 
 static bool

@@ -191,6 +191,84 @@ redirections(struct build *b)
 		build_warn(b, build_entry(b, "nat"), "has no effect without an address of the jail's own");
 }
 
+static bool
+is_local(const struct spec_listen *l)
+{
+	static const struct in6_addr none;
+
+	if (l->family == AF_INET)
+		return l->addr.s6_addr[0] == 127 || memcmp(&l->addr, &none, 4) == 0;
+	return IN6_IS_ADDR_LOOPBACK(&l->addr) || IN6_IS_ADDR_UNSPECIFIED(&l->addr);
+}
+
+/* Where the jail's addresses are known: is it one of them? */
+static bool
+listen_address_ok(const struct jailspec *s, const struct spec_listen *l)
+{
+	const struct spec_addr a = {.family = l->family, .addr = l->addr};
+
+	if (l->family == AF_UNSPEC || is_local(l) || s->vnet || s->ip4 == SHARE_INHERIT ||
+	    s->ip6 == SHARE_INHERIT)
+		return true;
+	for (size_t i = 0; i < s->n_addrs; i++)
+		if (addr_equal(&s->addrs[i], &a))
+			return true;
+	return false;
+}
+
+/* NULL, or what is wrong with it beside those that are there already. */
+static const char *
+listen_fault(const struct jailspec *s, const struct spec_listen *l)
+{
+	if (s->n_listen == SPEC_LISTEN_MAX)
+		return "a jail has at most 64 sockets";
+	if (!listen_address_ok(s, l))
+		return "the jail does not have this address";
+	for (size_t i = 0; i < s->n_listen; i++)
+		if (s->listen[i].proto == l->proto && s->listen[i].port == l->port &&
+		    s->listen[i].family == l->family &&
+		    memcmp(&s->listen[i].addr, &l->addr, sizeof(l->addr)) == 0)
+			return "stands there twice";
+	return NULL;
+}
+
+static void
+one_listen(struct build *b, const char *text, struct pos pos)
+{
+	struct jailspec *s = b->s;
+	struct spec_listen l = {.name = NULL};
+	const char *fault = value_listen(text, &l);
+
+	if (!fault)
+		fault = listen_fault(s, &l);
+	if (fault) {
+		_auto_free char *shown = text_printable(text, 80);
+
+		jail_err(b->c, b->j, pos, "listen: '%s': %s", shown, fault);
+		free(l.name);
+		return;
+	}
+	s->listen = xrealloc(s->listen, s->n_listen + 1, sizeof(*s->listen));
+	s->listen[s->n_listen++] = l;
+}
+
+static void
+listeners(struct build *b)
+{
+	const struct entry *e = build_entry(b, "listen");
+
+	for (size_t i = 0; e && i < e->n; i++)
+		for (const char *p = e->v[i].s; *p; p += *p == ',') {
+			size_t len = strcspn(p, ",");
+			_auto_free char *one = xstrndup(p, len);
+
+			one_listen(b, one, e->v[i].pos);
+			p += len;
+		}
+	if (b->s->n_listen > 0 && b->s->service.n == 0)
+		build_err(b, e, "needs service: the sockets are for the services of the jail");
+}
+
 void
 build_net(struct build *b)
 {
@@ -203,6 +281,7 @@ build_net(struct build *b)
 	s->ip6 = policy(b, "ip6", "ip6.addr", AF_INET6);
 	vnet(b);
 	redirections(b);
+	listeners(b);
 	if (s->vnet)
 		return;
 	if (s->ip4 == SHARE_INHERIT ? has_family(s, AF_INET6)

@@ -87,6 +87,9 @@ jailspec_free(struct jailspec *s)
 	strv_free(&s->depend);
 	free(s->addrs);
 	free(s->rdr);
+	for (size_t i = 0; i < s->n_listen; i++)
+		free(s->listen[i].name);
+	free(s->listen);
 	free(s->name);
 	free(s->label);
 	free(s->where);

@@ -55,6 +55,16 @@ struct spec_rdr {
 	uint16_t host_port, jail_port;
 };
 
+/* A socket that is made before the services and given to each of them. */
+struct spec_listen {
+	int proto;            /* IPPROTO_TCP, IPPROTO_UDP */
+	int family;           /* AF_UNSPEC: no address was given, every one of the jail's */
+	struct in6_addr addr; /* AF_INET: its first four bytes */
+	uint16_t port;
+	char *name; /* NULL: none was given */
+};
+#define SPEC_LISTEN_MAX 64 /* of one jail */
+
 /* Where the jail's root comes from. */
 enum spec_root {
 	ROOT_TEMPLATE, /* a template's release, read-only, with the jailspace on /s */
@@ -111,6 +121,8 @@ struct jailspec {
 	char *interface;
 	struct spec_rdr *rdr;
 	size_t n_rdr;
+	struct spec_listen *listen; /* in the order of the configuration */
+	size_t n_listen;
 	bool nat;
 
 	struct strv exec[EXEC_N];

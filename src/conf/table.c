@@ -148,6 +148,7 @@ const struct param_def param_table[] = {
     {"limit.cpu", PARAM_STRING, B, NULL, "CPUs it may use: 0.5, 50%"},
     {"limit.io", PARAM_SIZE, B, NULL, "bytes a second it may read, and write"},
     {"rdr", PARAM_LIST, B, NULL, "PROTO HOSTPORT [JAILPORT]: port redirection"},
+    {"listen", PARAM_LIST, B, NULL, "PROTO [ADDRESS:]PORT [NAME]: sockets made for the services"},
     {"nat", PARAM_BOOL, B, NULL, "its connections leave with the host's address"},
     {"health", PARAM_LIST, B, NULL, "commands that must succeed before it counts as up"},
     {"allow.suid", PARAM_BOOL, B, NULL, "set-user-id programs of its template work"},

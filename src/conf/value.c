@@ -143,6 +143,71 @@ value_rdr(const char *s, struct spec_rdr *ret)
 	return NULL;
 }
 
+/* [ADDRESS:]PORT, an IPv6 address in brackets.  Cuts where up. */
+static const char *
+listen_where(char *where, struct spec_listen *l)
+{
+	char *colon = strrchr(where, ':'), *host = where, *end;
+
+	if (!port(colon ? colon + 1 : where, &l->port))
+		return "a port is a number from 1 to 65535";
+	if (!colon)
+		return NULL;
+	*colon = '\0';
+	end = colon - 1;
+	l->family = *host == '[' ? AF_INET6 : AF_INET;
+	if (l->family == AF_INET6) {
+		if (end <= host || *end != ']')
+			return "an IPv6 address stands in brackets: [2001:db8::1]:80";
+		*end = '\0';
+		host++;
+	}
+	if (inet_pton(l->family, host, &l->addr) != 1)
+		return l->family == AF_INET6    ? "not an IPv6 address"
+		       : strchr(host, ':') != 0 ? "an IPv6 address stands in brackets: [2001:db8::1]:80"
+						: "not an IPv4 address";
+	return NULL;
+}
+
+/* What fits between the colons of LISTEN_FDNAMES, sd_listen_fds(3). */
+static bool
+listen_name(const char *s)
+{
+	return strlen(s) <= 63 &&
+	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == '\0';
+}
+
+const char *
+value_listen(const char *s, struct spec_listen *ret)
+{
+	_auto_free char *proto = next_word(&s);
+	_auto_free char *where = next_word(&s);
+	_auto_free char *name = next_word(&s);
+	_auto_free char *rest = next_word(&s);
+	struct spec_listen l = {.family = AF_UNSPEC};
+	const char *fault;
+
+	if (!proto || !where || rest)
+		return "'PROTOCOL [ADDRESS:]PORT [NAME]' expected";
+	if (strcasecmp(proto, "unix") == 0)
+		return "a socket in the file system is one of the jail's own files: the service has to make "
+		       "it";
+	if (strcasecmp(proto, "tcp") == 0)
+		l.proto = IPPROTO_TCP;
+	else if (strcasecmp(proto, "udp") == 0)
+		l.proto = IPPROTO_UDP;
+	else
+		return "the protocol is tcp or udp";
+	fault = listen_where(where, &l);
+	if (fault)
+		return fault;
+	if (name && !listen_name(name))
+		return "a name has letters, digits, '.', '_' and '-', at most 63";
+	l.name = TAKE_PTR(name);
+	*ret = l;
+	return NULL;
+}
+
 /* "24", or for IPv4 "255.255.255.0".  -1: neither. */
 static int
 prefix_of(const char *s, int family)

@@ -19,6 +19,8 @@ int value_cpu(const char *s, uint64_t *ret);
 int value_rate(const char *s, uint64_t *ret);
 /* "tcp 8080 80", "udp 53".  NULL, or what is wrong. */
 const char *value_rdr(const char *s, struct spec_rdr *ret);
+/* "tcp 80", "udp 192.0.2.1:53 dns", "tcp [::1]:80".  NULL, or what is wrong; ret->name is malloc'ed. */
+const char *value_listen(const char *s, struct spec_listen *ret);
 /* "IF|ADDR/MASK parameters" -> ret; *ret_extra: parameters without effect, malloc'ed, or NULL.  NULL, or what
  * is wrong. */
 const char *value_addr(const char *s, int family, struct spec_addr *ret, char **ret_extra);

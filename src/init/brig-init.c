@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,7 +31,10 @@
 #define LOOK_STOPPING_MS 20
 #define ARGS_MAX 256
 #define LINE_MAX_LEN 512
+#define ENV_MAX 64
 #define PIPE_CHUNKS 16 /* of what a pipe holds, 64 KiB: nobody keeps init reading for ever */
+
+#define FD_SIGNAL (INIT_FD_LISTEN - 1) /* of signalfd(2) */
 
 enum state { STATE_UP, STATE_WAIT, STATE_FAILED, STATE_DONE };
 static const char *const state_names[] = {"up", "wait", "failed", "done"};
@@ -48,13 +52,12 @@ struct service {
 };
 
 static struct service services[INIT_MAX_SERVICES];
-static unsigned n_services;
+static unsigned n_services, n_listen;
 static int persist, stopping, going;
 static int stop_seconds = 10;
 static uint64_t log_max;
 static int64_t deadline; /* of stopping */
-static int signal_fd;
-static int line_open; /* the log's last byte is not a newline, and it came from service line_open - 1 */
+static int line_open;    /* the log's last byte is not a newline, and it came from service line_open - 1 */
 static char chunk[4096];
 
 /* ---- small text ---- */
@@ -236,11 +239,39 @@ split(char *command, char **argv)
 	argv[n] = NULL;
 }
 
+static void
+add_variable(struct text *t, const char *name, uint64_t v)
+{
+	add(t, name);
+	add_number(t, v);
+	t->s[t->n] = '\0';
+}
+
+/* sd_listen_fds(3).  The environment becomes env; fds and pid hold what is added to it. */
+static void
+give_sockets(char **env, struct text *fds, struct text *pid)
+{
+	unsigned n = 0;
+
+	for (char **p = environ; *p && n < ENV_MAX; p++)
+		if (strncmp(*p, "LISTEN_FDS=", 11) != 0 && strncmp(*p, "LISTEN_PID=", 11) != 0)
+			env[n++] = *p;
+	add_variable(fds, "LISTEN_FDS=", n_listen);
+	add_variable(pid, "LISTEN_PID=", (uint64_t)getpid());
+	env[n++] = fds->s;
+	env[n++] = pid->s;
+	env[n] = NULL;
+	environ = env;
+	/* upwards: what is overwritten has been copied */
+	for (unsigned i = 0; i < n_listen; i++)
+		(void)dup2(INIT_FD_LISTEN + (int)i, 3 + (int)i);
+}
+
 static _Noreturn void
 run_service(struct service *sv)
 {
-	char *argv[ARGS_MAX + 1];
-	struct text t = {.n = 0};
+	char *argv[ARGS_MAX + 1], *env[ENV_MAX + 3];
+	struct text t = {.n = 0}, fds = {.n = 0}, pid = {.n = 0};
 	sigset_t none;
 
 	(void)setsid();
@@ -248,7 +279,9 @@ run_service(struct service *sv)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)dup2(sv->out, 1);
 	(void)dup2(sv->out, 2);
-	(void)syscall(SYS_close_range, 3, ~0U, 0);
+	if (n_listen > 0)
+		give_sockets(env, &fds, &pid);
+	(void)syscall(SYS_close_range, 3 + n_listen, ~0U, 0);
 	split(sv->command, argv);
 	if (argv[0])
 		(void)execvp(argv[0], argv);
@@ -410,17 +443,48 @@ go(void)
 		start(&services[i]);
 }
 
+/* Received descriptors have the lowest free numbers: those from INIT_FD_LISTEN on, one after the other. */
+static void
+take_sockets(struct msghdr *h)
+{
+	static const char ready = INIT_READY;
+	struct cmsghdr *c = CMSG_FIRSTHDR(h);
+	size_t n = 0;
+	int fd;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	if (n == 0 || n > INIT_MAX_LISTEN - n_listen || (h->msg_flags & MSG_CTRUNC))
+		_exit(1);
+	for (size_t i = 0; i < n; i++) {
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		if (fd != INIT_FD_LISTEN + (int)n_listen++)
+			_exit(1);
+	}
+	if (write(INIT_FD_CTL, &ready, 1) != 1)
+		_exit(1);
+}
+
 static void
 control(void)
 {
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(INIT_MAX_LISTEN * sizeof(int))];
+	} rights;
 	char c = 0;
-	ssize_t n = read(INIT_FD_CTL, &c, 1);
+	struct iovec iov = {&c, 1};
+	struct msghdr h = {
+	    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &rights, .msg_controllen = sizeof(rights.space)};
+	ssize_t n = recvmsg(INIT_FD_CTL, &h, MSG_CMSG_CLOEXEC);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n != 1)
 		_exit(1); /* the creator died before the jail was its own */
-	if (c == INIT_GO)
+	if (c == INIT_LISTEN)
+		take_sockets(&h);
+	else if (c == INIT_GO)
 		go();
 }
 
@@ -429,7 +493,7 @@ signals(void)
 {
 	struct signalfd_siginfo si;
 
-	while (read(signal_fd, &si, sizeof(si)) == sizeof(si))
+	while (read(FD_SIGNAL, &si, sizeof(si)) == sizeof(si))
 		if (si.ssi_signo == SIGTERM)
 			begin_stop();
 }
@@ -458,7 +522,7 @@ wait_events(int children)
 	struct pollfd p[2 + INIT_MAX_SERVICES];
 	unsigned n = 0;
 
-	p[n++] = (struct pollfd){signal_fd, POLLIN, 0};
+	p[n++] = (struct pollfd){FD_SIGNAL, POLLIN, 0};
 	p[n++] = (struct pollfd){going ? -1 : INIT_FD_CTL, POLLIN, 0};
 	for (unsigned i = 0; i < n_services; i++)
 		p[n++] = (struct pollfd){services[i].in, POLLIN, 0};
@@ -569,6 +633,17 @@ standard_fds(void)
 	(void)dup2(0, 2);
 }
 
+/* On FD_SIGNAL, and no hole below it: what is received later is numbered from INIT_FD_LISTEN on. */
+static int
+place_signals(const sigset_t *set)
+{
+	int fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	while (fd >= 0 && fd < FD_SIGNAL)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+	return fd == FD_SIGNAL ? 0 : -1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -588,8 +663,7 @@ main(int argc, char **argv)
 	sigemptyset(&all);
 	sigaddset(&all, SIGCHLD);
 	sigaddset(&all, SIGTERM);
-	signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signal_fd < 0)
+	if (place_signals(&all) < 0)
 		return 1;
 	/* from here on the end of INIT_FD_CTL says that the creator died */
 	(void)prctl(PR_SET_PDEATHSIG, 0);

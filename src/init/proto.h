@@ -8,6 +8,8 @@
  *	4 INIT_FD_LOG	console log, append only
  *	5 INIT_FD_LOGRW	the same file for reading and truncating, or closed
  *	6 INIT_FD_STATUS	service status records, or closed
+ * Later 7 is its own, and 8 INIT_FD_LISTEN to 8 + 63 are the sockets of `listen`, in the order of the
+ * configuration: whoever takes this jail's place finds them there (pidfd_getfd(2)), and checks them.
  *
  * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [--] [SERVICE...]
  *	-p	persist: stay when nothing is left to run
@@ -16,17 +18,21 @@
  *	SERVICE	a command string by jail(8)'s rule (sh -c if it has shell characters, else split at blanks)
  *
  * Control: init sends INIT_READY once it is up.  The creator sends INIT_GO: services are started and
- * `persist` counts.  End of file before INIT_GO: init exits at once (the creator died).  After INIT_GO the
- * creator closes; init needs nobody.
+ * `persist` counts.  Before that it may send INIT_LISTEN with sockets (SCM_RIGHTS, INIT_MAX_LISTEN in all);
+ * init keeps them and answers INIT_READY.  End of file before INIT_GO: init exits at once (the creator died).
+ * After INIT_GO the creator closes; init needs nobody.
+ *
+ * Every service gets the sockets at every start, as sd_listen_fds(3) has it: descriptors from 3 on,
+ * LISTEN_FDS their number, LISTEN_PID the service's process as the jail counts.  LISTEN_FDNAMES is in the
+ * environment that init was given.
  *
  * SIGTERM to init: services are not restarted any more, TERM to everything, exit when all are gone or after
  * STOP_SECONDS (KILL).  SIGKILL to init ends the jail at once (pid_namespaces(7)).
  *
  * Status file: one record of INIT_RECORD bytes a service, in the order of the arguments, written in place
  * with one pwrite(2): "STATE PID RESTARTS SECONDS LASTSTATUS", blanks, and '\n' as the last byte.  STATE is
- *one of up, wait (back-off), failed (too many restarts), done; PID the jail's, 0 when it is not up; SECONDS
- *since 1970 of the last change; LASTSTATUS of its last end as a shell has it (128 + signal), 0 before the
- *first.
+ * one of up, wait (back-off), failed (too many restarts), done; PID the jail's, 0 when it is not up; SECONDS
+ * since 1970 of the last change; LASTSTATUS of its last end as a shell has it (128 + signal), 0 before it.
  *
  * The log is kept below LOG_MAX_BYTES by moving its last half to its beginning, with INIT_FD_LOGRW.
  *
@@ -41,9 +47,12 @@
 #define INIT_FD_LOG 4
 #define INIT_FD_LOGRW 5
 #define INIT_FD_STATUS 6
+#define INIT_FD_LISTEN 8
 #define INIT_READY 'r'
 #define INIT_GO 'g'
+#define INIT_LISTEN 'l'
 #define INIT_RECORD 64
 #define INIT_MAX_SERVICES 64
+#define INIT_MAX_LISTEN 64
 
 #endif

@@ -75,8 +75,16 @@ struct os_init {
 	int status_fd; /* service status records are written here (init/proto.h), or -1 */
 };
 struct os_jail; /* the creator's handle: lives as long as the command */
+/* keep: NULL, or a running jail whose place the new one is to take: its user and network namespace (with
+ * everything in it: addresses, routes, sysctls) become the new one's; everything else is new.  Both run side by
+ * side until the caller ends the old one.  Only where os_jail_can_keep() says so. */
 int os_jail_create(const struct os_id *id, const struct jailspec *spec, const struct os_root *root,
-		   const struct os_init *init, struct os_ref *ret_ref, struct os_jail **ret, struct err *e);
+		   const struct os_init *init, const struct os_ref *keep, struct os_ref *ret_ref,
+		   struct os_jail **ret, struct err *e);
+/* 1 a jail of spec can take over the network of the running one that was made of `made`, with the same JID: both
+ * have a network of their own, and nothing that os_net_up(), os_fw_up() or the names depend on differs.  0 not
+ * (its space is an image or a device, vnet, ...), or this host has no such thing. */
+int os_jail_can_keep(const struct jailspec *spec, const struct jailspec *made);
 /* Makes a new file system for a jailspace in an image (a regular file of its final size) or on a block
  * device, open for writing.  What is there is lost: the caller has looked. */
 int os_space_format(int fd, struct err *e);
@@ -139,6 +147,34 @@ int os_net_down(const struct os_id *id, const struct jailspec *spec, struct err 
  * be given to the host's tool (for -v). */
 int os_fw_up(const struct os_id *id, const struct jailspec *spec, struct err *e);
 int os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e);
+
+/*
+ * Sockets of spec->listen, for the services of the jail (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES,
+ * descriptors from 3 on).  They are made in the jail's network, after os_net_up(), and are held by its first
+ * process as long as it lives; services get them at every start.
+ * from: NULL, or the running jail, made of `made`, whose sockets are taken over where an entry of listen is the
+ * same: a connection that waits in one is not lost.  Before os_jail_release().  Errors name the entry and the
+ * cause ("listen 'tcp 80': Address already in use").
+ */
+int os_jail_listen(struct os_jail *j, const struct jailspec *spec, const struct os_ref *from,
+		   const struct jailspec *made, struct err *e);
+
+/*
+ * Watching a jail be away: the sockets that listen in its network (TCP listeners, bound UDP sockets) are looked
+ * at about every millisecond by a process of its own, until all that were there at the start are there again.
+ * os_watch_start while the old instance runs; os_watch_ready once the new one is up: from then on at most wait_ms
+ * for what is still missing.
+ */
+struct os_watch;
+struct os_outage {
+	int64_t down_us;	/* from the first one gone to the last one back; 0: none was ever gone */
+	size_t listeners;	/* how many there were; 0: nothing listened, down_us says nothing */
+	struct strv missing;	/* those that did not come back: "tcp 192.0.2.1:80" */
+};
+/* 1, or 0 where it cannot be done (the jail has the host's network, or this host has no such thing). */
+int os_watch_start(const struct os_ref *ref, const struct jailspec *spec, struct os_watch **ret, struct err *e);
+int os_watch_ready(struct os_watch *w, int wait_ms, struct os_outage *ret, struct err *e); /* ends it */
+void os_watch_end(struct os_watch *w); /* without a result; NULL is fine */
 
 /* Limits: a group of our own, in force before the jail's first instruction (os_jail_create joins it). */
 int os_limit_check(const struct jailspec *spec, struct err *e); /* can they be kept here? */

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "run/run.h"
 #include "run/volume.h"
+#include "store/change.h"
 
 #define LOCK_WAIT_MS 30000
 
@@ -287,6 +288,8 @@ remove_rest(const struct store *s, const char *name, struct err *e)
 
 	if (r == 0)
 		r = fsx_rm_rf_at(s->jail_fd, name, e);
+	if (r == 0)
+		r = change_forget(s, name, e);
 	if (r == 0 && s->log_fd >= 0 && unlinkat(s->log_fd, log, 0) < 0 && errno != ENOENT)
 		r = err_sys(e, errno, "remove %s/%s", s->log, log);
 	return r;

@@ -10,6 +10,7 @@
 #include "run/steps.h"
 
 #define HEALTH_SECONDS 30 /* where exec.timeout says nothing */
+#define REGENERATE_SECONDS 60
 
 static const char *const exec_names[EXEC_N] = {
     "exec.prepare",   "exec.prestart", "exec.created", "exec.start",    "command",
@@ -211,6 +212,25 @@ hooks_health(struct ctx *c, struct err *e)
 		r = healthy(c, c->spec->health.v[i], e);
 		if (r < 0)
 			return r;
+	}
+	return 0;
+}
+
+int
+hooks_regenerate(struct ctx *c, struct err *e)
+{
+	for (size_t i = 0; i < c->record.regenerate.n; i++) {
+		const char *command = c->record.regenerate.v[i];
+		int r;
+
+		note(c, "regenerate", command);
+		r = run_in_jail(c, "regenerate", command,
+				c->spec->exec_timeout > 0 ? c->spec->exec_timeout : REGENERATE_SECONDS, e);
+		if (r < 0 && !os_jail_alive(&c->st.ref))
+			return r;
+		if (r < 0 && c->rep && c->rep->warn)
+			c->rep->warn(c->rep->ctx, c->spec->label, e->msg);
+		err_clear(e);
 	}
 	return 0;
 }

@@ -48,7 +48,8 @@ open_init(struct ctx *c, struct os_init *init, struct err *e)
 	if (r < 0)
 		return r;
 	init->log_max = LOG_MAX;
-	init->status_fd = openat(dir, "services", O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	init->status_fd = openat(dir, c->keep ? STATE_SERVICES_NEXT : STATE_SERVICES,
+				 O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	return init->status_fd < 0 ? err_sys(e, errno, "%s/jail/%s/services", c->s->run, c->spec->name) : 0;
 }
 

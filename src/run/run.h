@@ -47,9 +47,15 @@ int run_start(const struct store *s, const struct jailspec *spec, const struct r
 /* 0 stopped, 1 it was not running.  spec NULL: what its state recorded. */
 int run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,
 	     const struct run_report *rep, struct err *e);
-/* Cleans up after killed commands and jails that ended by themselves.  names of jails cleaned in ret (may be
- * NULL).  Jails that another command is working on are left to it. */
-int run_recover(const struct store *s, struct strv *ret, struct err *e);
+/* Cleans up after killed commands and jails that ended by themselves, and finishes or takes back interrupted
+ * upgrades, rollbacks and merges.  ret may be NULL.  Jails that another command is working on are left to it.
+ */
+struct run_recovered {
+	struct strv cleaned; /* names of jails that were cleaned up after */
+	struct strv said;    /* "NAME: what was finished" */
+	struct strv restart; /* jails that ran when a command was killed while it switched them */
+};
+int run_recover(const struct store *s, struct run_recovered *ret, struct err *e);
 
 /* Many jails in the order of `depend` (reverse when stopping), at most jobs at a time (0: CPUs x 4).  Each
  * runs work() in a forked process; done() is called here, in the order of finishing, r as from work(). A jail

@@ -2,11 +2,10 @@
 /* Starting, stopping and recovering one jail: walks over the table of steps.c. */
 #include "base/name.h"
 #include "run/steps.h"
+#include "run/switch.h"
 
-#define LOCK_WAIT_MS 30000
-
-static void
-ctx_free(struct ctx *c)
+void
+steps_free(struct ctx *c)
 {
 	if (c->jail)
 		os_jail_close(c->jail);
@@ -14,10 +13,10 @@ ctx_free(struct ctx *c)
 	record_free(&c->record);
 }
 
-/* Backwards from step n (exclusive).  Without hooks every step is tried and the first error kept; with
- * hooks a failing one ends the walk: the jail is not removed then (jail(8)). */
-static int
-walk_down(struct ctx *c, size_t n, struct err *e)
+/* Without hooks every step is tried and the first error kept; with hooks a failing one ends the walk: the
+ * jail is not removed then (jail(8)). */
+int
+steps_down(struct ctx *c, size_t n, struct err *e)
 {
 	struct err first = ERR_INIT;
 
@@ -39,8 +38,8 @@ walk_down(struct ctx *c, size_t n, struct err *e)
 	return -e->num;
 }
 
-static int
-walk_up(struct ctx *c, struct err *e)
+int
+steps_up(struct ctx *c, struct err *e)
 {
 	struct err undo = ERR_INIT;
 
@@ -51,7 +50,7 @@ walk_up(struct ctx *c, struct err *e)
 		if (r >= 0)
 			continue;
 		/* the failing step too: it may have done a part */
-		if (c->st.name && walk_down(c, i + 1, &undo) < 0 && c->rep && c->rep->warn)
+		if (c->st.name && steps_down(c, i + 1, &undo) < 0 && c->rep && c->rep->warn)
 			c->rep->warn(c->rep->ctx, c->spec->label, undo.msg);
 		return r;
 	}
@@ -74,7 +73,7 @@ clean_up(const struct store *s, struct state *st, struct err *e)
 	/* after a reboot its process is gone and the pid is somebody else's */
 	if (os_boot_id(boot, e) == 0 && !streq(boot, st->ref.boot))
 		c.st.ref.pid = 0;
-	r = walk_down(&c, run_steps_len, e);
+	r = steps_down(&c, run_steps_len, e);
 	jailspec_free(made);
 	return r;
 }
@@ -96,9 +95,8 @@ is_ending(const struct state *st)
 	return os_jail_root(&st->ref, &dev, &ino, &e) < 0;
 }
 
-/* Under the jail's lock. 1: it runs, 0: it does not, and nothing is left of it. */
-static int
-settle(const struct store *s, const char *name, struct state *ret, struct err *e)
+int
+steps_settle(const struct store *s, const char *name, struct state *ret, struct err *e)
 {
 	int r = state_read(s, name, ret, e);
 
@@ -111,8 +109,8 @@ settle(const struct store *s, const char *name, struct state *ret, struct err *e
 	return r;
 }
 
-static int
-check_before(const struct store *s, const struct jailspec *spec, const struct os_id *id, struct err *e)
+int
+steps_check(const struct store *s, const struct jailspec *spec, const struct os_id *id, struct err *e)
 {
 	int r = name_check("jail", spec->name, e);
 
@@ -146,6 +144,39 @@ is_over(const struct ctx *c)
 	return !os_jail_alive(&c->st.ref) || (os_jail_pids(&c->st.ref, NULL, &n, &e) == 0 && n <= 1);
 }
 
+/* An upgrade that waited for this start: if the jail does not come up on the new release, it is back on the
+ * old one, and is started on that. */
+static int
+start_prepared(struct ctx *c, struct change *change, struct record *rec, struct err *e)
+{
+	struct err why = ERR_INIT, second = ERR_INIT;
+	_auto_free char *text = NULL;
+
+	if (steps_up(c, &why) == 0)
+		return switch_started(change, rec, true, e);
+	if (switch_started(change, rec, false, &second) < 0)
+		return err_set(e, why.num, "%s; and going back to %s: %s", why.msg, change->from, second.msg);
+	text = xasprintf("did not start on release %s: %s: back on %s", change->to, why.msg, change->from);
+	if (c->rep && c->rep->warn)
+		c->rep->warn(c->rep->ctx, c->spec->label, text);
+	steps_free(c);
+	c->jail = NULL;
+	return steps_up(c, e);
+}
+
+/* With the change that waits for it, if one does. */
+static int
+start_with_change(struct ctx *c, struct err *e)
+{
+	_auto_(change_free) struct change change = CHANGE_INIT;
+	_auto_(record_free) struct record rec = {0};
+	int r = c->spec->root == ROOT_TEMPLATE ? switch_at_start(c->s, c->spec, &change, &rec, e) : 0;
+
+	if (r > 0)
+		return start_prepared(c, &change, &rec, e);
+	return r < 0 ? r : steps_up(c, e);
+}
+
 int
 run_start(const struct store *s, const struct jailspec *spec, const struct run_start_opts *o,
 	  const struct run_report *rep, struct err *e)
@@ -161,19 +192,19 @@ run_start(const struct store *s, const struct jailspec *spec, const struct run_s
 			       "nothing to run in it: set persist, service, exec.start or command");
 	r = name_check("jail", spec->name, e);
 	if (r == 0)
-		r = store_lock(s, "jail", spec->name, LOCK_WAIT_MS, &lock, e);
+		r = store_lock(s, "jail", spec->name, STEPS_LOCK_MS, &lock, e);
 	if (r == 0)
-		r = settle(s, spec->name, &c.st, e);
+		r = steps_settle(s, spec->name, &c.st, e);
 	if (r != 0) {
 		state_free(&c.st);
 		return r;
 	}
-	r = check_before(s, spec, &c.id, e);
+	r = steps_check(s, spec, &c.id, e);
 	if (r == 0)
-		r = walk_up(&c, e);
+		r = start_with_change(&c, e);
 	if (r == 0 && is_over(&c))
-		r = walk_down(&c, run_steps_len, e);
-	ctx_free(&c);
+		r = steps_down(&c, run_steps_len, e);
+	steps_free(&c);
 	return r;
 }
 
@@ -184,11 +215,11 @@ run_stop(const struct store *s, const char *name, const struct jailspec *spec, i
 	_auto_close int lock = -EBADF;
 	struct jailspec *made = NULL;
 	struct ctx c = {.s = s, .rep = rep, .hooks = !(flags & STOP_FORCE)};
-	int r = store_lock(s, "jail", name, LOCK_WAIT_MS, &lock, e);
+	int r = store_lock(s, "jail", name, STEPS_LOCK_MS, &lock, e);
 
 	if (r < 0)
 		return r;
-	r = settle(s, name, &c.st, e);
+	r = steps_settle(s, name, &c.st, e);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	c.id = (struct os_id){s->tag, c.st.name, c.st.jid};
@@ -196,16 +227,16 @@ run_stop(const struct store *s, const char *name, const struct jailspec *spec, i
 	if (r == 0) {
 		c.made = made;
 		c.spec = spec ? spec : made;
-		r = walk_down(&c, run_steps_len, e);
+		r = steps_down(&c, run_steps_len, e);
 	}
-	ctx_free(&c);
+	steps_free(&c);
 	jailspec_free(made);
 	return r;
 }
 
 /* One that another command holds is left to it. */
 static int
-recover_one(const struct store *s, const char *name, struct strv *ret, struct err *e)
+recover_one(const struct store *s, const char *name, struct run_recovered *ret, struct err *e)
 {
 	_auto_close int lock = -EBADF;
 	struct state st = {0};
@@ -217,16 +248,58 @@ recover_one(const struct store *s, const char *name, struct strv *ret, struct er
 	}
 	if (r < 0)
 		return r;
-	r = settle(s, name, &st, e);
+	r = steps_settle(s, name, &st, e);
 	if (r == 0 && ret)
-		strv_add(ret, name);
+		strv_add(&ret->cleaned, name);
 	state_free(&st);
 	return r < 0 ? r : 0;
 }
 
-int
-run_recover(const struct store *s, struct strv *ret, struct err *e)
+/* A change of release or files that was interrupted.  The release that a running jail is on is read from its
+ * mount. */
+static int
+recover_change(const struct store *s, const char *name, struct run_recovered *ret, struct err *e)
 {
+	_auto_close int lock = -EBADF;
+	_auto_free char *template = NULL, *release = NULL, *text = NULL;
+	struct state st = {0};
+	bool restart = false;
+	dev_t dev;
+	ino_t ino;
+	int r = store_lock(s, "jail", name, 0, &lock, e);
+
+	if (r == -EBUSY) {
+		err_clear(e);
+		return 0;
+	}
+	if (r == 0)
+		r = steps_settle(s, name, &st, e);
+	if (r > 0 && os_jail_root(&st.ref, &dev, &ino, e) == 0)
+		r = release_by_inode(s, dev, ino, &template, &release, e);
+	state_free(&st);
+	if (r >= 0)
+		r = switch_recover(s, name, release, &text, &restart, e);
+	if (r == 0 && ret && text)
+		strv_addf(&ret->said, "%s: %s", name, text);
+	if (r == 0 && ret && restart)
+		strv_add(&ret->restart, name);
+	return r;
+}
+
+static void
+keep_first(struct err *e, const struct err *one, const char *what, const char *jail)
+{
+	if (e->num)
+		return;
+	*e = *one;
+	(void)err_wrap(e, "%s jail %s", what, jail);
+}
+
+int
+run_recover(const struct store *s, struct run_recovered *ret, struct err *e)
+{
+	_auto_strv struct strv changes = STRV_INIT;
+	struct err first = ERR_INIT;
 	struct state *list;
 	size_t n;
 	int r = state_list_brief(s, &list, &n, e);
@@ -237,12 +310,24 @@ run_recover(const struct store *s, struct strv *ret, struct err *e)
 		struct err one = ERR_INIT;
 
 		if ((!is_running(&list[i]) || is_ending(&list[i])) &&
-		    recover_one(s, list[i].name, ret, &one) < 0 && r == 0) {
-			*e = one;
-			r = err_wrap(e, "cleaning up after jail %s", list[i].name);
-		}
+		    recover_one(s, list[i].name, ret, &one) < 0)
+			keep_first(&first, &one, "cleaning up after", list[i].name);
 		state_free(&list[i]);
 	}
 	free(list);
+	if (r == 0)
+		r = record_tidy(s, e);
+	if (r == 0)
+		r = change_unfinished(s, &changes, e);
+	for (size_t i = 0; i < changes.n && r == 0; i++) {
+		struct err one = ERR_INIT;
+
+		if (recover_change(s, changes.v[i], ret, &one) < 0)
+			keep_first(&first, &one, "going on with", changes.v[i]);
+	}
+	if (r == 0 && first.num) {
+		*e = first;
+		r = -first.num;
+	}
 	return r < 0 ? r : space_tidy(s, e);
 }

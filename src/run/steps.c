@@ -47,14 +47,11 @@ copy_params(struct params *dst, const struct params *src)
 		strv_copy(&params_set(dst, src->v[i].name)->values, &src->v[i].values);
 }
 
-static int
-up_claim(struct ctx *c, struct err *e)
+int
+steps_state(struct ctx *c, struct err *e)
 {
 	struct state *st = &c->st;
-	int r = made_of_record(c, e);
 
-	if (r < 0)
-		return r;
 	*st = (struct state){
 	    .name = xstrdup(c->spec->name), .phase = PHASE_STARTING, .idbase = c->record.idbase};
 	st->template = xstrdup_null(c->record.template);
@@ -65,11 +62,20 @@ up_claim(struct ctx *c, struct err *e)
 	st->started = time(NULL);
 	st->ephemeral = c->opts && c->opts->ephemeral;
 	copy_params(&st->params, &c->spec->params);
-	r = os_boot_id(st->ref.boot, e);
+	return os_boot_id(st->ref.boot, e);
+}
+
+static int
+up_claim(struct ctx *c, struct err *e)
+{
+	int r = made_of_record(c, e);
+
 	if (r == 0)
-		r = state_claim(c->s, st, c->spec->jid, e);
+		r = steps_state(c, e);
 	if (r == 0)
-		c->id.jid = st->jid;
+		r = state_claim(c->s, &c->st, c->want_jid ? c->want_jid : c->spec->jid, e);
+	if (r == 0)
+		c->id.jid = c->st.jid;
 	return r;
 }
 
@@ -124,10 +130,11 @@ up_create(struct ctx *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = os_jail_create(&c->id, c->spec, &m.root, &m.init, &c->st.ref, &c->jail, e);
+	r = os_jail_create(&c->id, c->spec, &m.root, &m.init, c->keep, &c->st.ref, &c->jail, e);
 	made_of_close(&m);
-	/* dies with us until it is released: a crash before this write leaves no jail */
-	return r < 0 ? r : state_write(c->s, &c->st, e);
+	/* dies with us until it is released: a crash before this write leaves no jail; while the one whose
+	 * place it takes is there, the state is that one's */
+	return r < 0 || c->keep ? r : state_write(c->s, &c->st, e);
 }
 
 static int
@@ -191,6 +198,13 @@ down_names(struct ctx *c, struct err *e)
 	return c->made->n_addrs ? hosts_set(c->s, c->st.name, NULL, e) : 0;
 }
 
+/* They go with the first process. */
+static int
+up_listen(struct ctx *c, struct err *e)
+{
+	return c->spec->n_listen ? os_jail_listen(c->jail, c->spec, c->keep, c->keep_made, e) : 0;
+}
+
 static int
 up_created(struct ctx *c, struct err *e)
 {
@@ -198,6 +212,19 @@ up_created(struct ctx *c, struct err *e)
 }
 
 /* --- what runs in it --- */
+
+/* Once: what it makes is in the jailspace. */
+static int
+up_regenerate(struct ctx *c, struct err *e)
+{
+	int r = c->record.regenerate.n ? hooks_regenerate(c, e) : 0;
+
+	if (r < 0 || c->record.regenerate.n == 0)
+		return r;
+	strv_free(&c->record.regenerate);
+	/* in the middle of a change its end writes the record */
+	return c->record.change == RECORD_SETTLED ? record_write(c->s, c->spec->name, &c->record, e) : 0;
+}
 
 static int
 up_start(struct ctx *c, struct err *e)
@@ -271,15 +298,17 @@ up_running(struct ctx *c, struct err *e)
 
 /* jail(8)'s order; see freebsd's manual and brig(8), STARTING AND STOPPING. */
 const struct step run_steps[] = {
-    {"exec.prepare", up_prepare, down_prepare},
-    {"claim", up_claim, down_claim},
-    {"limits", up_limits, down_limits},
-    {"exec.prestart", up_prestart, down_prestart},
+    {"exec.prepare", up_prepare, down_prepare, true},
+    {"claim", up_claim, down_claim, true},
+    {"limits", up_limits, down_limits, true},
+    {"exec.prestart", up_prestart, down_prestart, true},
     {"create", up_create, down_create},
-    {"network", up_network, down_network},
-    {"redirections", up_redirect, down_redirect},
-    {"names", up_names, down_names},
-    {"exec.created", up_created, NULL},
+    {"network", up_network, down_network, true},
+    {"redirections", up_redirect, down_redirect, true},
+    {"names", up_names, down_names, true},
+    {"listen", up_listen, NULL},
+    {"exec.created", up_created, NULL, true},
+    {"regenerate", up_regenerate, NULL, false},
     {"exec.start", up_start, down_start},
     {"command", up_command, NULL},
     {"services", up_services, NULL},

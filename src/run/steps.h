@@ -27,19 +27,38 @@ struct ctx {
 	struct record record;
 	struct os_jail *jail; /* while starting */
 	bool hooks;           /* a stop that was asked for: exec.* run, and their failure ends it */
+	int want_jid;         /* 0: spec->jid, or the next free one */
+	/* A jail that is made beside the running one whose place it takes (switch.c): */
+	const struct os_ref *keep;
+	const struct jailspec *keep_made;
 };
 
 struct step {
 	const char *name;
 	int (*up)(struct ctx *c, struct err *e);
 	int (*down)(struct ctx *c, struct err *e);
+	bool kept; /* stays as it is when another instance takes the jail's place */
 };
 extern const struct step run_steps[];
 extern const size_t run_steps_len;
 
+/* start.c */
+#define STEPS_LOCK_MS 30000 /* how long a command waits for the jail */
+int steps_up(struct ctx *c, struct err *e);
+int steps_down(struct ctx *c, size_t n, struct err *e); /* backwards from step n (exclusive) */
+void steps_free(struct ctx *c);
+/* Under the jail's lock. 1: it runs (*ret), 0: it does not, and nothing is left of it. */
+int steps_settle(const struct store *s, const char *name, struct state *ret, struct err *e);
+/* c->st as a start begins it, from c->spec and c->record; without the JID. */
+int steps_state(struct ctx *c, struct err *e);
+/* What a jail of this specification must have before anything is made. */
+int steps_check(const struct store *s, const struct jailspec *spec, const struct os_id *id, struct err *e);
+
 /* hooks.c: the commands of one exec.* step, on the host or in the jail, each with exec.timeout. */
 int hooks_run(struct ctx *c, enum spec_exec which, struct err *e);
 int hooks_health(struct ctx *c, struct err *e);
+/* Commands that make anew what follows from the release (rules `regenerate`); a failing one is only said. */
+int hooks_regenerate(struct ctx *c, struct err *e);
 /* root.c: what the jail is made of. */
 struct made_of {
 	struct release release;

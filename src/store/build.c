@@ -282,18 +282,39 @@ link_once(const struct store *s, const char *target, const char *name, struct er
 }
 
 static int
-make_current(struct build *b, const char *name, struct err *e)
+make_current(const struct store *s, int template_fd, const char *template, const char *name, struct err *e)
 {
-	_auto_free char *skel = release_skel_link(b->template);
-	_auto_free char *to_root = xasprintf("../templates/%s/current/root", b->template);
-	_auto_free char *to_skel = xasprintf("../templates/%s/current/skel", b->template);
-	int r = fsx_symlink_swap(b->template_fd, name, "current", FSX_SYNC, e);
+	_auto_free char *skel = release_skel_link(template);
+	_auto_free char *to_root = xasprintf("../templates/%s/current/root", template);
+	_auto_free char *to_skel = xasprintf("../templates/%s/current/skel", template);
+	int r = fsx_symlink_swap(template_fd, name, "current", FSX_SYNC, e);
 
 	if (r == 0)
-		r = link_once(b->s, to_root, b->template, e);
+		r = link_once(s, to_root, template, e);
 	if (r == 0)
-		r = link_once(b->s, to_skel, skel, e);
-	return r == 0 ? fsx_sync_dir(b->s->j_fd, "j", e) : r;
+		r = link_once(s, to_skel, skel, e);
+	return r == 0 ? fsx_sync_dir(s->j_fd, "j", e) : r;
+}
+
+int
+release_set_current(const struct store *s, const char *template, const char *name, struct err *e)
+{
+	_auto_(release_close) struct release rel = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_close int lock = -EBADF, fd = -EBADF;
+	int r = store_lock(s, "template", template, LOCK_WAIT_MS, &lock, e);
+
+	if (r == 0)
+		r = release_open(s, template, name, &rel, e);
+	if (r == 0)
+		r = fsx_mkdir_open(s->templates_fd, template, 0755, &fd, e);
+	if (r < 0)
+		return r;
+	if (rel.dir_fd >= 0)
+		return make_current(s, fd, template, name, e);
+	/* made by hand: what is there without the link */
+	if (unlinkat(fd, "current", 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "template %s: current", template);
+	return fsx_sync_dir(fd, "current", e);
 }
 
 static int
@@ -315,7 +336,7 @@ build_steps(struct build *b, const char *want, bool set_current, char **ret_name
 	if (r == 0)
 		r = publish(b, name, e);
 	if (r == 0 && set_current)
-		r = make_current(b, name, e);
+		r = make_current(b->s, b->template_fd, b->template, name, e);
 	if (r == 0)
 		*ret_name = TAKE_PTR(name);
 	return r;

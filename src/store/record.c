@@ -8,8 +8,11 @@
 #include "base/name.h"
 #include "base/num.h"
 #include "store/store.h"
+#include "store/tree.h"
 
-#define RECORD_MAX 65536
+#define RECORD_MAX (8u << 20)
+
+static const char *const change_names[] = {"settled", "prepared", "apply", "revert"};
 
 void
 record_free(struct record *r)
@@ -17,7 +20,183 @@ record_free(struct record *r)
 	free(r->template);
 	free(r->release);
 	free(r->created);
+	free(r->change_other);
+	for (size_t i = 0; i < r->n_undo; i++) {
+		free(r->undo[i].from);
+		free(r->undo[i].to);
+	}
+	free(r->undo);
+	for (size_t i = 0; i < r->n_conflict; i++) {
+		free(r->conflict[i].path);
+		free(r->conflict[i].base);
+		free(r->conflict[i].why);
+	}
+	free(r->conflict);
+	strv_free(&r->regenerate);
 	*r = (struct record){0};
+}
+
+/* ---- conflicts, undo ---- */
+
+/* Where path is, or belongs. */
+static size_t
+conflict_place(const struct record *r, const char *path)
+{
+	size_t i = 0;
+
+	while (i < r->n_conflict && strcmp(r->conflict[i].path, path) < 0)
+		i++;
+	return i;
+}
+
+const struct record_conflict *
+record_conflict(const struct record *r, const char *path)
+{
+	size_t i = conflict_place(r, path);
+
+	return i < r->n_conflict && streq(r->conflict[i].path, path) ? &r->conflict[i] : NULL;
+}
+
+void
+record_drop_conflict(struct record *r, const char *path)
+{
+	size_t i = conflict_place(r, path);
+
+	if (i == r->n_conflict || !streq(r->conflict[i].path, path))
+		return;
+	free(r->conflict[i].path);
+	free(r->conflict[i].base);
+	free(r->conflict[i].why);
+	r->n_conflict--;
+	memmove(&r->conflict[i], &r->conflict[i + 1], (r->n_conflict - i) * sizeof(*r->conflict));
+}
+
+void
+record_add_conflict(struct record *r, const char *path, const char *base, const char *why)
+{
+	size_t i;
+
+	record_drop_conflict(r, path);
+	i = conflict_place(r, path);
+	r->conflict = xrealloc(r->conflict, r->n_conflict + 1, sizeof(*r->conflict));
+	memmove(&r->conflict[i + 1], &r->conflict[i], (r->n_conflict - i) * sizeof(*r->conflict));
+	r->conflict[i] = (struct record_conflict){xstrdup(path), xstrdup(base), xstrdup(why)};
+	for (char *p = r->conflict[i].why; *p; p++) /* it may quote what a jail wrote */
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+	r->n_conflict++;
+}
+
+void
+record_add_undo(struct record *r, unsigned id, const char *from, const char *to)
+{
+	r->undo = xrealloc(r->undo, r->n_undo + 1, sizeof(*r->undo));
+	r->undo[r->n_undo++] = (struct record_undo){id, xstrdup(from), xstrdup(to)};
+}
+
+/* ---- reading ---- */
+
+/* File names are any bytes, JSON is UTF-8: paths are in vis(3)'s octal form. */
+static int
+parse_path(const char *text, char **ret)
+{
+	char *path = xstrdup(text);
+
+	if (vis_decode(path) < 0) {
+		free(path);
+		return -EINVAL;
+	}
+	*ret = path;
+	return 0;
+}
+
+static int
+parse_conflicts(const json_t *list, struct record *r)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		_auto_free char *decoded = NULL;
+		const char *path, *base, *why;
+
+		if (json_unpack((json_t *)(uintptr_t)one, "{s:s, s:s, s:s}", "path", &path, "base", &base,
+				"why", &why) < 0 ||
+		    parse_path(path, &decoded) < 0)
+			return -EINVAL;
+		record_add_conflict(r, decoded, base, why);
+	}
+	return 0;
+}
+
+static int
+parse_undo(const json_t *list, struct record *r)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		const char *from, *to;
+		int id;
+
+		if (json_unpack((json_t *)(uintptr_t)one, "{s:i, s:s, s:s}", "id", &id, "from", &from, "to",
+				&to) < 0 ||
+		    id <= 0)
+			return -EINVAL;
+		record_add_undo(r, (unsigned)id, from, to);
+	}
+	return 0;
+}
+
+/* The part about changes; missing for a jail that has seen none. */
+static int
+parse_changes(const json_t *j, struct record *r)
+{
+	const char *state = json_string_value(json_object_get(j, "change"));
+	const json_t *one;
+	size_t i;
+
+	for (i = 0; state && i < ARRAY_LEN(change_names); i++)
+		if (streq(state, change_names[i]))
+			r->change = (enum record_change)i;
+	r->change_id = (unsigned)json_integer_value(json_object_get(j, "change_id"));
+	r->change_other = xstrdup_null(json_string_value(json_object_get(j, "change_other")));
+	if (state && (r->change == RECORD_SETTLED || r->change_id == 0 || !r->change_other))
+		return -EINVAL;
+	json_array_foreach(json_object_get(j, "regenerate"), i, one)
+	{
+		if (json_is_string(one))
+			strv_add(&r->regenerate, json_string_value(one));
+	}
+	if (parse_undo(json_object_get(j, "undo"), r) < 0)
+		return -EINVAL;
+	return parse_conflicts(json_object_get(j, "conflicts"), r);
+}
+
+static int
+parse_record(const json_t *j, struct record *ret)
+{
+	const char *template = NULL, *release = NULL, *created = NULL;
+	struct record r = {0};
+	json_int_t idbase;
+
+	if (!j ||
+	    json_unpack((json_t *)(uintptr_t)j, "{s:I, s?s, s?s, s?s}", "idbase", &idbase, "template",
+			&template, "release", &release, "created", &created) < 0 ||
+	    idbase < 0 || idbase > UINT32_MAX - ID_COUNT)
+		return -EINVAL;
+	r.idbase = (uint32_t)idbase;
+	r.template = xstrdup_null(template);
+	r.release = xstrdup_null(release);
+	r.created = xstrdup_null(created);
+	if (parse_changes(j, &r) < 0) {
+		record_free(&r);
+		return -EINVAL;
+	}
+	*ret = r;
+	return 0;
 }
 
 int
@@ -25,9 +204,7 @@ record_read(const struct store *s, const char *jail, struct record *ret, struct 
 {
 	_auto_free char *file = xasprintf("%s.json", jail);
 	_auto_free char *text = NULL;
-	const char *template = NULL, *release = NULL, *created = NULL;
 	json_error_t je;
-	json_int_t idbase;
 	json_t *j;
 	size_t len;
 	int r;
@@ -42,18 +219,48 @@ record_read(const struct store *s, const char *jail, struct record *ret, struct 
 	if (r < 0)
 		return err_wrap(e, "record of jail %s", jail);
 	j = json_loadb(text, len, 0, &je);
-	if (!j ||
-	    json_unpack_ex(j, &je, 0, "{s:I, s?s, s?s, s?s}", "idbase", &idbase, "template", &template,
-			   "release", &release, "created", &created) < 0 ||
-	    idbase < 0 || idbase > UINT32_MAX - ID_COUNT) {
-		json_decref(j);
+	r = parse_record(j, ret);
+	json_decref(j);
+	if (r < 0)
 		return err_set(e, EINVAL, "record of jail %s: %s/js/.brig/%s is damaged", jail, s->base,
 			       file);
-	}
-	*ret = (struct record){(uint32_t)idbase, xstrdup_null(template), xstrdup_null(release),
-			       xstrdup_null(created)};
-	json_decref(j);
 	return 1;
+}
+
+/* ---- writing ---- */
+
+static void
+pack_changes(const struct record *r, json_t *j)
+{
+	json_t *undo = json_array(), *conflicts = json_array(), *regenerate = json_array();
+
+	if (r->change != RECORD_SETTLED) {
+		(void)json_object_set_new(j, "change", json_string(change_names[r->change]));
+		(void)json_object_set_new(j, "change_id", json_integer(r->change_id));
+		(void)json_object_set_new(j, "change_other", json_string(r->change_other));
+	}
+	for (size_t i = 0; i < r->n_undo; i++)
+		(void)json_array_append_new(undo, json_pack("{s:i, s:s, s:s}", "id", (int)r->undo[i].id,
+							    "from", r->undo[i].from, "to", r->undo[i].to));
+	for (size_t i = 0; i < r->n_conflict; i++) {
+		_auto_buf struct buf path = BUF_INIT;
+
+		vis_add(&path, r->conflict[i].path);
+		(void)json_array_append_new(conflicts,
+					    json_pack("{s:s, s:s, s:s}", "path", path.s, "base",
+						      r->conflict[i].base, "why", r->conflict[i].why));
+	}
+	for (size_t i = 0; i < r->regenerate.n; i++)
+		(void)json_array_append_new(regenerate, json_string(r->regenerate.v[i]));
+	if (r->n_undo)
+		(void)json_object_set(j, "undo", undo);
+	if (r->n_conflict)
+		(void)json_object_set(j, "conflicts", conflicts);
+	if (r->regenerate.n)
+		(void)json_object_set(j, "regenerate", regenerate);
+	json_decref(undo);
+	json_decref(conflicts);
+	json_decref(regenerate);
 }
 
 static char *
@@ -75,6 +282,8 @@ record_write(const struct store *s, const char *jail, const struct record *r, st
 		return err_sys(e, errno, "keep the ids of jail %s", jail);
 	j = json_pack("{s:I, s:s*, s:s*, s:s*}", "idbase", (json_int_t)r->idbase, "template", r->template,
 		      "release", r->release, "created", r->created);
+	if (j)
+		pack_changes(r, j);
 	text = j ? json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
 	json_decref(j);
 	if (!text)
@@ -131,6 +340,34 @@ record_list(const struct store *s, struct strv *ret, struct err *e)
 		}
 	}
 	strv_sort(ret);
+	return 0;
+}
+
+int
+record_tidy(const struct store *s, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int r = s->record_fd < 0 ? 0 : tree_names(s->record_fd, &names);
+
+	if (r < 0)
+		return err_sys(e, -r, "%s/js/.brig", s->base);
+	for (size_t i = 0; i < names.n; i++) {
+		const char *name = str_after(names.v[i], ".tmp.");
+		const char *end = name ? strstr(name, ".json.") : NULL;
+		_auto_free char *jail = end ? xstrndup(name, (size_t)(end - name)) : NULL;
+		_auto_free char *file = jail ? xasprintf("%s.json", jail) : NULL;
+		_auto_close int lock = -EBADF;
+
+		if (!jail || !name_ok(jail))
+			continue;
+		r = store_lock(s, "jail", jail, 0, &lock, e);
+		if (r == -EBUSY) { /* its writer lives */
+			err_clear(e);
+			continue;
+		}
+		if (r < 0 || fsx_tidy_at(s->record_fd, file, e) < 0)
+			return -e->num;
+	}
 	return 0;
 }
 

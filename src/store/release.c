@@ -369,12 +369,31 @@ names_release(const char *template, const char *name, const char *rec_template, 
 	return rec_template && rec_name && streq(rec_template, template) && streq(rec_name, name);
 }
 
-int
-release_users(const struct store *s, const char *template, const char *name, struct strv *ret, struct err *e)
+/* It runs or starts on it, is on the way to or from it, or has a conflict that is explained by it. */
+static bool
+record_uses(const struct record *rec, const char *template, const char *name)
+{
+	if (names_release(template, name, rec->template, rec->release) ||
+	    names_release(template, name, rec->template, rec->change_other))
+		return true;
+	for (size_t i = 0; i < rec->n_conflict; i++)
+		if (names_release(template, name, rec->template, rec->conflict[i].base))
+			return true;
+	return false;
+}
+
+static bool
+record_starts_on(const struct record *rec, const char *template, const char *name)
+{
+	return names_release(template, name, rec->template, rec->release);
+}
+
+static int
+jails_with(const struct store *s, const char *template, const char *name,
+	   bool (*fits)(const struct record *rec, const char *template, const char *name), struct strv *ret,
+	   struct err *e)
 {
 	_auto_strv struct strv jails = STRV_INIT;
-	struct state *running = NULL;
-	size_t n = 0;
 
 	if (record_list(s, &jails, e) < 0)
 		return -e->num;
@@ -384,11 +403,30 @@ release_users(const struct store *s, const char *template, const char *name, str
 
 		if (r < 0)
 			return r;
-		if (r > 0 && names_release(template, name, rec.template, rec.release))
+		if (r > 0 && fits(&rec, template, name))
 			strv_add(ret, jails.v[i]);
 		if (r > 0)
 			record_free(&rec);
 	}
+	return 0;
+}
+
+int
+release_starters(const struct store *s, const char *template, const char *name, struct strv *ret,
+		 struct err *e)
+{
+	return jails_with(s, template, name, record_starts_on, ret, e);
+}
+
+int
+release_users(const struct store *s, const char *template, const char *name, struct strv *ret, struct err *e)
+{
+	struct state *running = NULL;
+	size_t n = 0;
+	int r = jails_with(s, template, name, record_uses, ret, e);
+
+	if (r < 0)
+		return r;
 	if (state_list(s, &running, &n, e) < 0)
 		return -e->num;
 	for (size_t i = 0; i < n; i++) {

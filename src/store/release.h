@@ -34,6 +34,8 @@ int release_names(const struct store *s, const char *template, struct strv *ret,
 		  struct err *e); /* old first */
 /* Name of the current release, malloc'ed, or NULL and -ENOENT. */
 int release_current(const struct store *s, const char *template, char **ret, struct err *e);
+/* What new jails get from now on.  One rename. */
+int release_set_current(const struct store *s, const char *template, const char *name, struct err *e);
 /* release.json:
  * {"template","release","built","seconds","recipe":{"source","packages":[],"overlays":[],"rules"},
  * "warnings":[],"files","bytes","manifest_sha256","brig"}.  "rules" is the file given with --rules or null.
@@ -42,7 +44,11 @@ int release_info(const struct release *r, json_t **ret, struct err *e);
 /* The root directory with this device and inode is which release of ours?  1 found. */
 int release_by_inode(const struct store *s, dev_t dev, ino_t ino, char **ret_template, char **ret_name,
 		     struct err *e);
-/* Jails whose record names the release (running ones on it are in the records, too). */
+/* Jails that start on it the next time. */
+int release_starters(const struct store *s, const char *template, const char *name, struct strv *ret,
+		     struct err *e);
+/* Jails that need it: they start or run on it, are on the way to or from it, or have a conflict that began
+ * with it. */
 int release_users(const struct store *s, const char *template, const char *name, struct strv *ret,
 		  struct err *e);
 

@@ -58,8 +58,8 @@ tidy_one(const struct store *s, const char *template, struct err *e)
 	r = find_leftovers(fd, &left);
 	if (r < 0)
 		return err_sys(e, -r, "template %s", template);
-	if (left.n == 0 && !tree_empty(fd))
-		return 0;
+	if (s->lock_fd < 0 || (left.n == 0 && !tree_empty(fd)))
+		return 0; /* no run directory yet, after a reboot: a command that only looks makes none */
 	r = store_lock(s, "template", template, 0, &lock, e);
 	if (r == -EBUSY)
 		return 0; /* its builder lives */

@@ -29,6 +29,7 @@ static const struct word {
     {"lock", RULE_LOCK, 2, 2, "PATH USER"},
     {"line", RULE_LINE, 2, 2, "PATH TEXT"},
     {"add", RULE_ADD, 3, 5, "PATH FILE MODE [unless PATH]"},
+    {"regenerate", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
     {"dangling", RULE_DANGLING, 1, 1, "PATTERN"},
 };
 
@@ -63,22 +64,30 @@ tree_path_ok(const char *path)
 	       strlen(path) < PATH_MAX / 2;
 }
 
-/* Fields of a line; for `line` everything after the path is one field. */
+/* The number of the field that is the rest of the line, or 0. */
+static size_t
+rest_field(const char *word)
+{
+	return streq(word, "line") ? 2 : streq(word, "regenerate") ? 3 : 0;
+}
+
+/* Fields of a line. */
 static int
 split_fields(char *line, struct strv *ret)
 {
-	bool text = false;
+	size_t rest = 0;
 
 	for (char *p = line; *(p += strspn(p, " \t"));) {
-		size_t n = text && ret->n == 2 ? strlen(p) : strcspn(p, " \t");
+		bool last = rest > 0 && ret->n == rest;
+		size_t n = last ? strlen(p) : strcspn(p, " \t");
 		char *field = xstrndup(p, n);
 
-		if (!text && ret->n > 0 && vis_decode(field) < 0) {
+		if (!last && ret->n > 0 && vis_decode(field) < 0) {
 			free(field);
 			return -EINVAL;
 		}
 		strv_take(ret, field);
-		text = streq(ret->v[0], "line");
+		rest = rest_field(ret->v[0]);
 		p += n;
 	}
 	return 0;
@@ -120,6 +129,18 @@ fill_add(struct rule *rule, const struct strv *f, struct err *e)
 }
 
 static int
+fill_regenerate(struct rule *rule, const struct strv *f, struct err *e)
+{
+	if (!streq(f->v[2], "-")) {
+		if (!tree_path_ok(f->v[2]))
+			return err_set(e, EINVAL, "'%s' is not a path relative to the tree", f->v[2]);
+		rule->unless = xstrdup(f->v[2]);
+	}
+	rule->arg = xstrdup(f->v[3]);
+	return 0;
+}
+
+static int
 fill_fresh(struct rule *rule, const char *word, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fresh_words); i++)
@@ -149,6 +170,8 @@ fill_rule(struct rule *rule, const struct strv *f, struct err *e)
 		if (strchr(f->v[2], ':'))
 			return err_set(e, EINVAL, "'%s' is not a user's name", f->v[2]);
 		break;
+	case RULE_REGENERATE:
+		return fill_regenerate(rule, f, e);
 	case RULE_EMPTY:
 	case RULE_DROP:
 	case RULE_LINK:

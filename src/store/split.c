@@ -187,6 +187,7 @@ rules_below(const struct split *s, const char *path)
 		const struct rule *r = &s->rules->v[i];
 
 		if (r->kind != RULE_MOVE && r->kind != RULE_MOVE_IF && r->kind != RULE_DANGLING &&
+		    r->kind != RULE_REGENERATE &&
 		    path_below(r->path, path))
 			return true;
 	}
@@ -548,6 +549,7 @@ apply(struct split *s, const struct rule *r, struct err *e)
 		return do_add(s, r, e);
 	case RULE_MOVE:
 	case RULE_MOVE_IF:
+	case RULE_REGENERATE:
 	case RULE_DANGLING:
 		break;
 	}

@@ -31,6 +31,8 @@ enum rule_kind {
 	RULE_LINE,  /* file path gets the line arg, unless it has one that sets the same variable */
 	RULE_ADD, /* file arg of the rules' own directory skel/ is put at path with mode, unless unless exists
 		   */
+	RULE_REGENERATE, /* after an upgrade arg is run in the jail, when unless (a path; NULL: path itself, where the
+			  * jail's differs) was changed: path is made by a program, and never a conflict */
 	RULE_DANGLING, /* a link at path (pattern over the whole path as the jail sees it) may dangle */
 };
 
@@ -39,7 +41,7 @@ struct rule {
 	char *path, *arg;
 	enum fresh fresh; /* RULE_FRESH */
 	unsigned mode;    /* RULE_ADD */
-	char *unless;     /* RULE_ADD: NULL or a path of the tree */
+	char *unless;     /* RULE_ADD, RULE_REGENERATE: NULL or a path of the tree */
 	int line;         /* for messages */
 };
 

@@ -332,8 +332,9 @@ state_find(const struct store *s, const char *name_or_jid, struct state *ret, st
 	return r;
 }
 
-/* Is the JID held by a jail that has a state?  A link left without one is taken away. */
-static bool
+/* 1 the JID is held by a jail that has a state, 0 it is free: a link left without one is taken away.  -errno.
+ */
+static int
 jid_taken(const struct store *s, int jid)
 {
 	char link[16], name[NAME_MAX_LEN + 1];
@@ -342,16 +343,15 @@ jid_taken(const struct store *s, int jid)
 
 	(void)snprintf(link, sizeof(link), "%d", jid);
 	if (!jid_name(s, link, name))
-		return unlinkat(s->jid_fd, link, 0) < 0 && errno != ENOENT;
+		return unlinkat(s->jid_fd, link, 0) < 0 && errno != ENOENT ? -errno : 0;
 	if (state_read(s, name, &st, &e) == 1) {
 		bool own = st.jid == jid;
 
 		state_free(&st);
 		if (own)
-			return true;
+			return 1;
 	}
-	(void)unlinkat(s->jid_fd, link, 0);
-	return false;
+	return unlinkat(s->jid_fd, link, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* The names in a directory of ours. */
@@ -470,14 +470,18 @@ next_jid(const struct store *s, int *ret, struct err *e)
 	    num_int(text, 0, JID_MAX, &last) < 0)
 		last = 0;
 	for (int i = 0; i < JID_MAX; i++) {
-		last = last % JID_MAX + 1;
-		if (!jid_taken(s, last)) {
-			char num[16];
-			int len = snprintf(num, sizeof(num), "%d", last);
+		char num[16];
+		int len, taken;
 
-			*ret = last;
-			return fsx_write_atomic(s->jid_fd, "last", num, (size_t)len, 0644, 0, e);
-		}
+		last = last % JID_MAX + 1;
+		taken = jid_taken(s, last);
+		if (taken < 0)
+			return err_sys(e, -taken, "%s/jid/%d", s->run, last);
+		if (taken)
+			continue;
+		len = snprintf(num, sizeof(num), "%d", last);
+		*ret = last;
+		return fsx_write_atomic(s->jid_fd, "last", num, (size_t)len, 0644, 0, e);
 	}
 	return err_set(e, ENOSPC, "no available jail IDs");
 }
@@ -500,7 +504,7 @@ state_claim(const struct store *s, struct state *st, int want_jid, struct err *e
 
 	if (r < 0)
 		return r;
-	if (want_jid > 0 && jid_taken(s, want_jid))
+	if (want_jid > 0 && jid_taken(s, want_jid) != 0)
 		return err_set(e, EEXIST, "jail %d already exists", want_jid);
 	st->jid = want_jid;
 	r = want_jid > 0 ? 0 : next_jid(s, &st->jid, e);

@@ -51,6 +51,9 @@ int state_claim(const struct store *s, struct state *st, int want_jid, struct er
 int state_next_jid(const struct store *s, int *ret, struct err *e);
 /* By name or, all digits, by JID.  1 found. */
 int state_find(const struct store *s, const char *name_or_jid, struct state *ret, struct err *e);
+/* Service records (init/proto.h) in RUN/jail/NAME; NEXT: of the instance that will take the jail's place. */
+#define STATE_SERVICES "services"
+#define STATE_SERVICES_NEXT "services.next"
 /* RUN/jail/NAME, created. */
 int state_dir(const struct store *s, const char *jail, int *ret_fd, struct err *e);
 

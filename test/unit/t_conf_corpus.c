@@ -116,6 +116,9 @@ fields(const struct jailspec *s)
 	}
 	for (size_t i = 0; i < s->n_rdr; i++)
 		buf_addf(&b, "rdr %d %u %u\n", s->rdr[i].proto, s->rdr[i].host_port, s->rdr[i].jail_port);
+	for (size_t i = 0; i < s->n_listen; i++)
+		buf_addf(&b, "listen %d %d %u %s\n", s->listen[i].proto, s->listen[i].family,
+			 s->listen[i].port, s->listen[i].name ? s->listen[i].name : "-");
 	for (size_t i = 0; i < EXEC_N + 4; i++) {
 		const struct strv *lists[] = {&s->service, &s->health, &s->depend, &s->vnet_interface};
 		_auto_free char *text = strv_join(i < EXEC_N ? &s->exec[i] : lists[i - EXEC_N], "\n\t");

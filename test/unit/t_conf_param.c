@@ -38,6 +38,64 @@ table(void **state)
 }
 
 static void
+listen_values(void)
+{
+	static const char *const wrong[] = {
+	    "",
+	    "tcp",
+	    "sctp 80",
+	    "tcp 0",
+	    "tcp 65536",
+	    "tcp 80 a b",
+	    "tcp :80",
+	    "tcp 192.0.2.1",
+	    "tcp 192.0.2:80",
+	    "tcp 2001:db8::1:80",
+	    "tcp [::1]",
+	    "tcp [::1]80",
+	    "tcp [::1:80",
+	    "tcp ::1]:80",
+	    "tcp [192.0.2.1]:80",
+	    "tcp *:80",
+	    "tcp 80 a:b",
+	    "tcp +80",
+	    "tcp []:80",
+	    "unix /run/x.sock",
+	    "tcp 80 \033[m",
+	    "tcp x[::1]:80",
+	    "tcp [::1]:80:81",
+	    "tcp 1.2.3.4:5:6",
+	};
+	struct spec_listen l;
+	char name[80] = "tcp 80 ";
+
+	assert_null(value_listen("TCP  80", &l));
+	assert_int_equal(l.proto, IPPROTO_TCP);
+	assert_int_equal(l.family, AF_UNSPEC);
+	assert_int_equal(l.port, 80);
+	assert_null(l.name);
+	assert_null(value_listen("udp 192.0.2.1:53 dns-4", &l));
+	assert_int_equal(l.proto, IPPROTO_UDP);
+	assert_int_equal(l.family, AF_INET);
+	assert_int_equal(l.addr.s6_addr[3], 1);
+	assert_int_equal(l.port, 53);
+	assert_string_equal(l.name, "dns-4");
+	free(l.name);
+	assert_null(value_listen("tcp [2001:db8::1]:65535", &l));
+	assert_int_equal(l.family, AF_INET6);
+	assert_int_equal(l.addr.s6_addr[15], 1);
+	assert_int_equal(l.port, 65535);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		if (!value_listen(wrong[i], &l))
+			fail_msg("'%s' was taken", wrong[i]);
+	memset(name + 7, 'n', 63);
+	assert_null(value_listen(name, &l));
+	free(l.name);
+	name[7 + 63] = 'n';
+	assert_non_null(value_listen(name, &l));
+}
+
+static void
 values(void **state)
 {
 	struct spec_addr a;
@@ -89,6 +147,7 @@ values(void **state)
 	assert_non_null(value_rdr("icmp 1", &r));
 	assert_non_null(value_rdr("tcp 65536", &r));
 	assert_non_null(value_rdr("tcp 1 2 3", &r));
+	listen_values();
 	assert_null(
 	    value_addr("em0|10.0.0.1/255.255.255.0 alias netmask 255.255.0.0 up", AF_INET, &a, &extra));
 	assert_int_equal(a.prefix, 16);
@@ -280,6 +339,52 @@ network(void **state)
 		       "addresses of its own");
 	assert_refused("a { ip4 = on; }", "1:11 ip4: 'on' is not disable, new or inherit");
 	assert_refused("a { interface = '-x y'; }", "1:17 interface: '-x y' is not the name of an interface");
+}
+
+static void
+listeners(void **state)
+{
+	_auto_buf struct buf many = BUF_INIT;
+	struct conf *c = load(
+	    "service = s; a { ip4.addr = 10.0.0.1; listen = 'tcp 80, udp 10.0.0.1:53 dns', "
+	    "'tcp 127.0.0.1:81', 'tcp [::]:80', 'tcp 0.0.0.0:80', 'udp 80'; }\n"
+	    "b { ip4 = inherit; listen = 'tcp 192.0.2.9:80'; } v { vnet; listen = 'tcp 192.0.2.9:80'; }\n"
+	    "l { listen = 'tcp 80'; listen += 'tcp 81'; }");
+	_auto_free char *text = NULL;
+	struct jailspec *s = spec_of(c, "a");
+
+	(void)state;
+	assert_int_equal(s->n_listen, 6);
+	assert_string_equal(s->listen[1].name, "dns");
+	assert_int_equal(s->listen[5].proto, IPPROTO_UDP);
+	text = conf_print_jail(s);
+	assert_non_null(strstr(text, "\tlisten = \"tcp 80, udp 10.0.0.1:53 dns\",\n"));
+	jailspec_free(s);
+	for (size_t i = 0; i < 2; i++) {
+		s = spec_of(c, i ? "v" : "b");
+		assert_int_equal(s->n_listen, 1);
+		jailspec_free(s);
+	}
+	s = spec_of(c, "l");
+	assert_int_equal(s->n_listen, 2);
+	jailspec_free(s);
+	conf_free(c);
+	assert_refused("a { listen = 'tcp 80'; }",
+		       "1:14 listen: needs service: the sockets are for the services of the jail");
+	assert_refused("service = s; a { ip4.addr = 10.0.0.1; listen = 'tcp 10.0.0.2:80'; }",
+		       "1:48 listen: 'tcp 10.0.0.2:80': the jail does not have this address");
+	assert_refused("service = s; a { listen = 'tcp [2001:db8::1]:80'; }",
+		       "1:27 listen: 'tcp [2001:db8::1]:80': the jail does not have this address");
+	assert_refused("service = s; a { listen = 'tcp 80', 'TCP 80 again'; }",
+		       "1:37 listen: 'TCP 80 again': stands there twice");
+	assert_refused("service = s; a { listen = 'unix /run/x'; }",
+		       "1:27 listen: 'unix /run/x': a socket in the file system is one of the jail's own "
+		       "files: the service has to make it");
+	buf_adds(&many, "service = s; a { listen = ");
+	for (int i = 1; i <= 65; i++)
+		buf_addf(&many, "%s'tcp %d'", i > 1 ? "," : "", i);
+	buf_adds(&many, "; }");
+	assert_refused(many.s, "1:594 listen: 'tcp 65': a jail has at most 64 sockets");
 }
 
 static void
@@ -601,11 +706,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(table),   cmocka_unit_test(values),  cmocka_unit_test(defaults),
-	    cmocka_unit_test(roots),   cmocka_unit_test(spaces),  cmocka_unit_test(network),
-	    cmocka_unit_test(refused), cmocka_unit_test(types),   cmocka_unit_test(lists),
-	    cmocka_unit_test(mounts),  cmocka_unit_test(words),   cmocka_unit_test(overrides),
-	    cmocka_unit_test(show),    cmocka_unit_test(quoting),
+	    cmocka_unit_test(table),     cmocka_unit_test(values),  cmocka_unit_test(defaults),
+	    cmocka_unit_test(roots),     cmocka_unit_test(spaces),  cmocka_unit_test(network),
+	    cmocka_unit_test(listeners), cmocka_unit_test(refused), cmocka_unit_test(types),
+	    cmocka_unit_test(lists),     cmocka_unit_test(mounts),  cmocka_unit_test(words),
+	    cmocka_unit_test(overrides), cmocka_unit_test(show),    cmocka_unit_test(quoting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

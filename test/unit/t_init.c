@@ -555,6 +555,107 @@ t_bad_arguments(void **state)
 	}
 }
 
+/* Sends n pipes' ends as the sockets; what init answers, or 0 at its end. */
+static char
+give(struct jail *j, const int *fds, size_t n)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(128 * sizeof(int))];
+	} c = {0};
+	struct iovec iov = {&(char){INIT_LISTEN}, 1};
+	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
+	char answer = 0;
+
+	if (n > 0) {
+		h.msg_control = &c;
+		h.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		c.align = (struct cmsghdr){CMSG_LEN(n * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&h)), fds, n * sizeof(int));
+	}
+	assert_int_equal(sendmsg(j->ctl, &h, MSG_NOSIGNAL), 1);
+	return read(j->ctl, &answer, 1) == 1 ? answer : 0;
+}
+
+/* Two messages of one descriptor each; every service has both at every start, and nothing else. */
+static void
+t_listen(void **state)
+{
+	static const char script[] =
+	    "echo hello >&3; echo world >&4; [ $LISTEN_PID = $$ ] && echo mine $LISTEN_FDS; "
+	    "for f in 5 6 7 8 9; do [ ! -e /proc/self/fd/$f ] || echo open $f; done; "
+	    "[ -e $0.again ] || { : > $0.again; exit 1; }; echo the-end; exec sleep 100";
+	_auto_free char *command = NULL, *again = NULL;
+	struct jail j;
+	char text[16] = "";
+	int a[2], b[2];
+
+	(void)state;
+	assert_int_equal(pipe2(a, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(b, O_CLOEXEC), 0);
+	command = xasprintf("/bin/sh /tmp/t_init.listen.%d", getpid());
+	{
+		_auto_close int fd =
+		    open(strchr(command, ' ') + 1, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+		assert_int_equal(fsx_write_all(fd, script, strlen(script)), 0);
+	}
+	begin(&j, "--", command, "[ $LISTEN_PID = $$ ] && echo other $LISTEN_FDS; exec sleep 100", NULL);
+	assert_int_equal(give(&j, &a[1], 1), INIT_READY);
+	assert_int_equal(give(&j, &b[1], 1), INIT_READY);
+	go(&j);
+	assert_true(log_has(&j, "the-end\n", 5000));
+	assert_true(log_has(&j, "other 2\n", 5000));
+	assert_int_equal(count(j.log_path, "mine 2\n"), 2);
+	assert_int_equal(count(j.log_path, "open "), 0);
+	assert_int_equal(read(a[0], text, sizeof(text)), 12);
+	assert_memory_equal(text, "hello\nhello\n", 12);
+	assert_int_equal(read(b[0], text, sizeof(text)), 12);
+	assert_memory_equal(text, "world\nworld\n", 12);
+	end(&j);
+	for (int i = 0; i < 2; i++) {
+		(void)close(a[i]);
+		(void)close(b[i]);
+	}
+	again = xasprintf("%s.again", strchr(command, ' ') + 1);
+	assert_int_equal(unlink(again), 0);
+	assert_int_equal(unlink(strchr(command, ' ') + 1), 0);
+}
+
+/* The most that it takes; one more, or a message without any, and it ends. */
+static void
+t_listen_bounds(void **state)
+{
+	int fds[INIT_MAX_LISTEN + 1];
+	struct jail j;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = 0;
+	fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (size_t i = 1; i < ARRAY_LEN(fds); i++)
+		fds[i] = fds[0];
+	begin(&j, "-p", "--", "sh -c 'echo got $LISTEN_FDS; exec sleep 100'", NULL);
+	assert_int_equal(give(&j, fds, INIT_MAX_LISTEN), INIT_READY);
+	go(&j);
+	assert_true(log_has(&j, "got 64\n", 5000));
+	end(&j);
+	begin(&j, "-p", NULL);
+	assert_int_equal(give(&j, fds, INIT_MAX_LISTEN + 1), 0);
+	assert_true(ends(&j, 2000));
+	end(&j);
+	begin(&j, "-p", NULL);
+	assert_int_equal(give(&j, fds, INIT_MAX_LISTEN), INIT_READY);
+	assert_int_equal(give(&j, fds, 1), 0);
+	assert_true(ends(&j, 2000));
+	end(&j);
+	begin(&j, "-p", NULL);
+	assert_int_equal(give(&j, NULL, 0), 0);
+	assert_true(ends(&j, 2000));
+	end(&j);
+	(void)close(fds[0]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -574,6 +675,8 @@ main(int argc, char **argv)
 	    cmocka_unit_test(t_ends_with_last),
 	    cmocka_unit_test(t_keeps_trying),
 	    cmocka_unit_test(t_bad_arguments),
+	    cmocka_unit_test(t_listen),
+	    cmocka_unit_test(t_listen_bounds),
 	};
 
 	if (argc != 2)

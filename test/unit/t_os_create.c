@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <linux/nsfs.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -14,9 +16,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -29,6 +34,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/where.h"
+#include "init/proto.h"
 #include "os/os.h"
 
 #define IDBASE 1879048192U
@@ -150,7 +156,7 @@ prepare(struct jail *j)
 static int
 create(struct jail *j)
 {
-	return os_jail_create(&j->id, j->spec, &j->root, &j->init, &j->ref, &j->handle, &j->e);
+	return os_jail_create(&j->id, j->spec, &j->root, &j->init, NULL, &j->ref, &j->handle, &j->e);
 }
 
 static void
@@ -161,7 +167,7 @@ must_create(struct jail *j)
 }
 
 static void
-done(struct jail *j)
+gone(struct jail *j)
 {
 	if (j->ref.pid > 0)
 		assert_int_equal(os_jail_kill(&j->ref, &j->e), 0);
@@ -173,6 +179,12 @@ done(struct jail *j)
 	fd_close(j->init.log_rw_fd);
 	fd_close(j->init.status_fd);
 	jailspec_free(j->spec);
+}
+
+static void
+done(struct jail *j)
+{
+	gone(j);
 	errno = 0; /* no child is left, dead or alive */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
@@ -565,6 +577,560 @@ t_enemy(void **state)
 	(void)close(u);
 	(void)close(m);
 	done(&j);
+}
+
+/* ---- in another jail's place ---- */
+
+static int
+create_in_place(struct jail *j, const struct jail *old)
+{
+	return os_jail_create(&j->id, j->spec, &j->root, &j->init, &old->ref, &j->ref, &j->handle, &j->e);
+}
+
+static void
+must_create_in_place(struct jail *j, const struct jail *old)
+{
+	if (create_in_place(j, old) < 0)
+		fail_msg("os_jail_create: %s", j->e.msg);
+}
+
+static int
+ns_fd(pid_t pid, const char *ns)
+{
+	_auto_free char *path = xasprintf("/proc/%d/ns/%s", (int)pid, ns);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static ino_t
+ns_of(pid_t pid, const char *ns)
+{
+	_auto_close int fd = ns_fd(pid, ns);
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
+/* The namespace that ioctl_ns(2) gives for this one. */
+static ino_t
+ns_related(pid_t pid, const char *ns, unsigned long what)
+{
+	_auto_close int fd = ns_fd(pid, ns);
+	_auto_close int other = ioctl(fd, what);
+	struct stat st;
+
+	assert_true(other >= 0);
+	assert_int_equal(fstat(other, &st), 0);
+	return st.st_ino;
+}
+
+static void
+t_keep_namespaces(void **state)
+{
+	static const char *const same[] = {"user", "net"}, *const fresh[] = {"mnt", "pid", "ipc", "uts",
+									     "cgroup"};
+	_auto_free char *before = slurp("/proc/self/mountinfo"), *after = NULL, *map = NULL, *nspid = NULL;
+	struct jail old, new;
+	pid_t a, b;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	must_create(&old);
+	must_create_in_place(&new, &old);
+	a = (pid_t)old.ref.pid;
+	b = (pid_t) new.ref.pid;
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		assert_int_equal(ns_of(a, same[i]), ns_of(b, same[i]));
+		assert_int_not_equal(ns_of(a, same[i]), ns_of(getpid(), same[i]));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fresh); i++) {
+		assert_int_not_equal(ns_of(a, fresh[i]), ns_of(b, fresh[i]));
+		assert_int_not_equal(ns_of(b, fresh[i]), ns_of(getpid(), fresh[i]));
+		/* both belong to the jail's user namespace, in a new jail and in one that takes its place */
+		assert_int_equal(ns_related(a, fresh[i], NS_GET_USERNS), ns_of(a, "user"));
+		assert_int_equal(ns_related(b, fresh[i], NS_GET_USERNS), ns_of(a, "user"));
+	}
+	/* not below the old one, which would see it */
+	assert_int_equal(ns_related(b, "pid", NS_GET_PARENT), ns_of(getpid(), "pid"));
+	map = proc_file(&new, "status");
+	nspid = xasprintf("NSpid:\t%d\t1\n", (int)b);
+	has(map, nspid);
+	has(map, "Uid:\t1879048192\t1879048192\t1879048192\t1879048192\n");
+	has(map, "NoNewPrivs:\t1");
+	has(map, "Seccomp:\t2");
+	assert_int_equal(os_jail_kill(&old.ref, &old.e), 0);
+	assert_int_equal(os_jail_alive(&old.ref), 0);
+	assert_int_equal(os_jail_alive(&new.ref), 1);
+	gone(&old);
+	done(&new);
+	after = slurp("/proc/self/mountinfo");
+	assert_string_equal(before, after);
+}
+
+static void
+t_keep_runs(void **state)
+{
+	_auto_free char *all = NULL;
+	struct jail old, new;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	must_create(&old);
+	assert_int_equal(os_jail_release(old.handle, &old.e), 0);
+	strv_add(&new.spec->service, "{ hostname; cat /s/secret; ls -d /proc/[0-9]* | wc -l; } 2>&1; "
+				     "echo the-end; exec sleep 1000");
+	free(new.spec->hostname);
+	new.spec->hostname = xstrdup("new.example.org");
+	must_create_in_place(&new, &old);
+	gone(&old);
+	assert_int_equal(os_jail_release(new.handle, &new.e), 0);
+	all = log_with("the-end\n");
+	has(all, "new.example.org\nsecret\n");
+	assert_int_equal(os_jail_term(&new.ref, 5, &new.e), 1);
+	done(&new);
+}
+
+/* The probes of t_enemy, with all capabilities of the common user namespace. */
+static void
+t_keep_enemy(void **state)
+{
+	struct jail old, new;
+	int u, m, status;
+	pid_t pid;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	must_create(&old);
+	must_create_in_place(&new, &old);
+	u = ns_fd((pid_t) new.ref.pid, "user");
+	m = ns_fd((pid_t) new.ref.pid, "mnt");
+	pid = fork();
+	if (pid == 0)
+		enemy(u, m);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	(void)close(u);
+	(void)close(m);
+	gone(&old);
+	done(&new);
+}
+
+/* In the old instance with all capabilities: how many processes are there that it could do something to? */
+static _Noreturn void
+neighbour(int userns, int pidns)
+{
+	int status, seen = 0;
+	pid_t pid;
+
+	if (setns(pidns, CLONE_NEWPID) < 0 || setns(userns, CLONE_NEWUSER) < 0)
+		_exit(200);
+	pid = fork();
+	if (pid == 0) {
+		for (pid_t p = 1; p < 32768; p++)
+			seen += p != getpid() && kill(p, 0) == 0;
+		_exit(seen);
+	}
+	_exit(waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 201);
+}
+
+static int
+neighbours_of(const struct jail *j)
+{
+	_auto_close int u = ns_fd((pid_t)j->ref.pid, "user"), p = ns_fd((pid_t)j->ref.pid, "pid");
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		neighbour(u, p);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+t_keep_unseen(void **state)
+{
+	struct jail old, new;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	must_create(&old);
+	assert_int_equal(neighbours_of(&old), 1); /* its own first process */
+	must_create_in_place(&new, &old);
+	assert_int_equal(neighbours_of(&old), 1);
+	assert_int_equal(neighbours_of(&new), 1);
+	gone(&old);
+	done(&new);
+}
+
+/* Whoever makes the new instance and dies takes it along, and leaves the old one. */
+static void
+t_keep_creator_dies(void **state)
+{
+	struct jail old, new;
+	struct os_ref ref;
+	int p[2];
+	pid_t pid;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	must_create(&old);
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (create_in_place(&new, &old) < 0)
+			_exit(1);
+		(void)!write(p[1], &new.ref, sizeof(new.ref));
+		(void)pause();
+		_exit(0);
+	}
+	assert_int_equal(read(p[0], &ref, sizeof(ref)), sizeof(ref));
+	assert_int_equal(os_jail_alive(&ref), 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(waitpid((pid_t)ref.pid, NULL, 0), (pid_t)ref.pid);
+	assert_int_equal(os_jail_alive(&ref), 0);
+	assert_int_equal(os_jail_alive(&old.ref), 1);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+	(void)close(p[0]);
+	(void)close(p[1]);
+	gone(&new);
+	done(&old);
+}
+
+/* The same at any moment while it is made. */
+static void
+t_keep_kill_creator(void **state)
+{
+	struct jail old, new;
+	long took;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	must_create(&old);
+	took = now_us();
+	must_create_in_place(&new, &old);
+	took = now_us() - took;
+	os_jail_close(TAKE_PTR(new.handle));
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	for (int i = 0; i < 40; i++) {
+		struct timespec ts = {0, took * 1000 * i / 33};
+		bool clean = false;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			(void)create_in_place(&new, &old);
+			(void)pause();
+			_exit(0);
+		}
+		(void)nanosleep(&ts, NULL);
+		(void)kill(pid, SIGKILL);
+		/* the old one is the only child that stays */
+		for (long stop = now_us() + 3000000; !clean && now_us() < stop; nap(2)) {
+			_auto_free char *path = xasprintf("/proc/self/task/%d/children", getpid());
+			_auto_free char *all = NULL, *only = xasprintf("%d ", (int)old.ref.pid);
+
+			while (waitpid(-1, NULL, WNOHANG) > 0)
+				;
+			all = slurp(path);
+			clean = streq(all, only);
+		}
+		if (!clean)
+			fail_msg("killed after %ld us: something is left", ts.tv_nsec / 1000);
+		assert_int_equal(os_jail_alive(&old.ref), 1);
+	}
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+	new.ref.pid = 0;
+	gone(&new);
+	done(&old);
+}
+
+static void
+t_keep_refused(void **state)
+{
+	struct jail old, new;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	must_create(&old);
+	new.root.idbase = IDBASE + 65536;
+	assert_int_equal(create_in_place(&new, &old), -EINVAL);
+	has(new.e.msg, "other ids than 1879113728 to 1879179263");
+	assert_null(new.handle);
+	new.root.idbase = IDBASE;
+	assert_int_equal(os_jail_kill(&old.ref, &old.e), 0);
+	assert_int_equal(create_in_place(&new, &old), -ESRCH);
+	gone(&old);
+	prepare(&old);
+	old.spec->ip4 = old.spec->ip6 = SHARE_INHERIT;
+	must_create(&old);
+	assert_int_equal(create_in_place(&new, &old), -EINVAL);
+	has(new.e.msg, "has no network of its own");
+	gone(&new);
+	done(&old);
+}
+
+/* Both in the host's network. */
+static void
+t_keep_inherit(void **state)
+{
+	struct jail old, new;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	old.spec->ip4 = new.spec->ip4 = SHARE_INHERIT;
+	must_create(&old);
+	must_create_in_place(&new, &old);
+	assert_int_equal(ns_of((pid_t) new.ref.pid, "user"), ns_of((pid_t)old.ref.pid, "user"));
+	assert_int_equal(ns_of((pid_t) new.ref.pid, "net"), ns_of(getpid(), "net"));
+	gone(&old);
+	done(&new);
+}
+
+static void
+t_can_keep(void **state)
+{
+	struct spec_addr addr = {.family = AF_INET, .addr.s6_addr = {192, 0, 2, 1}, .prefix = 32};
+	struct spec_addr other = {.family = AF_INET, .addr.s6_addr = {192, 0, 2, 2}, .prefix = 32};
+	struct spec_rdr rdr = {IPPROTO_TCP, 8080, 80}, rdr2 = {IPPROTO_TCP, 8081, 80};
+	char name[] = "a", host[] = "h", host2[] = "h2", eth[] = "eth0";
+	const struct jailspec made = {.name = name,
+				      .hostname = host,
+				      .ip4 = SHARE_NEW,
+				      .addrs = &addr,
+				      .n_addrs = 1,
+				      .rdr = &rdr,
+				      .n_rdr = 1};
+	struct jailspec s;
+
+	(void)state;
+#define DIFFERS(what)                                             \
+	do {                                                      \
+		s = made;                                         \
+		what;                                             \
+		assert_int_equal(os_jail_can_keep(&s, &made), 0); \
+		assert_int_equal(os_jail_can_keep(&made, &s), 0); \
+	} while (0)
+	assert_int_equal(os_jail_can_keep(&made, &made), 1);
+	DIFFERS(s.addrs = &other);
+	DIFFERS(s.n_addrs = 0);
+	DIFFERS(s.interface = eth);
+	DIFFERS(s.ip6 = SHARE_NEW);
+	DIFFERS(s.ip4 = SHARE_INHERIT);
+	DIFFERS(s.rdr = &rdr2);
+	DIFFERS(s.n_rdr = 0);
+	DIFFERS(s.nat = true);
+	DIFFERS(s.vnet = true);
+	DIFFERS(s.hostname = host2);
+	DIFFERS(s.jid = 7);
+	DIFFERS(s.space = SPACE_IMAGE);
+	DIFFERS(s.space = SPACE_DEVICE);
+	DIFFERS(s.allow.routing = true);
+	DIFFERS(s.limit.memory = 1 << 30);
+#undef DIFFERS
+	/* nothing of the network: only the jail itself is another */
+	s = made;
+	s.exec_timeout = 5;
+	s.space = SPACE_TMPFS;
+	s.allow.raw_sockets = true;
+	assert_int_equal(os_jail_can_keep(&s, &made), 1);
+}
+
+/* ---- sockets of listen ---- */
+
+static void
+add_listen(struct jail *j, int proto, int port, const char *name)
+{
+	struct jailspec *s = j->spec;
+
+	s->listen = xrealloc(s->listen, s->n_listen + 1, sizeof(*s->listen));
+	s->listen[s->n_listen++] =
+	    (struct spec_listen){.proto = proto, .port = (uint16_t)port, .name = xstrdup_null(name)};
+}
+
+static void
+net_up(struct jail *j)
+{
+	_auto_strv struct strv warnings = STRV_INIT;
+
+	if (os_net_up(&j->id, j->spec, &j->ref, &warnings, &j->e) < 0)
+		fail_msg("%s", j->e.msg);
+}
+
+static int
+listen_of(struct jail *j, const struct jail *from)
+{
+	return os_jail_listen(j->handle, j->spec, from ? &from->ref : NULL, from ? from->spec : NULL, &j->e);
+}
+
+/* A connection to 127.0.0.1 in the jail's network: -1 refused. */
+static int
+connect_in(const struct jail *j, int port)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	_auto_close int net = ns_fd((pid_t)j->ref.pid, "net"), own = ns_fd(getpid(), "net");
+	int fd;
+
+	assert_int_equal(setns(net, CLONE_NEWNET), 0);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(setns(own, CLONE_NEWNET), 0);
+	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+		return fd;
+	assert_int_equal(errno, ECONNREFUSED);
+	(void)close(fd);
+	return -1;
+}
+
+/* What the first process holds at descriptor fd. */
+static int
+held(const struct jail *j, int fd)
+{
+	_auto_close int pidfd = pidfd_open((pid_t)j->ref.pid, 0);
+
+	assert_true(pidfd >= 0);
+	return pidfd_getfd(pidfd, fd, 0);
+}
+
+static void
+t_listen(void **state)
+{
+	_auto_free char *all = NULL;
+	_auto_close int fd = -EBADF;
+	struct stat st;
+	struct jail j;
+
+	(void)state;
+	prepare(&j);
+	add_listen(&j, IPPROTO_TCP, 80, NULL);
+	add_listen(&j, IPPROTO_UDP, 53, "dns");
+	strv_add(&j.spec->service,
+		 "sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES; [ $LISTEN_PID = $$ ] && echo mine; "
+		 "ls -l /proc/self/fd 2>/dev/null | grep -c socket:; echo the-end; exec sleep 1000'");
+	must_create(&j);
+	net_up(&j);
+	assert_int_equal(connect_in(&j, 80), -1);
+	if (listen_of(&j, NULL) < 0)
+		fail_msg("%s", j.e.msg);
+	fd = connect_in(&j, 80);
+	assert_true(fd >= 0);
+	/* the jail's, not the host's root's */
+	(void)close(fd);
+	fd = held(&j, INIT_FD_LISTEN);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_uid, IDBASE);
+	assert_int_equal(os_jail_release(j.handle, &j.e), 0);
+	all = log_with("the-end\n");
+	has(all, "2 unknown:dns\nmine\n2\nthe-end\n");
+	done(&j);
+}
+
+static void
+t_listen_refused(void **state)
+{
+	struct jail a, b;
+
+	(void)state;
+	prepare(&a);
+	prepare(&b);
+	add_listen(&a, IPPROTO_TCP, 80, NULL);
+	add_listen(&b, IPPROTO_TCP, 80, NULL);
+	must_create(&a);
+	net_up(&a);
+	must_create_in_place(&b, &a);
+	assert_int_equal(listen_of(&a, NULL), 0);
+	assert_int_equal(listen_of(&b, NULL), -EADDRINUSE);
+	assert_string_equal(b.e.msg, "listen 'tcp 80': Address already in use");
+	b.spec->listen[0].family = AF_INET;
+	b.spec->listen[0].addr.s6_addr[0] = 192;
+	err_clear(&b.e);
+	assert_int_equal(listen_of(&b, NULL), -EADDRNOTAVAIL);
+	assert_string_equal(b.e.msg, "listen 'tcp 192.0.0.0:80': Cannot assign requested address");
+	gone(&a);
+	done(&b);
+}
+
+/* A connection that waits in a socket of the old instance is the new one's. */
+static void
+t_listen_taken(void **state)
+{
+	_auto_close int client = -EBADF, one = -EBADF, two = -EBADF, conn = -EBADF, more = -EBADF;
+	struct stat x, y;
+	struct jail old, new;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	add_listen(&old, IPPROTO_UDP, 53, NULL);
+	add_listen(&old, IPPROTO_TCP, 80, NULL);
+	add_listen(&new, IPPROTO_TCP, 81, NULL);
+	add_listen(&new, IPPROTO_TCP, 80, "web");
+	must_create(&old);
+	net_up(&old);
+	assert_int_equal(listen_of(&old, NULL), 0);
+	client = connect_in(&old, 80);
+	assert_true(client >= 0);
+	must_create_in_place(&new, &old);
+	if (listen_of(&new, &old) < 0)
+		fail_msg("%s", new.e.msg);
+	one = held(&old, INIT_FD_LISTEN + 1);
+	two = held(&new, INIT_FD_LISTEN + 1);
+	assert_true(one >= 0 && two >= 0);
+	assert_int_equal(fstat(one, &x), 0);
+	assert_int_equal(fstat(two, &y), 0);
+	assert_int_equal(x.st_ino, y.st_ino);
+	(void)close(TAKE_FD(one));
+	gone(&old);
+	conn = accept(two, NULL, NULL);
+	assert_true(conn >= 0);
+	assert_int_equal(write(client, "x", 1), 1);
+	assert_int_equal(read(conn, &(char){0}, 1), 1);
+	more = connect_in(&new, 81);
+	assert_true(more >= 0);
+	done(&new);
+}
+
+/* One that was shut down is not taken but made again. */
+static void
+t_listen_shut(void **state)
+{
+	_auto_close int one = -EBADF, fd = -EBADF;
+	struct jail old, new;
+
+	(void)state;
+	prepare(&old);
+	prepare(&new);
+	add_listen(&old, IPPROTO_TCP, 80, NULL);
+	add_listen(&new, IPPROTO_TCP, 80, NULL);
+	must_create(&old);
+	net_up(&old);
+	assert_int_equal(listen_of(&old, NULL), 0);
+	one = held(&old, INIT_FD_LISTEN);
+	assert_int_equal(shutdown(one, SHUT_RDWR), 0);
+	assert_int_equal(connect_in(&old, 80), -1);
+	must_create_in_place(&new, &old);
+	if (listen_of(&new, &old) < 0)
+		fail_msg("%s", new.e.msg);
+	fd = connect_in(&new, 80);
+	assert_true(fd >= 0);
+	(void)close(TAKE_FD(one));
+	gone(&old);
+	done(&new);
 }
 
 /* ---- mounts of the configuration ---- */
@@ -1209,6 +1775,19 @@ main(int argc, char **argv)
 	    cmocka_unit_test_setup(t_ref, each),
 	    cmocka_unit_test_setup(t_kill_creator, each),
 	    cmocka_unit_test_setup(t_outlives_creator, each),
+	    cmocka_unit_test_setup(t_keep_namespaces, each),
+	    cmocka_unit_test_setup(t_keep_runs, each),
+	    cmocka_unit_test_setup(t_keep_enemy, each),
+	    cmocka_unit_test_setup(t_keep_unseen, each),
+	    cmocka_unit_test_setup(t_keep_creator_dies, each),
+	    cmocka_unit_test_setup(t_keep_kill_creator, each),
+	    cmocka_unit_test_setup(t_keep_refused, each),
+	    cmocka_unit_test_setup(t_keep_inherit, each),
+	    cmocka_unit_test_setup(t_can_keep, each),
+	    cmocka_unit_test_setup(t_listen, each),
+	    cmocka_unit_test_setup(t_listen_refused, each),
+	    cmocka_unit_test_setup(t_listen_taken, each),
+	    cmocka_unit_test_setup(t_listen_shut, each),
 	};
 
 	if (argc < 2)

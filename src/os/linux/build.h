@@ -8,6 +8,8 @@
  *	space.c		jailspaces that are an image, a device or in memory
  *	dev.c procfs.c	"/dev", "/proc"
  *	fstab.c		the mounts of the configuration
+ *	keep.c		what a jail that takes another's place joins
+ *	listen.c	sockets that are made for the services
  *
  * The mount functions run in the builder: a process of the host's root in a mount namespace of its own,
  * before the jail's user namespace owns any mount.  That order is what makes every mount locked for the jail.
@@ -31,6 +33,33 @@ struct build {
 		.hosts = -EBADF                                                                        \
 	}
 
+/*
+ * A running jail whose place the new one takes: its user and network namespace.  The two instances share
+ * these, and what is writable on disk, and nothing else:
+ *
+ *  - Signals, ptrace(2), /proc, pidfds need a process that is visible.  The new pid namespace is a sibling of
+ *    the old one, and the processes that make it are the host's: the old jail's root sees none of them, and
+ *    its capabilities over the common user namespace reach none.
+ *  - Joining the new namespaces needs CAP_SYS_ADMIN in the user namespace and setns(2): a jail has neither.
+ *  - Before confine() the new first process executes and reads nothing that the old one could have written.
+ *    Keys: it has a session keyring of its own, and the system call filter keeps both from any other.
+ *  - In the common network the old instance can hold ports and abstract UNIX names that the new one wants,
+ *    and speak to it, as any process of the same jail can; and it can use up what the kernel counts by user
+ *    (message queues, locked memory).  The new one's programs run after the old one has been killed.
+ *  - A socket of `listen` that is taken over stays as the old one has left it: options, packet filters.
+ */
+struct keep {
+	int userns, netns; /* netns -EBADF: the host's, which both have */
+};
+#define KEEP_INIT              \
+	{                      \
+		-EBADF, -EBADF \
+	}
+int keep_open(const struct os_ref *ref, const struct jailspec *spec, struct keep *ret, struct err *e);
+void keep_close(struct keep *k);
+/* Are the ids of the process of proc_dir() those that a jail from idbase on has? */
+int keep_check_ids(int procfd, uint32_t idbase, struct err *e);
+
 /* Detached copies of what the caller gave; before the mount namespace is left (a mount of another namespace
  * cannot be copied). */
 int mounts_take(struct build *b, struct err *e);
@@ -52,19 +81,25 @@ int space_tmpfs(struct build *b, int skel, int *ret_fd, struct err *e);
 /* The first process.  Never returns; errors go to report. */
 struct inside {
 	const struct jailspec *spec;
-	int go;     /* one byte from the builder each time it may go on */
-	int report; /* struct report, see create.c */
+	const struct keep *keep; /* NULL: everything is new */
+	int go;                  /* one byte from the builder each time it may go on */
+	int report;              /* struct report, see create.c */
 	int ctl, log, logrw, status, exe;
 	char *const *argv;
+	char *names; /* "LISTEN_FDNAMES=...", or NULL */
 };
 _Noreturn void inside_main(struct inside *in);
 
-/* Messages to the caller while a jail is made: the pid of the first process, or an error. */
+/* Messages to the caller while a jail is made: the pid of the first process or of the one that made it
+ * (create.c, door_main), or an error. */
 struct report {
-	pid_t pid;
+	pid_t pid, door;
 	struct err e;
 };
 void report_err(int fd, const struct err *e);
+/* Gives sockets to the first process of a jail that was not released, and waits until it has them. */
+int jail_give(struct os_jail *j, const int *fds, size_t n, struct err *e);
+const struct os_ref *jail_ref(const struct os_jail *j);
 /* Asks for SIGKILL at the end of the parent, and ends at once if that was already: hangup is a socket whose
  * other end only the parent has. */
 void die_with_parent(int hangup);

@@ -6,6 +6,8 @@
  *	builder		a fork of it with a mount namespace of its own, owned by the host.  Mounts, then ends.
  *	first process	the jail's PID 1; a child of the caller (CLONE_PARENT).  inside.c
  *
+ * In another jail's place (keep) the first process is made by a fourth, the door, for which see there.
+ *
  * The order in the builder, and why:
  *  1 die with the caller; only the descriptors that are needed
  *  2 join the jail's control groups	the first process is born in them, before its cgroup namespace
@@ -13,9 +15,10 @@
  *  4 mount namespace, all private	nothing of what follows is seen by the host, or the other way round
  *  5 first process, in new user and pid namespaces but in the builder's mount namespace; its ids
  *  6 every mount			by the host's root: to be locked, a mount must be there before the
- *mount namespace of the jail's user namespace is made; one that is attached from inside can be undone from
- *inside 7 exchange the root			also that of the first process, which has the same
- *(pivot_root(2)) 8 let the first process go on: it takes its own copy of the mounts, and they are locked
+ *					mount namespace of the jail's user namespace is made; one that is
+ *					attached from inside can be undone from inside
+ *  7 exchange the root			also that of the first process, which has the same (pivot_root(2))
+ *  8 let the first process go on	it takes its own copy of the mounts, and they are locked
  *
  * Whatever fails, the processes end, and with them namespaces and mounts: there is nothing else to undo.
  */
@@ -114,27 +117,94 @@ builder_start(const struct os_id *id, const struct jailspec *spec, struct build 
 	return open_null(&b->null_fd, e);
 }
 
+static int
+report_pid(int fd, pid_t pid, pid_t door, struct err *e)
+{
+	struct report r = {.pid = pid, .door = door};
+
+	return write(fd, &r, sizeof(r)) == sizeof(r) ? 0 : err_sys(e, errno, "report to the caller");
+}
+
+static int
+birth(struct inside *in, int go[2], pid_t *ret, struct err *e)
+{
+	pid_t pid = sys_clone(CLONE_NEWUSER | CLONE_NEWPID | CLONE_PARENT, 0);
+
+	if (pid == 0) {
+		fd_close(go[1]);
+		inside_main(in);
+	}
+	if (pid < 0)
+		return err_sys(e, errno,
+			       "make a user and a pid namespace (brig doctor says what is missing)");
+	*ret = pid;
+	return report_pid(in->report, pid, 0, e);
+}
+
+static _Noreturn void
+door_main(struct inside *in, int go)
+{
+	struct err e = ERR_INIT;
+	pid_t pid;
+
+	if (setns(in->keep->userns, CLONE_NEWUSER) < 0) {
+		(void)err_sys(&e, errno, "join the user namespace of the jail that runs");
+	} else {
+		pid = sys_clone(CLONE_NEWPID | CLONE_PARENT, 0);
+		if (pid == 0)
+			inside_main(in);
+		if (pid < 0)
+			(void)err_sys(&e, errno, "make a pid namespace%s",
+				      errno == EAGAIN ? " (limit.pids?)" : "");
+		else if (report_pid(in->report, pid, 0, &e) == 0) {
+			if (send(go, &pid, sizeof(pid), MSG_NOSIGNAL) == sizeof(pid))
+				_exit(0);
+			(void)err_sys(&e, EPIPE, "the process that makes the jail is gone");
+		}
+	}
+	report_err(in->report, &e);
+	_exit(1);
+}
+
+/*
+ * In a jail's place.  A pid namespace belongs to the user namespace that its maker is in, and the builder
+ * must not leave the host's.  So a process of its own goes there, makes the first process and ends.  It is a
+ * child of the caller, too: whom CLONE_PARENT makes has its maker's parent.
+ */
+static int
+birth_by_door(struct inside *in, int go[2], pid_t *ret, struct err *e)
+{
+	pid_t door = sys_clone(CLONE_PARENT, 0), pid;
+
+	if (door == 0) {
+		fd_close(go[1]);
+		door_main(in, go[0]);
+	}
+	if (door < 0)
+		return err_sys(e, errno, "new process");
+	if (report_pid(in->report, 0, door, e) < 0)
+		return -e->num;
+	fd_close(TAKE_FD(go[0]));
+	/* the pid as the host counts; end of file: the door has reported why */
+	if (recv(go[1], &pid, sizeof(pid), MSG_WAITALL) != sizeof(pid))
+		return err_set(e, ECHILD, "the jail's first process could not be made");
+	*ret = pid;
+	return 0;
+}
+
 /* 5: the first process, its ids, and the descriptors of its namespaces. */
 static int
 builder_clone(struct build *b, struct inside *in, int go[2], struct err *e)
 {
 	_auto_close int procfd = -EBADF;
-	struct report r = {0, ERR_INIT};
+	pid_t pid = 0;
 
-	r.pid = sys_clone(CLONE_NEWUSER | CLONE_NEWPID | CLONE_PARENT, 0);
-	if (r.pid == 0) {
-		fd_close(go[1]);
-		inside_main(in);
-	}
-	if (r.pid < 0)
-		return err_sys(e, errno,
-			       "make a user and a pid namespace (brig doctor says what is missing)");
-	if (write(in->report, &r, sizeof(r)) != sizeof(r))
-		return err_sys(e, errno, "report to the caller");
-	if (proc_dir(r.pid, &procfd, e) < 0 || proc_ns(procfd, "user", &b->userns, e) < 0 ||
+	if ((in->keep ? birth_by_door(in, go, &pid, e) : birth(in, go, &pid, e)) < 0)
+		return -e->num;
+	if (proc_dir(pid, &procfd, e) < 0 || proc_ns(procfd, "user", &b->userns, e) < 0 ||
 	    proc_ns(procfd, "pid", &b->pidns, e) < 0)
 		return -e->num;
-	return userns_map(procfd, b->root->idbase, e);
+	return in->keep ? keep_check_ids(procfd, b->root->idbase, e) : userns_map(procfd, b->root->idbase, e);
 }
 
 static int
@@ -157,7 +227,7 @@ builder_steps(const struct os_id *id, struct inside *in, struct build *b, struct
 	in->go = go[0];
 	if (builder_clone(b, in, go, e) < 0)
 		return -e->num;
-	fd_close(go[0]);
+	fd_close(TAKE_FD(go[0]));
 	if (builder_go(go[1], e) < 0 || mounts_build(b, e) < 0 || mounts_pivot(b, e) < 0)
 		return -e->num;
 	return builder_go(go[1], e);
@@ -168,8 +238,18 @@ builder_main(const struct os_id *id, struct inside *in, const struct os_root *ro
 {
 	struct build b = BUILD_INIT;
 	struct err e = ERR_INIT;
-	int keep[] = {in->ctl, in->log,       in->logrw,      in->status,     in->report,
-		      in->exe, root->root_fd, root->space_fd, root->hosts_fd, root->fill ? root->fill_fd : -1,
+	int keep[] = {in->ctl,
+		      in->log,
+		      in->logrw,
+		      in->status,
+		      in->report,
+		      in->exe,
+		      root->root_fd,
+		      root->space_fd,
+		      root->hosts_fd,
+		      root->fill ? root->fill_fd : -1,
+		      in->keep ? in->keep->userns : -1,
+		      in->keep ? in->keep->netns : -1,
 		      2};
 
 	/* the socket's other end is still open here too, so it is closed first: then only the caller has it
@@ -194,8 +274,9 @@ static int
 hear(int fd, pid_t *ret_pid, struct err *e)
 {
 	struct report r;
+	pid_t door = 0;
 	ssize_t n;
-	int failed = 0;
+	int failed = 0, status;
 
 	while ((n = read(fd, &r, sizeof(r))) != 0) {
 		if (n < 0 && errno == EINTR)
@@ -204,9 +285,13 @@ hear(int fd, pid_t *ret_pid, struct err *e)
 			return err_sys(e, n < 0 ? errno : EPROTO, "wait for the jail to be made");
 		if (r.pid > 0)
 			*ret_pid = r.pid;
+		else if (r.door > 0)
+			door = r.door;
 		else if (!failed++)
 			*e = r.e;
 	}
+	if (door > 0)
+		(void)child_wait(door, &status);
 	return failed ? -e->num : 0;
 }
 
@@ -239,6 +324,20 @@ init_argv(const struct jailspec *spec, const struct os_init *init, struct strv *
 	strv_add(ret, "--");
 	strv_copy(ret, &spec->service);
 	return 0;
+}
+
+/* For the services: the names of the sockets that they will be given, sd_listen_fds(3). */
+static char *
+listen_names(const struct jailspec *spec)
+{
+	struct buf b = BUF_INIT;
+
+	if (spec->n_listen == 0)
+		return NULL;
+	buf_adds(&b, "LISTEN_FDNAMES=");
+	for (size_t i = 0; i < spec->n_listen; i++)
+		buf_addf(&b, "%s%s", i ? ":" : "", spec->listen[i].name ? spec->listen[i].name : "unknown");
+	return buf_take(&b);
 }
 
 static int
@@ -288,18 +387,25 @@ build(const struct os_id *id, struct inside *in, const struct os_root *root, str
 
 int
 os_jail_create(const struct os_id *id, const struct jailspec *spec, const struct os_root *root,
-	       const struct os_init *init, struct os_ref *ret_ref, struct os_jail **ret, struct err *e)
+	       const struct os_init *init, const struct os_ref *keep, struct os_ref *ret_ref,
+	       struct os_jail **ret, struct err *e)
 {
 	_auto_strv struct strv argv = STRV_INIT;
+	_auto_free char *names = listen_names(spec);
 	_auto_close int exe = -EBADF;
+	_auto_(keep_close) struct keep k = KEEP_INIT;
 	struct os_jail *j;
 	struct inside in = {
 	    .spec = spec, .log = init->log_fd, .logrw = init->log_rw_fd, .status = init->status_fd};
 
 	if (init_argv(spec, init, &argv, e) < 0 || open_init(&exe, e) < 0)
 		return -e->num;
+	if (keep && keep_open(keep, spec, &k, e) < 0)
+		return -e->num;
+	in.keep = keep ? &k : NULL;
 	in.exe = exe;
 	in.argv = argv.v;
+	in.names = names;
 	j = xcalloc(1, sizeof(*j));
 	j->ctl = j->pidfd = -EBADF;
 	if (build(id, &in, root, j, e) < 0 || ref_make(j->pid, &j->ref, e) < 0) {
@@ -309,6 +415,36 @@ os_jail_create(const struct os_id *id, const struct jailspec *spec, const struct
 	*ret_ref = j->ref;
 	*ret = j;
 	return 0;
+}
+
+const struct os_ref *
+jail_ref(const struct os_jail *j)
+{
+	return &j->ref;
+}
+
+int
+jail_give(struct os_jail *j, const int *fds, size_t n, struct err *e)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(INIT_MAX_LISTEN * sizeof(int))];
+	} c = {0};
+	struct iovec iov = {&(char){INIT_LISTEN}, 1};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &c,
+			   .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+
+	if (n == 0)
+		return 0;
+	if (n > INIT_MAX_LISTEN || j->released)
+		return err_set(e, EINVAL, "sockets for the jail's first process");
+	c.align = (struct cmsghdr){CMSG_LEN(n * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&h)), fds, n * sizeof(int));
+	if (sendmsg(j->ctl, &h, MSG_NOSIGNAL) != 1)
+		return err_sys(e, errno, "give sockets to the jail's first process");
+	return wait_ready(j->ctl, e);
 }
 
 int

@@ -8,14 +8,16 @@
  *  2 wait for the ids			an unmapped process owns nothing
  *  3 no user namespaces below		while the host's /proc is still there to say so
  *  4 network, IPC, UTS, cgroup		owned by the jail's user namespace; the builder mounts meanwhile, and
- *					so does the making of the seccomp program cost nothing
- *  5 root of the jail			before the mounts are ours: what is on disk is reached with mapped ids
- *only 6 wait for the mounts		the builder has exchanged the root, ours with its own 7 mount
- *namespace			a copy owned by the jail's user namespace: every mount in it is locked 8 "/",
- *and the kernel's word for it	"(unreachable)" would be a working directory outside (CVE-2024-21626) 9
- *keyring, session, limits, signals	nothing of the caller's is left 10 descriptors
- *3 to 6 as init/proto.h has them, nothing else 11 confine				capabilities,
- *no_new_privs, seccomp 12 brig-init, by descriptor		it is a file of the host, not of the tree
+ *					so does the making of the seccomp program cost nothing.  In another
+ *					jail's place (build.h) user and network namespace are that one's
+ *  5 root of the jail			before the mounts are ours: it reaches files with mapped ids only
+ *  6 wait for the mounts		the builder has exchanged the root, ours with its own
+ *  7 mount namespace			a copy that the jail's user namespace owns: every mount is locked
+ *  8 "/", and the kernel's word for it	"(unreachable)" would be outside (CVE-2024-21626)
+ *  9 keyring, session, limits, signals	nothing of the caller's is left
+ * 10 descriptors			3 to 6 as init/proto.h has them, nothing else
+ * 11 confine				capabilities, no_new_privs, seccomp
+ * 12 brig-init, by descriptor		it is a file of the host, not of the tree
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -39,7 +41,7 @@
 void
 report_err(int fd, const struct err *e)
 {
-	struct report r = {0, *e};
+	struct report r = {.e = *e};
 
 	(void)!write(fd, &r, sizeof(r));
 }
@@ -65,7 +67,7 @@ wait_go(int fd)
 }
 
 static int
-inside_namespaces(const struct jailspec *s, struct err *e)
+inside_namespaces(const struct jailspec *s, const struct keep *keep, struct err *e)
 {
 	bool own_net = s->ip4 != SHARE_INHERIT && s->ip6 != SHARE_INHERIT;
 	int flags = CLONE_NEWCGROUP;
@@ -74,11 +76,13 @@ inside_namespaces(const struct jailspec *s, struct err *e)
 	/* the limit of this user namespace: second to the seccomp filter, so a failure is none */
 	(void)!write(none, "0", 1);
 	fd_close(none);
-	flags |= own_net ? CLONE_NEWNET : 0;
+	flags |= own_net && !keep ? CLONE_NEWNET : 0;
 	flags |= s->sysvipc != SHARE_INHERIT ? CLONE_NEWIPC : 0;
 	flags |= s->host != SHARE_INHERIT ? CLONE_NEWUTS : 0;
 	if (unshare(flags) < 0)
 		return err_sys(e, errno, "make the jail's namespaces");
+	if (own_net && keep && setns(keep->netns, CLONE_NEWNET) < 0)
+		return err_sys(e, errno, "join the network of the jail that runs");
 	if (s->host == SHARE_INHERIT)
 		return 0;
 	if (sethostname(s->hostname, strlen(s->hostname)) < 0)
@@ -163,7 +167,7 @@ inside_fds(struct inside *in, struct err *e)
 static int
 inside_steps(struct inside *in, struct err *e)
 {
-	if (inside_namespaces(in->spec, e) < 0 || confine_prepare(in->spec, e) < 0 ||
+	if (inside_namespaces(in->spec, in->keep, e) < 0 || confine_prepare(in->spec, e) < 0 ||
 	    userns_become_root(-1, e) < 0)
 		return -e->num;
 	die_with_parent(in->ctl); /* again: the change of ids took it away */
@@ -179,7 +183,7 @@ inside_main(struct inside *in)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	static char home[] = "HOME=/root", lang[] = "LANG=C";
-	char *const env[] = {path, home, lang, NULL};
+	char *const env[] = {path, home, lang, in->names, NULL};
 	struct err e = ERR_INIT;
 
 	die_with_parent(in->ctl);

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a switch does to the files of a jail: the plan, and its staging. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "run/switch_int.h"
+#include "store/split.h"
+
+/* ---- where the files are ---- */
+
+char *
+space_where(const struct jailspec *spec)
+{
+	switch (spec->space) {
+	case SPACE_IMAGE:
+		return xasprintf("image:%s", spec->space_arg);
+	case SPACE_DEVICE:
+		return xasprintf("device:%s", spec->space_arg);
+	case SPACE_TMPFS:
+		return xstrdup("tmpfs");
+	case SPACE_DIR:
+		break;
+	}
+	return xstrdup(spec->space_arg ? spec->space_arg : "");
+}
+
+static int
+open_volume(const char *path, bool image, int *ret_fd, struct err *e)
+{
+	_auto_close int fd = -EBADF, top = -EBADF;
+
+	if (image && path_trusted(path, e) < 0)
+		return -e->num;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | (image ? O_NOFOLLOW : 0));
+	if (fd < 0)
+		return err_sys(e, errno, "space %s", path);
+	if (os_space_mount(fd, false, &top, e) < 0)
+		return -e->num;
+	*ret_fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* one that can be synced */
+	return *ret_fd < 0 ? err_sys(e, errno, "space %s", path) : 0;
+}
+
+int
+space_by_where(const struct store *s, const char *jail, const char *where, int *ret_fd, struct err *e)
+{
+	const char *path;
+
+	*ret_fd = -EBADF;
+	if (streq(where, "tmpfs"))
+		return 0;
+	if ((path = str_after(where, "image:")))
+		return open_volume(path, true, ret_fd, e);
+	if ((path = str_after(where, "device:")))
+		return open_volume(path, false, ret_fd, e);
+	return space_open(s, jail, *where ? where : NULL, ret_fd, e);
+}
+
+/* ---- what has to be made anew ---- */
+
+static bool
+is_product(const struct rules *rules, const char *path)
+{
+	for (size_t i = 0; i < rules->n; i++) {
+		_auto_free char *product =
+		    rules->v[i].kind == RULE_REGENERATE ? rules_skel_path(rules, rules->v[i].path) : NULL;
+
+		if (product && streq(product, path))
+			return true;
+	}
+	return false;
+}
+
+static bool
+touches(const struct change *c, const char *path)
+{
+	for (size_t i = 0; i < c->n_op; i++)
+		if (streq(c->op[i].path, path))
+			return true;
+	return false;
+}
+
+/* A product never waits for a decision: the jail's own stays, and its program makes it anew. */
+static void
+note_product(struct change *c, const struct rule *rule, const char *product, const char *source, int space_fd)
+{
+	_auto_close int there = path_open(space_fd, product, O_PATH | O_NOFOLLOW, 0, PATH_BENEATH);
+	bool waits = record_conflict(&c->leaves, product) != NULL;
+
+	record_drop_conflict(&c->leaves, product);
+	if (there >= 0 && (source ? touches(c, source) : waits) && !strv_has(&c->regenerate, rule->arg))
+		strv_add(&c->regenerate, rule->arg);
+}
+
+int
+switch_regenerate(struct change *c, const struct release *to, int space_fd, struct err *e)
+{
+	struct rules rules = RULES_INIT;
+	int r = rules_of_release(to, &rules, e);
+
+	for (size_t i = 0; r == 0 && i < rules.n; i++) {
+		const struct rule *rule = &rules.v[i];
+		_auto_free char *product =
+		    rule->kind == RULE_REGENERATE ? rules_skel_path(&rules, rule->path) : NULL;
+		_auto_free char *source =
+		    product && rule->unless ? rules_skel_path(&rules, rule->unless) : NULL;
+
+		if (product)
+			note_product(c, rule, product, source, space_fd);
+	}
+	rules_free(&rules);
+	return r;
+}
+
+/* ---- the plan ---- */
+
+void
+switch_to_free(struct switch_to *to)
+{
+	for (size_t i = 0; i < to->n_delta; i++) {
+		free(to->delta[i].from);
+		strv_free(&to->delta[i].paths);
+	}
+	free(to->delta);
+	to->delta = NULL;
+	to->n_delta = 0;
+}
+
+static struct merge_opts
+opts_of(const struct switch_to *to)
+{
+	return (struct merge_opts){.always = to->always, .ignore = to->ignore, .jail = true};
+}
+
+/* The paths at which two releases differ: looked for once for all jails. */
+static int
+delta_of(struct switch_to *to, const struct release *from, const struct release *new, const struct strv **ret,
+	 struct err *e)
+{
+	struct merge_opts o = opts_of(to);
+	struct switch_delta d = {0};
+
+	for (size_t i = 0; i < to->n_delta; i++)
+		if (streq(to->delta[i].from, from->name)) {
+			*ret = &to->delta[i].paths;
+			return 0;
+		}
+	if (merge_delta(from->skel_fd, new->skel_fd, &o, &d.paths, e) < 0)
+		return -e->num;
+	d.from = xstrdup(from->name);
+	to->delta = xrealloc(to->delta, to->n_delta + 1, sizeof(*to->delta));
+	to->delta[to->n_delta] = d;
+	*ret = &to->delta[to->n_delta++].paths;
+	return 0;
+}
+
+/* What is done with one part of a plan: its base, and the new release. */
+typedef int (*part_fn)(void *ctx, struct merge_plan *part, const char *base, const struct release *new,
+		       struct err *e);
+
+static int
+plan_part(struct switch_to *to, const struct strv *paths, const struct release *base,
+	  const struct release *new, int space_fd, part_fn fn, void *ctx, struct err *e)
+{
+	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
+	struct merge_opts o = opts_of(to);
+
+	if (merge_plan(paths, base->skel_fd, new->skel_fd, space_fd, &o, NULL, &plan, e) < 0)
+		return -e->num;
+	return fn(ctx, &plan, base->name, new, e);
+}
+
+/*
+ * The merge from the record's release to the new one.  Where a conflict waits, the jail's file was last
+ * merged with an older release: that one is the base of its merge.
+ */
+static int
+plan_merge(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd,
+	   part_fn fn, void *ctx, struct err *e)
+{
+	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_strv struct strv paths = STRV_INIT;
+	const struct strv *all = NULL;
+	int r = release_open(to->store, rec->template, rec->release, &from, e);
+
+	if (r == 0)
+		r = delta_of(to, &from, new, &all, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < all->n; i++)
+		if (!record_conflict(rec, all->v[i]))
+			strv_add(&paths, all->v[i]);
+	r = plan_part(to, &paths, &from, new, space_fd, fn, ctx, e);
+	for (size_t i = 0; i < rec->n_conflict && r == 0; i++) {
+		_auto_(release_close) struct release base = {
+		    .dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+		_auto_strv struct strv one = STRV_INIT;
+
+		strv_add(&one, rec->conflict[i].path);
+		r = release_open(to->store, rec->template, rec->conflict[i].base, &base, e);
+		if (r == 0)
+			r = plan_part(to, &one, &base, new, space_fd, fn, ctx, e);
+	}
+	return r;
+}
+
+/* ---- staging ---- */
+
+struct staging {
+	struct change *c;
+	int space_fd;
+};
+
+static int
+stage_part(void *ctx, struct merge_plan *part, const char *base, const struct release *new, struct err *e)
+{
+	struct staging *s = ctx;
+
+	return change_stage(s->c, part, base, new->skel_fd, s->space_fd, e);
+}
+
+int
+switch_stage(struct switch_to *to, struct change *c, const struct record *rec, int space_fd, struct err *e)
+{
+	_auto_(release_close) struct release new = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	struct staging s = {c, space_fd};
+	int r = release_open(to->store, rec->template, to->release, &new, e);
+	bool back = false;
+
+	if (r == 0 && c->kind == CHANGE_ROLLBACK) {
+		r = change_stage_undo(c, rec, space_fd, e);
+		back = r > 0;
+	}
+	if (r >= 0 && !back && space_fd >= 0) {
+		c->kind =
+		    CHANGE_UPGRADE; /* a rollback to where it has not come from is a merge like any other */
+		r = plan_merge(to, rec, &new, space_fd, stage_part, &s, e);
+	}
+	if (r >= 0 && space_fd >= 0)
+		r = switch_regenerate(c, &new, space_fd, e);
+	return r < 0 ? r : 0;
+}
+
+void
+switch_count(const struct change *c, struct switch_counts *ret)
+{
+	*ret = (struct switch_counts){.conflicts = c->leaves.n_conflict, .kept = c->kept.n};
+	for (size_t i = 0; i < c->n_op; i++) {
+		const struct change_op *op = &c->op[i];
+
+		if (op->skip)
+			continue;
+		if (op->after.type == NODE_NONE)
+			ret->removed++;
+		else if (op->before.type == NODE_NONE)
+			ret->added++;
+		else if (op->merged)
+			ret->merged++;
+		else
+			ret->updated++;
+	}
+}
+
+/* ---- planning only ---- */
+
+struct planning {
+	struct merge_plan *all;
+	const struct rules *rules;
+};
+
+static int
+plan_add(void *ctx, struct merge_plan *part, const char *base _unused_, const struct release *new _unused_,
+	 struct err *e _unused_)
+{
+	struct planning *p = ctx;
+
+	for (size_t i = 0; i < part->n; i++) {
+		if (part->v[i].act == MERGE_CONFLICT && is_product(p->rules, part->v[i].path))
+			continue;
+		GROW(p->all->v, p->all->n, p->all->cap);
+		p->all->v[p->all->n++] = part->v[i];
+		part->v[i] = (struct merge_item){0};
+	}
+	return 0;
+}
+
+static void
+count_plan(const struct merge_plan *p, struct switch_counts *ret)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct merge_item *it = &p->v[i];
+
+		ret->conflicts += it->act == MERGE_CONFLICT;
+		ret->kept += it->act == MERGE_WARN;
+		ret->removed += it->act == MERGE_REMOVE;
+		ret->added += it->act == MERGE_ADD;
+		ret->merged += it->act == MERGE_UPDATE && it->merged;
+		ret->updated += it->act == MERGE_UPDATE && !it->merged;
+	}
+}
+
+static bool
+runs(const struct store *s, const char *jail)
+{
+	struct err ignore = ERR_INIT;
+	struct state st;
+	bool yes;
+
+	if (state_read(s, jail, &st, &ignore) <= 0)
+		return false;
+	yes = os_jail_alive(&st.ref);
+	state_free(&st);
+	return yes;
+}
+
+/* The way back, as a plan. */
+static int
+plan_undo(struct switch_to *to, const struct record *rec, const char *jail, int space_fd,
+	  struct merge_plan *ret, struct switch_counts *counts, struct err *e)
+{
+	_auto_(change_free) struct change c = CHANGE_INIT;
+	int r;
+
+	c.store = to->store;
+	c.kind = CHANGE_ROLLBACK;
+	c.jail = xstrdup(jail);
+	c.template = xstrdup(rec->template);
+	c.to = xstrdup(to->release);
+	r = change_open(&c, e);
+	if (r == 0)
+		r = change_stage_undo(&c, rec, space_fd, e);
+	if (r <= 0)
+		return r;
+	switch_count(&c, counts);
+	for (size_t i = 0; i < c.n_op + c.kept.n; i++) {
+		const struct change_op *op = i < c.n_op ? &c.op[i] : NULL;
+		struct merge_item it = {.path = xstrdup(op ? op->path : c.kept.v[i - c.n_op])};
+
+		it.act = !op                            ? MERGE_WARN
+			 : op->after.type == NODE_NONE  ? MERGE_REMOVE
+			 : op->before.type == NODE_NONE ? MERGE_ADD
+							: MERGE_UPDATE;
+		GROW(ret->v, ret->n, ret->cap);
+		ret->v[ret->n++] = it;
+	}
+	return 1;
+}
+
+int
+switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan *ret,
+	    struct switch_counts *counts, struct err *e)
+{
+	_auto_(release_close) struct release new = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(record_free) struct record rec = {0};
+	_auto_free char *where = space_where(spec);
+	_auto_close int space = -EBADF;
+	struct rules rules = RULES_INIT;
+	struct planning p = {ret, &rules};
+	int r = record_read(to->store, spec->name, &rec, e);
+
+	*counts = (struct switch_counts){0};
+	if (r == 0)
+		return err_set(e, ENOENT, "there is no such jail yet (brig create %s)", spec->name);
+	r = switch_check(spec, &rec, to->release, e);
+	if (r != 0)
+		return r;
+	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) && runs(to->store, spec->name))
+		return err_set(e, EBUSY, "%s is in use: its files are looked at when the jail has stopped",
+			       where);
+	r = space_by_where(to->store, spec->name, where, &space, e);
+	if (r == 0 && space >= 0)
+		r = release_open(to->store, rec.template, to->release, &new, e);
+	if (r < 0 || space < 0)
+		return r;
+	if (to->kind == CHANGE_ROLLBACK) {
+		r = plan_undo(to, &rec, spec->name, space, ret, counts, e);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	r = rules_of_release(&new, &rules, e);
+	if (r == 0)
+		r = plan_merge(to, &rec, &new, space, plan_add, &p, e);
+	rules_free(&rules);
+	if (r == 0)
+		count_plan(ret, counts);
+	return r;
+}

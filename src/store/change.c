@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The life of a change (change.h): begin, seal, commit, finish, drop, find again. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/name.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "store/change_int.h"
+#include "store/host.h"
+#include "store/manifest.h"
+#include "store/tree.h"
+
+#define MODE_BITS 07777
+
+/* ---- nodes ---- */
+
+enum node_type
+change_type(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return NODE_FILE;
+	case S_IFDIR:
+		return NODE_DIR;
+	case S_IFLNK:
+		return NODE_LINK;
+	case S_IFIFO:
+		return NODE_FIFO;
+	case S_IFSOCK:
+		return NODE_SOCKET;
+	case S_IFCHR:
+		return NODE_CHAR;
+	default:
+		return NODE_BLOCK;
+	}
+}
+
+void
+change_node_free(struct change_node *n)
+{
+	free(n->link);
+	*n = (struct change_node){0};
+}
+
+void
+change_node_of(const struct stat *st, struct change_node *ret)
+{
+	*ret = (struct change_node){.type = change_type(st->st_mode),
+				    .mode = st->st_mode & MODE_BITS,
+				    .uid = st->st_uid,
+				    .gid = st->st_gid,
+				    .size = (uint64_t)st->st_size,
+				    .ino = st->st_ino,
+				    .changed = st->st_ctim};
+}
+
+int
+change_look(int dir_fd, const char *name, struct change_node *ret)
+{
+	_auto_close int fd = -EBADF;
+	uint64_t bytes = 0;
+	struct stat st;
+
+	*ret = (struct change_node){0};
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	change_node_of(&st, ret);
+	if (ret->type == NODE_LINK) {
+		ret->link = tree_readlink(dir_fd, name);
+		return ret->link ? 0 : -errno;
+	}
+	if (ret->type != NODE_FILE)
+		return 0;
+	fd = path_open(dir_fd, name, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
+	if (fd < 0)
+		return fd;
+	return manifest_digest(fd, ret->digest, &bytes);
+}
+
+struct node_name
+change_node_name(unsigned n)
+{
+	struct node_name name;
+
+	(void)snprintf(name.s, sizeof(name.s), "%u", n);
+	return name;
+}
+
+int
+change_parent(int space_fd, const char *path, int *ret_fd, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	_auto_free char *dir = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+	int fd = path_open(space_fd, dir, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	*ret_name = slash ? slash + 1 : path;
+	return 0;
+}
+
+/* ---- directories ---- */
+
+void
+change_close_nodes(struct change *c)
+{
+	fd_close(TAKE_FD(c->dir_fd));
+	fd_close(TAKE_FD(c->new_fd));
+	fd_close(TAKE_FD(c->old_fd));
+}
+
+void
+change_free(struct change *c)
+{
+	change_close_nodes(c);
+	fd_close(TAKE_FD(c->change_fd));
+	for (size_t i = 0; i < c->n_op; i++) {
+		free(c->op[i].path);
+		free(c->op[i].base);
+		change_node_free(&c->op[i].before);
+		change_node_free(&c->op[i].after);
+	}
+	free(c->op);
+	free(c->jail);
+	free(c->template);
+	free(c->from);
+	free(c->to);
+	free(c->space);
+	record_free(&c->was);
+	record_free(&c->leaves);
+	strv_free(&c->kept);
+	strv_free(&c->always);
+	strv_free(&c->ignore);
+	strv_free(&c->regenerate);
+	*c = (struct change)CHANGE_INIT;
+}
+
+/* js/.brig/KIND, made when it is missing. */
+static int
+brig_dir(const struct store *s, const char *kind, int *ret, struct err *e)
+{
+	return fsx_mkdir_open(s->record_fd, kind, 0700, ret, e);
+}
+
+static int
+open_change_dir(const struct store *s, const char *jail, int *ret, struct err *e)
+{
+	_auto_close int all = -EBADF;
+
+	if (brig_dir(s, "change", &all, e) < 0)
+		return -e->num;
+	return fsx_mkdir_open(all, jail, 0700, ret, e);
+}
+
+/* Renames and hard links between the two work only within one mount. */
+static bool
+one_mount(int a, int b)
+{
+	struct stat st;
+	uint64_t ma, mb;
+
+	return host_stat_mount(a, ".", &st, &ma) == 0 && host_stat_mount(b, ".", &st, &mb) == 0 && ma == mb;
+}
+
+int
+change_nodes(const struct change *c, unsigned id, bool inside, int space_fd, int *ret_dir, int *ret_new,
+	     int *ret_old, struct err *e)
+{
+	_auto_close int top = -EBADF, dir = -EBADF, new_fd = -EBADF;
+	struct node_name name = change_node_name(id);
+
+	if (inside && fsx_mkdir_open(space_fd, CHANGE_INSIDE, 0700, &top, e) < 0)
+		return -e->num;
+	if (fsx_mkdir_open(inside ? top : c->change_fd, name.s, 0700, &dir, e) < 0 ||
+	    fsx_mkdir_open(dir, "new", 0700, &new_fd, e) < 0 ||
+	    fsx_mkdir_open(dir, "old", 0700, ret_old, e) < 0)
+		return -e->num;
+	*ret_dir = TAKE_FD(dir);
+	*ret_new = TAKE_FD(new_fd);
+	return 0;
+}
+
+static int
+open_nodes(struct change *c, int space_fd, struct err *e)
+{
+	return change_nodes(c, c->id, c->inside, space_fd, &c->dir_fd, &c->new_fd, &c->old_fd, e);
+}
+
+char *
+change_file_name(unsigned id)
+{
+	return xasprintf("%u.json", id);
+}
+
+/* Everything of change id, but for the marker. */
+static int
+remove_id(int change_fd, unsigned id, int space_fd, struct err *e)
+{
+	struct node_name name = change_node_name(id);
+	_auto_free char *file = change_file_name(id);
+	_auto_close int top = -EBADF;
+	int r = fsx_rm_rf_at(change_fd, name.s, e);
+
+	if (r == 0 && space_fd >= 0) {
+		top = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		if (top >= 0)
+			r = fsx_rm_rf_at(top, name.s, e);
+		if (r == 0 && top >= 0)
+			(void)unlinkat(space_fd, CHANGE_INSIDE, AT_REMOVEDIR); /* when it is empty */
+	}
+	if (r == 0)
+		r = fsx_tidy_at(change_fd, file, e);
+	if (r == 0 && unlinkat(change_fd, file, 0) < 0 && errno != ENOENT)
+		r = err_sys(e, errno, "remove %s", file);
+	return r;
+}
+
+static bool
+in_use(const struct record *rec, unsigned id)
+{
+	if (rec->change != RECORD_SETTLED && rec->change_id == id)
+		return true;
+	for (size_t i = 0; i < rec->n_undo; i++)
+		if (rec->undo[i].id == id)
+			return true;
+	return false;
+}
+
+/* The number in "7", "7.json", ".tmp.7.json.X"; 0 for anything else. */
+static unsigned
+id_of(const char *name)
+{
+	const char *tmp = str_after(name, ".tmp.");
+	_auto_free char *digits = xstrdup(tmp ? tmp : name);
+	int id;
+
+	digits[strcspn(digits, ".")] = '\0';
+	return num_int(digits, 1, 1 << 30, &id) < 0 ? 0 : (unsigned)id;
+}
+
+/* What the record does not know of goes.  *ret_next: the next free number. */
+static int
+tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_next, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT, inside = STRV_INIT;
+	_auto_close int top = -EBADF;
+	unsigned next = 1;
+	int r = tree_names(change_fd, &names);
+
+	if (r < 0)
+		return err_sys(e, -r, "read js/.brig/change");
+	if (space_fd >= 0)
+		top = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (top >= 0 && tree_names(top, &inside) == 0)
+		strv_copy(&names, &inside);
+	for (size_t i = 0; i < rec->n_undo; i++)
+		next = rec->undo[i].id >= next ? rec->undo[i].id + 1 : next;
+	for (size_t i = 0; i < names.n; i++) {
+		unsigned id = id_of(names.v[i]);
+
+		if (id == 0)
+			continue;
+		if (str_after(names.v[i], ".tmp.")) /* of a killed writer */
+			(void)unlinkat(change_fd, names.v[i], 0);
+		next = id >= next ? id + 1 : next;
+		if (!in_use(rec, id) && remove_id(change_fd, id, space_fd, e) < 0)
+			return -e->num;
+	}
+	*ret_next = next;
+	return 0;
+}
+
+/* ---- the marker ---- */
+
+static int
+mark(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_close int dir = -EBADF, fd = -EBADF;
+
+	if (brig_dir(s, "switch", &dir, e) < 0)
+		return -e->num;
+	fd = openat(dir, jail, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "js/.brig/switch/%s", jail);
+	return fsx_sync_dir(dir, "js/.brig/switch", e);
+}
+
+static int
+unmark(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_close int dir = -EBADF;
+
+	if (brig_dir(s, "switch", &dir, e) < 0)
+		return -e->num;
+	if (unlinkat(dir, jail, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "remove js/.brig/switch/%s", jail);
+	return fsx_sync_dir(dir, "js/.brig/switch", e);
+}
+
+int
+change_unfinished(const struct store *s, struct strv *ret, struct err *e)
+{
+	_auto_strv struct strv all = STRV_INIT;
+	_auto_close int dir = -EBADF;
+	int r;
+
+	if (s->record_fd < 0)
+		return 0;
+	dir = path_open(s->record_fd, "switch", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (dir == -ENOENT)
+		return 0;
+	r = dir < 0 ? dir : tree_names(dir, &all);
+	if (r < 0)
+		return err_sys(e, -r, "%s/js/.brig/switch", s->base);
+	for (size_t i = 0; i < all.n; i++)
+		if (name_ok(all.v[i]))
+			strv_add(ret, all.v[i]);
+	return 0;
+}
+
+/* ---- life ---- */
+
+static void
+copy_conflicts(struct record *dst, const struct record *src)
+{
+	for (size_t i = 0; i < src->n_conflict; i++)
+		record_add_conflict(dst, src->conflict[i].path, src->conflict[i].base, src->conflict[i].why);
+}
+
+int
+change_new(const struct store *s, const char *jail, const struct record *rec, enum change_kind kind,
+	   const char *to, const char *space, int space_fd, struct change *ret, struct err *e)
+{
+	struct change c = CHANGE_INIT;
+	int r;
+
+	c.store = s;
+	c.kind = kind;
+	c.jail = xstrdup(jail);
+	c.template = xstrdup(rec->template);
+	c.from = xstrdup(rec->release);
+	c.to = xstrdup(to);
+	c.space = xstrdup(space);
+	copy_conflicts(&c.was, rec);
+	strv_copy(&c.was.regenerate, &rec->regenerate);
+	r = mark(s, jail, e);
+	if (r == 0)
+		r = open_change_dir(s, jail, &c.change_fd, e);
+	if (r == 0)
+		r = tidy_ids(c.change_fd, rec, space_fd, &c.id, e);
+	if (r == 0) {
+		c.inside = space_fd >= 0 && !one_mount(space_fd, c.change_fd);
+		r = open_nodes(&c, space_fd, e);
+	}
+	if (r < 0) {
+		change_free(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+int
+change_open(struct change *c, struct err *e)
+{
+	return open_change_dir(c->store, c->jail, &c->change_fd, e);
+}
+
+int
+change_seal(struct change *c, struct err *e)
+{
+	int r = host_sync(c->dir_fd); /* the staged nodes, wherever they are */
+
+	if (r < 0)
+		return err_sys(e, -r, "write the staged files of jail %s", c->jail);
+	if (change_save(c, e) < 0)
+		return -e->num;
+	return fsx_sync_dir(c->change_fd, "js/.brig/change", e);
+}
+
+static int
+decide(struct change *c, struct record *rec, enum record_change state, const char *release, const char *other,
+       struct err *e)
+{
+	_auto_free char *is = xstrdup(release), *was = xstrdup(other);
+
+	rec->change = state;
+	rec->change_id = c->id;
+	free(rec->release);
+	rec->release = TAKE_PTR(is);
+	free(rec->change_other);
+	rec->change_other = TAKE_PTR(was);
+	return record_write(c->store, c->jail, rec, e);
+}
+
+int
+change_commit(struct change *c, struct record *rec, struct err *e)
+{
+	for (size_t i = 0; i < c->regenerate.n; i++)
+		if (!strv_has(&rec->regenerate, c->regenerate.v[i]))
+			strv_add(&rec->regenerate, c->regenerate.v[i]);
+	return decide(c, rec, RECORD_APPLY, c->to, c->from, e);
+}
+
+static void
+regenerate_as_before(const struct change *c, struct record *rec)
+{
+	strv_free(&rec->regenerate);
+	strv_copy(&rec->regenerate, &c->was.regenerate);
+}
+
+int
+change_commit_back(struct change *c, struct record *rec, struct err *e)
+{
+	regenerate_as_before(c, rec);
+	return decide(c, rec, RECORD_REVERT, c->from, c->to, e);
+}
+
+int
+change_prepare(struct change *c, struct record *rec, struct err *e)
+{
+	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
+}
+
+int
+change_open_nodes(struct change *c, int space_fd, struct err *e)
+{
+	change_close_nodes(c);
+	if (c->inside && space_fd < 0)
+		return 0;
+	return open_nodes(c, space_fd, e);
+}
+
+int
+change_load(const struct store *s, const char *jail, unsigned id, int space_fd, struct change *ret,
+	    struct err *e)
+{
+	struct change c = CHANGE_INIT;
+	int r;
+
+	c.store = s;
+	c.id = id;
+	c.jail = xstrdup(jail);
+	r = open_change_dir(s, jail, &c.change_fd, e);
+	if (r == 0)
+		r = change_read(&c, e);
+	if (r == 0)
+		r = change_open_nodes(&c, space_fd, e);
+	if (r < 0) {
+		change_free(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+/* The undo list after the change: a rollback takes the entries it went back over off it. */
+static void
+update_undo(const struct change *c, struct record *rec)
+{
+	size_t keep = rec->n_undo;
+
+	if (c->kind != CHANGE_ROLLBACK) {
+		record_add_undo(rec, c->id, c->from, c->to);
+		return;
+	}
+	for (size_t i = rec->n_undo; i-- > 0;)
+		if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
+			keep = i;
+			break;
+		}
+	while (rec->n_undo > keep) {
+		rec->n_undo--;
+		free(rec->undo[rec->n_undo].from);
+		free(rec->undo[rec->n_undo].to);
+	}
+}
+
+int
+change_sync(struct change *c, int space_fd, struct err *e)
+{
+	int r = space_fd >= 0 ? host_sync(space_fd) : 0;
+
+	if (r == 0 && c->dir_fd >= 0 && !c->inside)
+		r = host_sync(c->dir_fd);
+	return r < 0 ? err_sys(e, -r, "write the files of jail %s", c->jail) : 0;
+}
+
+/* How the record settles, and what must be durable before: the renames. */
+static int
+settle(struct change *c, struct record *rec, int space_fd, struct err *e)
+{
+	unsigned next;
+	int r = change_sync(c, space_fd, e);
+
+	if (r < 0)
+		return r;
+	rec->change = RECORD_SETTLED;
+	rec->change_id = 0;
+	free(rec->change_other);
+	rec->change_other = NULL;
+	r = record_write(c->store, c->jail, rec, e);
+	if (r < 0)
+		return r;
+	/* from here on nothing can be lost any more: what is left over is only tidied */
+	change_close_nodes(c);
+	r = tidy_ids(c->change_fd, rec, space_fd, &next, e);
+	return r < 0 ? r : unmark(c->store, c->jail, e);
+}
+
+int
+change_finish(struct change *c, struct record *rec, int space_fd, struct err *e)
+{
+	while (rec->n_conflict > 0)
+		record_drop_conflict(rec, rec->conflict[0].path);
+	copy_conflicts(rec, &c->leaves);
+	update_undo(c, rec);
+	return settle(c, rec, space_fd, e);
+}
+
+int
+change_drop(struct change *c, struct record *rec, int space_fd, struct err *e)
+{
+	free(rec->release);
+	rec->release = xstrdup(c->from);
+	regenerate_as_before(c, rec);
+	return settle(c, rec, space_fd, e);
+}
+
+int
+change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, struct err *e)
+{
+	_auto_close int dir = -EBADF;
+	unsigned next;
+
+	if (open_change_dir(s, jail, &dir, e) < 0 || tidy_ids(dir, rec, space_fd, &next, e) < 0)
+		return -e->num;
+	return unmark(s, jail, e);
+}
+
+int
+change_forget(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_close int all = -EBADF, switching = -EBADF;
+
+	if (s->record_fd < 0)
+		return 0;
+	all = path_open(s->record_fd, "change", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	switching = path_open(s->record_fd, "switch", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (all >= 0 && fsx_rm_rf_at(all, jail, e) < 0)
+		return -e->num;
+	return switching >= 0 ? unmark(s, jail, e) : 0;
+}

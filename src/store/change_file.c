@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ID.json: a change as it is on disk.  Written by brig only; paths and link targets are in vis(3)'s octal
+ * form, since file names are any bytes and JSON is UTF-8.
+ */
+#include <fcntl.h>
+
+#include "base/fsx.h"
+#include "store/change_int.h"
+#include "store/tree.h"
+
+#define FILE_MAX (64u << 20)
+
+static const char *const kinds[] = {"upgrade", "rollback", "merge"};
+
+/* ---- writing ---- */
+
+static json_t *
+vis_string(const char *s)
+{
+	_auto_buf struct buf b = BUF_INIT;
+
+	vis_add(&b, s);
+	return json_string(b.s ? b.s : "");
+}
+
+static json_t *
+pack_node(const struct change_node *n)
+{
+	json_t *j = json_object();
+
+	(void)json_object_set_new(j, "type", json_integer(n->type));
+	if (n->type == NODE_NONE)
+		return j;
+	(void)json_object_set_new(j, "mode", json_integer(n->mode));
+	(void)json_object_set_new(j, "uid", json_integer(n->uid));
+	(void)json_object_set_new(j, "gid", json_integer(n->gid));
+	(void)json_object_set_new(j, "size", json_integer((json_int_t)n->size));
+	(void)json_object_set_new(j, "ino", json_integer((json_int_t)n->ino));
+	(void)json_object_set_new(
+	    j, "ctime", json_pack("[I, I]", (json_int_t)n->changed.tv_sec, (json_int_t)n->changed.tv_nsec));
+	if (n->link)
+		(void)json_object_set_new(j, "link", vis_string(n->link));
+	if (n->digest[0])
+		(void)json_object_set_new(j, "sha256", json_string(n->digest));
+	return j;
+}
+
+static json_t *
+pack_ops(const struct change *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_op; i++) {
+		const struct change_op *op = &c->op[i];
+		json_t *j = json_pack("{s:i, s:o, s:o, s:o}", "n", (int)op->n, "path", vis_string(op->path),
+				      "before", pack_node(&op->before), "after", pack_node(&op->after));
+
+		if (op->meta)
+			(void)json_object_set_new(j, "meta", json_true());
+		if (op->merged)
+			(void)json_object_set_new(j, "merged", json_true());
+		if (op->skip)
+			(void)json_object_set_new(j, "skip", json_true());
+		if (op->base)
+			(void)json_object_set_new(j, "base", json_string(op->base));
+		(void)json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *
+pack_conflicts(const struct record *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_conflict; i++)
+		(void)json_array_append_new(list, json_pack("{s:o, s:s, s:s}", "path",
+							    vis_string(r->conflict[i].path), "base",
+							    r->conflict[i].base, "why", r->conflict[i].why));
+	return list;
+}
+
+static json_t *
+pack_strings(const struct strv *v)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < v->n; i++)
+		(void)json_array_append_new(list, vis_string(v->v[i]));
+	return list;
+}
+
+int
+change_save(struct change *c, struct err *e)
+{
+	_auto_free char *file = change_file_name(c->id);
+	_auto_free char *text = NULL;
+	json_t *j =
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
+		      vis_string(c->space), "inside", c->inside, "restart", c->restart, "boot", c->boot,
+		      "ops", pack_ops(c), "was", pack_conflicts(&c->was), "leaves",
+		      pack_conflicts(&c->leaves), "kept", pack_strings(&c->kept), "regenerate",
+		      pack_strings(&c->regenerate), "always", pack_strings(&c->always), "ignore",
+		      pack_strings(&c->ignore), "was_regenerate", pack_strings(&c->was.regenerate));
+
+	text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
+	json_decref(j);
+	if (!text)
+		return err_set(e, ENOMEM, "change %u of jail %s: out of memory", c->id, c->jail);
+	if (fsx_write_atomic(c->change_fd, file, text, strlen(text), 0600, FSX_SYNC, e) < 0)
+		return err_wrap(e, "change %u of jail %s", c->id, c->jail);
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static char *
+read_vis(const json_t *j)
+{
+	const char *text = json_string_value(j);
+	char *s = text ? xstrdup(text) : NULL;
+
+	if (s && vis_decode(s) < 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static int
+read_node(const json_t *j, struct change_node *ret)
+{
+	json_int_t type, mode = 0, uid = 0, gid = 0, size = 0, ino = 0, sec = 0, nsec = 0;
+	const char *digest = NULL;
+
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:I, s?I, s?I, s?I, s?I, s?I, s?[I, I], s?s}", "type",
+			&type, "mode", &mode, "uid", &uid, "gid", &gid, "size", &size, "ino", &ino, "ctime",
+			&sec, &nsec, "sha256", &digest) < 0 ||
+	    type < NODE_NONE || type > NODE_BLOCK || (digest && strlen(digest) >= sizeof(ret->digest)))
+		return -EINVAL;
+	*ret = (struct change_node){.type = (enum node_type)type,
+				    .mode = (mode_t)mode,
+				    .uid = (uid_t)uid,
+				    .gid = (gid_t)gid,
+				    .size = (uint64_t)size,
+				    .ino = (ino_t)ino,
+				    .changed = {sec, nsec}};
+	if (digest)
+		(void)stpcpy(ret->digest, digest);
+	ret->link = read_vis(json_object_get(j, "link"));
+	return 0;
+}
+
+static int
+read_ops(struct change *c, const json_t *list)
+{
+	const json_t *j;
+	size_t i;
+
+	json_array_foreach(list, i, j)
+	{
+		_auto_free char *path = read_vis(json_object_get(j, "path"));
+		struct change_op *op;
+
+		if (!path)
+			return -EINVAL;
+		op = change_add_op(c, path);
+		op->n = (unsigned)json_integer_value(json_object_get(j, "n"));
+		op->meta = json_is_true(json_object_get(j, "meta"));
+		op->merged = json_is_true(json_object_get(j, "merged"));
+		op->skip = json_is_true(json_object_get(j, "skip"));
+		op->base = xstrdup_null(json_string_value(json_object_get(j, "base")));
+		if (read_node(json_object_get(j, "before"), &op->before) < 0 ||
+		    read_node(json_object_get(j, "after"), &op->after) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+read_conflicts(struct record *r, const json_t *list)
+{
+	const json_t *j;
+	size_t i;
+
+	json_array_foreach(list, i, j)
+	{
+		_auto_free char *path = read_vis(json_object_get(j, "path"));
+		const char *base = json_string_value(json_object_get(j, "base"));
+		const char *why = json_string_value(json_object_get(j, "why"));
+
+		if (!path || !base || !why)
+			return -EINVAL;
+		record_add_conflict(r, path, base, why);
+	}
+	return 0;
+}
+
+static int
+read_strings(struct strv *ret, const json_t *list)
+{
+	const json_t *j;
+	size_t i;
+
+	json_array_foreach(list, i, j)
+	{
+		char *s = read_vis(j);
+
+		if (!s)
+			return -EINVAL;
+		strv_take(ret, s);
+	}
+	return 0;
+}
+
+static int
+read_all(struct change *c, const json_t *j)
+{
+	const char *kind, *template, *from, *to, *boot;
+	size_t k;
+	int inside, restart;
+
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s:s}", "kind", &kind,
+			"template", &template, "from", &from, "to", &to, "inside", &inside, "restart",
+			&restart, "boot", &boot) < 0)
+		return -EINVAL;
+	for (k = 0; k < ARRAY_LEN(kinds) && !streq(kinds[k], kind); k++)
+		;
+	if (k == ARRAY_LEN(kinds) || strlen(boot) >= sizeof(c->boot))
+		return -EINVAL;
+	c->kind = (enum change_kind)k;
+	c->inside = inside;
+	c->restart = restart;
+	(void)stpcpy(c->boot, boot);
+	c->template = xstrdup(template);
+	c->from = xstrdup(from);
+	c->to = xstrdup(to);
+	c->space = read_vis(json_object_get(j, "space"));
+	if (!c->space || read_ops(c, json_object_get(j, "ops")) < 0 ||
+	    read_conflicts(&c->was, json_object_get(j, "was")) < 0 ||
+	    read_conflicts(&c->leaves, json_object_get(j, "leaves")) < 0 ||
+	    read_strings(&c->kept, json_object_get(j, "kept")) < 0)
+		return -EINVAL;
+	if (read_strings(&c->was.regenerate, json_object_get(j, "was_regenerate")) < 0 ||
+	    read_strings(&c->always, json_object_get(j, "always")) < 0 ||
+	    read_strings(&c->ignore, json_object_get(j, "ignore")) < 0)
+		return -EINVAL;
+	return read_strings(&c->regenerate, json_object_get(j, "regenerate"));
+}
+
+int
+change_read(struct change *c, struct err *e)
+{
+	_auto_free char *file = change_file_name(c->id);
+	_auto_free char *text = NULL;
+	size_t len;
+	json_t *j;
+	int r = fsx_read_at(c->change_fd, file, FILE_MAX, &text, &len, e);
+
+	if (r < 0)
+		return err_wrap(e, "change %u of jail %s", c->id, c->jail);
+	j = json_loadb(text, len, 0, NULL);
+	r = j ? read_all(c, j) : -EINVAL;
+	json_decref(j);
+	return r < 0
+		   ? err_set(e, EINVAL, "%s/js/.brig/change/%s/%s is damaged", c->store->base, c->jail, file)
+		   : 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What change.c (life), change_file.c (ID.json), change_stage.c and change_apply.c share; not for the rest of
+ * brig. */
+#ifndef BRIG_STORE_CHANGE_INT_H
+#define BRIG_STORE_CHANGE_INT_H
+
+#include <jansson.h>
+
+#include "store/change.h"
+
+struct change_op *change_add_op(struct change *c, const char *path); /* numbered, otherwise empty */
+void change_node_free(struct change_node *n);
+/* Names of nodes in new/ and old/. */
+struct node_name {
+	char s[16];
+};
+struct node_name change_node_name(unsigned n);
+/* The directory of path in the jailspace, by descriptor; -errno without a message. */
+int change_parent(int space_fd, const char *path, int *ret_fd, const char **ret_name);
+enum node_type change_type(mode_t mode);
+void change_node_of(const struct stat *st, struct change_node *ret); /* without link and digest */
+/* With link target and digest, as `before` and `after` are compared by rollback.  type NODE_NONE when it is
+ * not there. */
+int change_look(int dir_fd, const char *name, struct change_node *ret);
+
+/* change_file.c */
+int change_save(struct change *c, struct err *e); /* atomic, synced */
+int change_read(struct change *c, struct err *e); /* into a change with id, jail and change_fd */
+char *change_file_name(unsigned id);
+
+/* change_stage.c: the path of op once more, as it is now; new operations are added. */
+int change_stage_again(struct change *c, const struct change_op *op, int space_fd, struct err *e);
+/* Sets owner and mode of name, never through a link. */
+int change_own(int dir, const char *name, const struct change_node *want);
+/* Makes new/N as op->after says (not regular files); fills in after from it. */
+int change_make_other(struct change *c, struct change_op *op);
+/* A regular file as a copy of src, with owner and mode of op->after; fills in after. */
+int change_make_file(struct change *c, struct change_op *op, int src);
+int change_note_after(struct change *c, struct change_op *op);
+
+/* change.c: opens new/ and old/ of another change of the same jail. */
+int change_nodes(const struct change *c, unsigned id, bool inside, int space_fd, int *ret_dir, int *ret_new,
+		 int *ret_old, struct err *e);
+
+#endif
