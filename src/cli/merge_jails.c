@@ -214,7 +214,7 @@ take_theirs(struct work *w, const struct group *g)
 static bool
 merges(const struct group *g)
 {
-	return g->one->item.act == MERGE_UPDATE && g->one->item.merged;
+	return g->one->item.act != MERGE_CONFLICT && g->one->item.act != MERGE_NOTHING;
 }
 
 static void
@@ -226,17 +226,18 @@ take_text(struct work *w, const struct group *g, struct text t, const char *word
 static void
 take_merged(struct work *w, const struct group *g)
 {
+	const struct merge_item *it = &g->one->item;
+	_auto_free char *path = text_printable(it->path, 4096);
 	struct err e = ERR_INIT;
 
-	if (merges(g)) {
-		take_text(
-		    w, g,
-		    (struct text){g->one->item.text.s ? g->one->item.text.s : "", g->one->item.text.len},
-		    "merged");
-		return;
+	if (merges(g) && it->merged) {
+		take_text(w, g, (struct text){it->text.s ? it->text.s : "", it->text.len}, "merged");
+	} else if (merges(g)) {
+		take_theirs(w, g);
+	} else {
+		(void)err_set(&e, EINVAL, "the two changes still overlap (--edit)");
+		w->status = cli_fail(w->cli, path, &e);
 	}
-	(void)err_set(&e, EINVAL, "the two changes still overlap (--edit)");
-	w->status = cli_fail(w->cli, g->one->item.path, &e);
 }
 
 /* ---- text ---- */

@@ -170,6 +170,31 @@ plan_part(struct switch_to *to, const struct strv *paths, const struct release *
 	return fn(ctx, &plan, base->name, new, e);
 }
 
+static bool
+is_first_with_base(const struct record *rec, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (streq(rec->conflict[k].base, rec->conflict[i].base))
+			return false;
+	return true;
+}
+
+/* What waits and was last merged with release base, together: account files must agree. */
+static int
+plan_waiting(struct switch_to *to, const struct record *rec, const char *base, const struct release *new,
+	     int space_fd, part_fn fn, void *ctx, struct err *e)
+{
+	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_strv struct strv paths = STRV_INIT;
+
+	for (size_t i = 0; i < rec->n_conflict; i++)
+		if (streq(rec->conflict[i].base, base))
+			strv_add(&paths, rec->conflict[i].path);
+	if (release_open(to->store, rec->template, base, &from, e) < 0)
+		return -e->num;
+	return plan_part(to, &paths, &from, new, space_fd, fn, ctx, e);
+}
+
 /*
  * The merge from the record's release to the new one.  Where a conflict waits, the jail's file was last
  * merged with an older release: that one is the base of its merge.
@@ -191,16 +216,9 @@ plan_merge(struct switch_to *to, const struct record *rec, const struct release 
 		if (!record_conflict(rec, all->v[i]))
 			strv_add(&paths, all->v[i]);
 	r = plan_part(to, &paths, &from, new, space_fd, fn, ctx, e);
-	for (size_t i = 0; i < rec->n_conflict && r == 0; i++) {
-		_auto_(release_close) struct release base = {
-		    .dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
-		_auto_strv struct strv one = STRV_INIT;
-
-		strv_add(&one, rec->conflict[i].path);
-		r = release_open(to->store, rec->template, rec->conflict[i].base, &base, e);
-		if (r == 0)
-			r = plan_part(to, &one, &base, new, space_fd, fn, ctx, e);
-	}
+	for (size_t i = 0; i < rec->n_conflict && r == 0; i++)
+		if (is_first_with_base(rec, i))
+			r = plan_waiting(to, rec, rec->conflict[i].base, new, space_fd, fn, ctx, e);
 	return r;
 }
 

@@ -3,18 +3,20 @@
  * Random texts and edits, merged by text_merge(), `diff3 -m -E` and `git merge-file -p`; and compared by
  * text_unified(), text_conflict2() and diff(1).  Speaks TAP; the figures are comments.
  *
- *	mergediff [-v]		BRIG_MERGE_CASES cases (400) from BRIG_SEED (the clock); -v shows what
- *differs. Each case is told with the seed that begins with it
+ *	mergediff [-v]
+ *
+ * BRIG_MERGE_CASES (400): how many.  BRIG_SEED (the clock): where the random numbers begin; what is told of
+ * a case has its seed, which gives it again as the first one.  -v shows what differs.
  *
  * A failure is
- *	- a clean merge of ours that differs from diff3's clean one in lines that occur at most once in each
- *of the three texts: those can be matched in one way only.  Repeated lines can be matched in several, and
- *	  diff(1) gives up a shortest script where it takes frequent lines for noise;
- *	- a clean merge of ours where both of the others see a conflict;
- *	- a merge with conflicts whose two sides, taken out of the markers, are not what was merged;
- *	- a script that is longer than diff's, or does not turn one text into the other;
- *	- merge(x, x, y) or merge(y, x, x) or merge(y, x, y) that is not y; merge(x, y, z) that is clean or
- *not otherwise than merge(z, y, x).
+ * - a clean merge of ours that differs from diff3's clean one in lines that occur at most once in each of the
+ *   three texts: those can be matched in one way only.  Repeated lines can be matched in several, and diff(1)
+ *   gives up a shortest script where it takes frequent lines for noise;
+ * - a clean merge of ours where both of the others see a conflict;
+ * - a merge with conflicts whose parts, taken out of the markers, are not what was merged;
+ * - a script that is longer than diff's, or does not turn one text into the other;
+ * - merge(x, x, y), merge(y, x, x) or merge(y, x, y) that is not y;
+ * - merge(x, y, z) that is clean or not otherwise than merge(z, y, x), or has another result.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -476,7 +478,7 @@ one_case(void)
 	count.cases++;
 	check_merge(case_seed, &t);
 	check_properties(case_seed, &t);
-	if (count.cases % 4 == 0)
+	if (case_seed % 4 == 0)
 		check_diff(case_seed, &t);
 	for (int i = 0; i < N_TEXTS; i++)
 		buf_free(&t.b[i]);
@@ -535,7 +537,7 @@ main(int argc, char **argv)
 	printf("1..1\n# BRIG_SEED=%ju BRIG_MERGE_CASES=%ju\n", (uintmax_t)seed, (uintmax_t)cases);
 	while (count.cases < cases && count.failures < 10)
 		one_case();
-	if (count.same == 0)
+	if (count.cases == 0)
 		count.failures++; /* nothing was compared */
 	printf("# clean for us and diff3: %zu the same, %zu differ\n", count.same, count.differ);
 	printf("# clean for us and git only: %zu; for diff3 and git only: %zu; for diff3 only: %zu; for git "
