@@ -132,6 +132,7 @@ running_on(const struct listing *l, const struct release *r, struct strv *ret)
 	for (size_t i = 0; i < l->n_run && fstat(r->root_fd, &st) == 0; i++)
 		if (l->run[i].dev == st.st_dev && l->run[i].ino == st.st_ino)
 			strv_add(ret, l->run[i].name);
+	strv_sort(ret);
 }
 
 /* Some names, and how many more there are. */
@@ -434,9 +435,12 @@ do_verify(struct cli *cli, int argc, char **argv)
 static int
 remove_one(struct cli *cli, const char *template, const char *name)
 {
+	_auto_close int lock = -EBADF;
 	struct err e = ERR_INIT;
 
-	if (release_remove(&cli->store, template, name, &e) < 0)
+	/* an upgrade may be on its way to it */
+	if (store_lock(&cli->store, "upgrade", template, 0, &lock, &e) < 0 ||
+	    release_remove(&cli->store, template, name, &e) < 0)
 		return cli_error(cli, &e);
 	cli_say(cli, "release %s/%s removed", template, name);
 	return 0;

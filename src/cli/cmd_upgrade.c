@@ -482,6 +482,7 @@ switch_all(struct job *j)
 	j->u.to.always = &opt.always;
 	j->u.to.ignore = &opt.ignore;
 	j->u.canary = opt.canary;
+	j->u.details = opt.dry || j->cli->verbose || j->cli->json;
 	if (upgrade_plan(&j->u, &e) < 0)
 		return cli_error(j->cli, &e);
 	status = check_canary(j);

@@ -185,11 +185,14 @@ cli_recover(struct cli *cli)
 		cli_warn(cli, "%s: had ended; cleaned up what it left", done.cleaned.v[i]);
 	for (size_t i = 0; i < done.said.n; i++)
 		cli_warn(cli, "%s", done.said.v[i]);
+	for (size_t i = 0; i < done.failed.n; i++) /* that one's own commands refuse; the others go on */
+		cli_warn(cli, "warning: %s", done.failed.v[i]);
 	for (size_t i = 0; i < done.restart.n; i++)
 		start_again(cli, done.restart.v[i]);
 	strv_free(&done.cleaned);
 	strv_free(&done.said);
 	strv_free(&done.restart);
+	strv_free(&done.failed);
 	return r < 0 ? cli_error(cli, &e) : 0;
 }
 

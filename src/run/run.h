@@ -54,6 +54,7 @@ struct run_recovered {
 	struct strv cleaned; /* names of jails that were cleaned up after */
 	struct strv said;    /* "NAME: what was finished" */
 	struct strv restart; /* jails that ran when a command was killed while it switched them */
+	struct strv failed;  /* "what jail NAME: why": the others can be used, that one refuses to start */
 };
 int run_recover(const struct store *s, struct run_recovered *ret, struct err *e);
 

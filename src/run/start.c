@@ -249,7 +249,7 @@ recover_one(const struct store *s, const char *name, struct run_recovered *ret, 
 	if (r < 0)
 		return r;
 	r = steps_settle(s, name, &st, e);
-	if (r == 0 && ret)
+	if (r == 0)
 		strv_add(&ret->cleaned, name);
 	state_free(&st);
 	return r < 0 ? r : 0;
@@ -279,27 +279,23 @@ recover_change(const struct store *s, const char *name, struct run_recovered *re
 	state_free(&st);
 	if (r >= 0)
 		r = switch_recover(s, name, release, &text, &restart, e);
-	if (r == 0 && ret && text)
+	if (r == 0 && text)
 		strv_addf(&ret->said, "%s: %s", name, text);
-	if (r == 0 && ret && restart)
+	if (r == 0 && restart)
 		strv_add(&ret->restart, name);
 	return r;
 }
 
 static void
-keep_first(struct err *e, const struct err *one, const char *what, const char *jail)
+failed(struct run_recovered *ret, const char *what, const char *jail, const struct err *e)
 {
-	if (e->num)
-		return;
-	*e = *one;
-	(void)err_wrap(e, "%s jail %s", what, jail);
+	strv_addf(&ret->failed, "%s jail %s: %s", what, jail, e->msg);
 }
 
 int
 run_recover(const struct store *s, struct run_recovered *ret, struct err *e)
 {
 	_auto_strv struct strv changes = STRV_INIT;
-	struct err first = ERR_INIT;
 	struct state *list;
 	size_t n;
 	int r = state_list_brief(s, &list, &n, e);
@@ -311,7 +307,7 @@ run_recover(const struct store *s, struct run_recovered *ret, struct err *e)
 
 		if ((!is_running(&list[i]) || is_ending(&list[i])) &&
 		    recover_one(s, list[i].name, ret, &one) < 0)
-			keep_first(&first, &one, "cleaning up after", list[i].name);
+			failed(ret, "cleaning up after", list[i].name, &one);
 		state_free(&list[i]);
 	}
 	free(list);
@@ -323,11 +319,7 @@ run_recover(const struct store *s, struct run_recovered *ret, struct err *e)
 		struct err one = ERR_INIT;
 
 		if (recover_change(s, changes.v[i], ret, &one) < 0)
-			keep_first(&first, &one, "going on with", changes.v[i]);
-	}
-	if (r == 0 && first.num) {
-		*e = first;
-		r = -first.num;
+			failed(ret, "going on with", changes.v[i], &one);
 	}
 	return r < 0 ? r : space_tidy(s, e);
 }

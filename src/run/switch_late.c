@@ -202,15 +202,11 @@ void
 switch_waits_free(struct switch_waits *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		struct merge_plan one = {&w->v[i].item, 1, 1, STRV_INIT};
-
 		release_close(&w->v[i].base);
 		release_close(&w->v[i].release);
+		merge_item_free(&w->v[i].item);
 		free(w->v[i].why);
 		free(w->v[i].key);
-		one.v = xcalloc(1, sizeof(*one.v)); /* freed with what is in it */
-		one.v[0] = w->v[i].item;
-		merge_plan_free(&one);
 	}
 	free(w->v);
 	fd_close(w->space_fd);
@@ -227,9 +223,10 @@ add_side(struct buf *key, int top_fd, const char *path)
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0) {
-		if (S_ISREG(st.st_mode))
+		if (S_ISREG(st.st_mode) && (uint64_t)st.st_size <= TEXT_MAX) /* a jail's may be of any size */
 			(void)manifest_digest(fd, digest, &bytes);
-		buf_addf(key, " %o %u %u %s", (unsigned)st.st_mode, st.st_uid, st.st_gid, digest);
+		buf_addf(key, " %o %u %u %jd %s", (unsigned)st.st_mode, st.st_uid, st.st_gid,
+			 (intmax_t)st.st_size, digest);
 	} else {
 		buf_addf(key, " %d", fd);
 	}

@@ -99,6 +99,20 @@ put_in_order(struct upgrade *u)
 	}
 }
 
+static void
+keep_conflicts(struct merge_plan *plan)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		if (plan->v[i].act == MERGE_CONFLICT)
+			plan->v[n++] = plan->v[i];
+		else
+			merge_item_free(&plan->v[i]);
+	}
+	plan->n = n;
+}
+
 int
 upgrade_plan(struct upgrade *u, struct err *e)
 {
@@ -116,6 +130,8 @@ upgrade_plan(struct upgrade *u, struct err *e)
 			continue;
 		}
 		j->pinned = j->planned == -EPERM;
+		if (!u->details)
+			keep_conflicts(&j->plan);
 		u->jail[n++] = *j;
 	}
 	u->n = n;

@@ -58,7 +58,7 @@ change_node_of(const struct stat *st, struct change_node *ret)
 }
 
 int
-change_look(int dir_fd, const char *name, struct change_node *ret)
+change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret)
 {
 	_auto_close int fd = -EBADF;
 	uint64_t bytes = 0;
@@ -72,7 +72,7 @@ change_look(int dir_fd, const char *name, struct change_node *ret)
 		ret->link = tree_readlink(dir_fd, name);
 		return ret->link ? 0 : -errno;
 	}
-	if (ret->type != NODE_FILE)
+	if (ret->type != NODE_FILE || ret->size != size)
 		return 0;
 	fd = path_open(dir_fd, name, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
 	if (fd < 0)

@@ -19,9 +19,9 @@ struct node_name change_node_name(unsigned n);
 int change_parent(int space_fd, const char *path, int *ret_fd, const char **ret_name);
 enum node_type change_type(mode_t mode);
 void change_node_of(const struct stat *st, struct change_node *ret); /* without link and digest */
-/* With link target and digest, as `before` and `after` are compared by rollback.  type NODE_NONE when it is
- * not there. */
-int change_look(int dir_fd, const char *name, struct change_node *ret);
+/* With link target and, for a regular file of exactly this size, digest: a jail's file can be of any size,
+ * and one of another size is another file.  type NODE_NONE when it is not there. */
+int change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret);
 
 /* change_file.c */
 int change_save(struct change *c, struct err *e); /* atomic, synced */

@@ -74,6 +74,7 @@ change_make_file(struct change *c, struct change_op *op, int src)
 
 	if (src < 0 || fstat(src, &st) < 0)
 		return src < 0 ? src : -errno;
+	op->after.size = (uint64_t)st.st_size;
 	copy_fs_init(&fs);
 	st.st_mode = (st.st_mode & S_IFMT) | op->after.mode;
 	st.st_uid = op->after.uid;
@@ -83,13 +84,14 @@ change_make_file(struct change *c, struct change_op *op, int src)
 
 /* like: the file whose extended attributes it gets, or <0. */
 static int
-make_text(struct change *c, const struct change_op *op, struct text t, int like)
+make_text(struct change *c, struct change_op *op, struct text t, int like)
 {
 	struct node_name name = change_node_name(op->n);
 	_auto_close int fd =
 	    openat(c->new_fd, name.s, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : fsx_write_all(fd, t.s, t.len);
 
+	op->after.size = t.len;
 	if (r == 0)
 		r = change_own(c->new_fd, name.s, &op->after);
 	if (r == 0 && like >= 0)
@@ -125,9 +127,13 @@ int
 change_note_after(struct change *c, struct change_op *op)
 {
 	struct node_name name = change_node_name(op->n);
+	uint64_t size = op->after.size;
+	int r;
 
 	change_node_free(&op->after);
-	return change_look(c->new_fd, name.s, &op->after);
+	r = change_look(c->new_fd, name.s, size, &op->after);
+	/* in a jailspace the jail itself can get at it */
+	return r == 0 && op->after.type == NODE_FILE && op->after.size != size ? -ESTALE : r;
 }
 
 /* ---- from a plan ---- */

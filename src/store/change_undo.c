@@ -13,8 +13,9 @@
 /* One path over all those changes. */
 struct trace {
 	const char *path;
-	const struct change *had;        /* whose old/ has the content */
-	const struct change_op *content; /* its operation; NULL: only owner and mode were changed */
+	const struct change *had;             /* whose old/ has the content */
+	const struct change_op *content;      /* its operation; NULL: only owner and mode were changed */
+	const struct change_op *last_content; /* the last one that was about more than owner and mode */
 	const struct change_op *first, *last;
 };
 
@@ -37,7 +38,10 @@ add_trace(struct traces *t, const struct change *c, const struct change_op *op)
 		*one = (struct trace){.path = op->path, .first = op};
 	}
 	one->last = op;
-	if (!op->meta && !one->content) {
+	if (op->meta)
+		return;
+	one->last_content = op;
+	if (!one->content) {
 		one->content = op;
 		one->had = c;
 	}
@@ -54,6 +58,7 @@ static bool
 as_left(const struct change_node *now, const struct trace *t)
 {
 	const struct change_node *want = &t->last->after;
+	const struct change_node *content = t->last_content ? &t->last_content->after : NULL;
 
 	if (now->type != want->type)
 		return false;
@@ -61,12 +66,11 @@ as_left(const struct change_node *now, const struct trace *t)
 		return true;
 	if (!same_owner(now, want))
 		return false;
-	if (now->type == NODE_LINK)
-		return now->link && want->link && streq(now->link, want->link);
-	/* the last one changed only the owner: the content is that of the one before, or of nobody */
-	if (t->last->meta || !want->digest[0])
+	if (!content) /* only owner and mode were changed, and only they come back */
 		return true;
-	return streq(now->digest, want->digest);
+	if (now->type == NODE_LINK)
+		return now->link && content->link && streq(now->link, content->link);
+	return now->type != NODE_FILE || streq(now->digest, content->digest);
 }
 
 /* new/N of c: the node that was kept, as the same inode where nothing about it differs. */
@@ -103,7 +107,7 @@ stage_back(struct change *c, const struct trace *t, int space_fd)
 	int r = change_parent(space_fd, t->path, &dir, &name);
 
 	if (r == 0)
-		r = change_look(dir, name, &now);
+		r = change_look(dir, name, t->last_content ? t->last_content->after.size : 0, &now);
 	if (r < 0 && r != -ENOENT && r != -ELOOP && r != -ENOTDIR && r != -EXDEV)
 		return r;
 	if (r < 0 ? t->last->after.type != NODE_NONE : !as_left(&now, t)) {

@@ -38,18 +38,22 @@ struct work {
 };
 
 void
+merge_item_free(struct merge_item *it)
+{
+	free(it->path);
+	merge_node_free(&it->o);
+	merge_node_free(&it->n);
+	merge_node_free(&it->d);
+	buf_free(&it->text);
+	free(it->detail);
+	*it = (struct merge_item){0};
+}
+
+void
 merge_plan_free(struct merge_plan *p)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		struct merge_item *it = &p->v[i];
-
-		free(it->path);
-		merge_node_free(&it->o);
-		merge_node_free(&it->n);
-		merge_node_free(&it->d);
-		buf_free(&it->text);
-		free(it->detail);
-	}
+	for (size_t i = 0; i < p->n; i++)
+		merge_item_free(&p->v[i]);
 	free(p->v);
 	strv_free(&p->warnings);
 	*p = (struct merge_plan)MERGE_PLAN_INIT;

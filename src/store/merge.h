@@ -63,6 +63,7 @@ struct merge_plan {
 	{                             \
 		NULL, 0, 0, STRV_INIT \
 	}
+void merge_item_free(struct merge_item *it);
 void merge_plan_free(struct merge_plan *p);
 
 /* Paths at which the trees differ: type, content, target, presence; with opts->jail also owner and mode.
