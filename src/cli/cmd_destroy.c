@@ -40,20 +40,6 @@ going_free(struct going *g)
 	free(g->outside);
 }
 
-static bool
-runs(const struct cli *cli, const char *name)
-{
-	struct err ignore = ERR_INIT;
-	struct state st;
-	bool yes;
-
-	if (state_read(&cli->store, name, &st, &ignore) <= 0)
-		return false;
-	yes = os_jail_alive(&st.ref) == 1;
-	state_free(&st);
-	return yes;
-}
-
 static int
 find(struct cli *cli, const char *name, struct going *g, struct err *e)
 {
@@ -66,7 +52,7 @@ find(struct cli *cli, const char *name, struct going *g, struct err *e)
 	g->name = name;
 	if (name_check("jail", name, e) < 0)
 		return -e->num;
-	if (runs(cli, name))
+	if (run_is_running(&cli->store, name))
 		return err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name);
 	/* wrong parameters do not keep a jail from going */
 	if (conf_has(cli->conf, name) && conf_jail(cli->conf, name, &g->spec, &ignore) < 0)

@@ -60,20 +60,6 @@ batch_free(struct batch *b)
 	free(b->job);
 }
 
-static bool
-runs(struct cli *cli, const char *name)
-{
-	struct err e = ERR_INIT;
-	struct state st;
-	bool yes;
-
-	if (state_find(&cli->store, name, &st, &e) <= 0)
-		return false;
-	yes = os_jail_alive(&st.ref);
-	state_free(&st);
-	return yes;
-}
-
 /* One jail and, before it, what it depends on and does not run yet. */
 static int
 add_start(struct batch *b, const char *label)
@@ -87,7 +73,7 @@ add_start(struct batch *b, const char *label)
 		return cli_fail(b->cli, label, &e);
 	batch_add(b, xstrdup(label), spec);
 	for (size_t i = 0; i < spec->depend.n; i++)
-		if (!runs(b->cli, spec->depend.v[i]) && add_start(b, spec->depend.v[i]) != 0)
+		if (!run_is_running(&b->cli->store, spec->depend.v[i]) && add_start(b, spec->depend.v[i]) != 0)
 			return 1;
 	return 0;
 }
@@ -141,7 +127,7 @@ add_dependants(struct batch *b)
 			    conf_jail(b->cli->conf, all->v[i], &spec, &e) < 0)
 				continue;
 			for (size_t k = 0; k < spec->depend.n && !add; k++)
-				add = batch_index(b, spec->depend.v[k]) >= 0 && runs(b->cli, spec->name);
+				add = batch_index(b, spec->depend.v[k]) >= 0 && run_is_running(&b->cli->store, spec->name);
 			if (add)
 				batch_add(b, xstrdup(all->v[i]), spec);
 			else
@@ -280,7 +266,7 @@ restart_run(struct cli *cli, int argc, char **argv)
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < names.n; i++)
-		if (runs(cli, names.v[i]))
+		if (run_is_running(&cli->store, names.v[i]))
 			failed |= add_stop(&down, names.v[i]);
 	add_dependants(&down);
 	for (size_t i = 0; i < names.n; i++)

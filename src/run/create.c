@@ -43,20 +43,6 @@ forget_lock(const struct store *s, const char *name)
 
 /* ---- create ---- */
 
-static bool
-runs(const struct store *s, const char *name)
-{
-	struct err ignore = ERR_INIT;
-	struct state st;
-	bool alive;
-
-	if (state_read(s, name, &st, &ignore) <= 0)
-		return false;
-	alive = os_jail_alive(&st.ref) == 1;
-	state_free(&st);
-	return alive;
-}
-
 static int
 check_name(const struct store *s, const struct jailspec *spec, struct err *e)
 {
@@ -203,7 +189,7 @@ run_create(const struct store *s, const struct jailspec *spec, const struct prog
 	if (r < 0)
 		return r;
 	recorded = r > 0;
-	if (runs(s, spec->name)) /* its jailspace is in use: no looking into images */
+	if (run_is_running(s, spec->name)) /* its jailspace is in use: no looking into images */
 		return recorded ? RUN_CREATE_EXISTED
 				: err_set(e, EBUSY, "is running (brig stop %s)", spec->name);
 	r = spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)
@@ -262,7 +248,7 @@ settle(const struct store *s, const char *name, const struct jailspec *spec, int
 	r = store_lock(s, "jail", name, LOCK_WAIT_MS, lock, e);
 	if (r < 0)
 		return r;
-	return runs(s, name) ? err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name) : 0;
+	return run_is_running(s, name) ? err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name) : 0;
 }
 
 static int

@@ -47,6 +47,9 @@ int run_start(const struct store *s, const struct jailspec *spec, const struct r
 /* 0 stopped, 1 it was not running.  spec NULL: what its state recorded. */
 int run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,
 	     const struct run_report *rep, struct err *e);
+/* By name (or JID). */
+bool run_is_running(const struct store *s, const char *name);
+
 /* Cleans up after killed commands and jails that ended by themselves, and finishes or takes back interrupted
  * upgrades, rollbacks and merges.  ret may be NULL.  Jails that another command is working on are left to it.
  */

@@ -125,6 +125,20 @@ steps_check(const struct store *s, const struct jailspec *spec, const struct os_
 	return r;
 }
 
+bool
+run_is_running(const struct store *s, const char *name)
+{
+	struct err ignore = ERR_INIT;
+	struct state st;
+	bool yes;
+
+	if (state_find(s, name, &st, &ignore) <= 0)
+		return false;
+	yes = os_jail_alive(&st.ref) == 1;
+	state_free(&st);
+	return yes;
+}
+
 static bool
 has_something_to_run(const struct jailspec *spec, const struct run_start_opts *o)
 {

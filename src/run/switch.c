@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/name.h"
@@ -27,15 +26,6 @@ struct sw {
 	struct os_watch *watch;
 	int64_t stopped_us; /* when the old services were told to stop */
 };
-
-static int64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static void
 warn(const struct sw *w, const char *text)
@@ -272,7 +262,7 @@ stop_old(struct sw *w, struct err *e)
 		if (run_steps[i].kept || !run_steps[i].down)
 			continue;
 		if (streq(run_steps[i].name, "exec.start"))
-			w->stopped_us = now_us();
+			w->stopped_us = clock_us();
 		if (run_steps[i].down(&w->old, e) < 0)
 			return -e->num;
 	}
@@ -313,7 +303,7 @@ start_next(struct sw *w, struct err *e)
 static void
 measure(struct sw *w)
 {
-	int64_t gap = now_us() - w->stopped_us;
+	int64_t gap = clock_us() - w->stopped_us;
 	struct os_outage out = {0};
 	struct err e = ERR_INIT;
 
@@ -393,7 +383,7 @@ switch_in_turn(struct sw *w, struct err *e)
 	if (r < 0)
 		return give_up(w, e);
 	w->old.hooks = true;
-	w->stopped_us = now_us();
+	w->stopped_us = clock_us();
 	if (steps_down(&w->old, run_steps_len, e) < 0)
 		return w->has_change ? stays(w, e) : -e->num;
 	if (is_volume(w->spec)) {

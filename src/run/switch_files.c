@@ -317,20 +317,6 @@ count_plan(const struct merge_plan *p, struct switch_counts *ret)
 	}
 }
 
-static bool
-runs(const struct store *s, const char *jail)
-{
-	struct err ignore = ERR_INIT;
-	struct state st;
-	bool yes;
-
-	if (state_read(s, jail, &st, &ignore) <= 0)
-		return false;
-	yes = os_jail_alive(&st.ref);
-	state_free(&st);
-	return yes;
-}
-
 /* The way back, as a plan. */
 static int
 plan_undo(struct switch_to *to, const struct record *rec, const char *jail, int space_fd,
@@ -382,7 +368,7 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	r = switch_check(spec, &rec, to->release, e);
 	if (r != 0)
 		return r;
-	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) && runs(to->store, spec->name))
+	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) && run_is_running(to->store, spec->name))
 		return err_set(e, EBUSY, "%s is in use: its files are looked at when the jail has stopped",
 			       where);
 	r = space_by_where(to->store, spec->name, where, &space, e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <sys/mman.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "run/steps.h"
 #include "run/upgrade.h"
 
@@ -28,20 +28,6 @@ upgrade_free(struct upgrade *u)
 	*u = (struct upgrade){0};
 }
 
-static bool
-runs(const struct store *s, const char *name)
-{
-	struct err ignore = ERR_INIT;
-	struct state st;
-	bool yes;
-
-	if (state_read(s, name, &st, &ignore) <= 0)
-		return false;
-	yes = os_jail_alive(&st.ref);
-	state_free(&st);
-	return yes;
-}
-
 int
 upgrade_add(struct upgrade *u, const char *label, struct jailspec *spec, struct err *e)
 {
@@ -56,7 +42,7 @@ upgrade_add(struct upgrade *u, const char *label, struct jailspec *spec, struct 
 	u->jail[u->n++] = (struct upgrade_jail){.label = xstrdup(label),
 						.spec = spec,
 						.from = xstrdup(rec.release),
-						.running = runs(u->store, spec->name),
+						.running = run_is_running(u->store, spec->name),
 						.plan = MERGE_PLAN_INIT};
 	return 0;
 }
@@ -158,15 +144,6 @@ find(const struct upgrade *u, const char *label)
 	return i;
 }
 
-static int64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 /* In a process of its own, which has the value of `stop` of the time it was begun. */
 static int
 work(void *ctx, const char *label, struct err *e)
@@ -237,7 +214,7 @@ stop_one(void *ctx, const char *label, struct err *e)
 {
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
-	int64_t begin = now_us();
+	int64_t begin = clock_us();
 	int r = run_stop(u->store, u->jail[i].spec->name, u->jail[i].spec, 0, u->rep, e);
 
 	u->result[i].down_us = begin;
@@ -284,7 +261,7 @@ start_one(void *ctx, const char *label, struct err *e)
 
 	if (r < 0)
 		return start_back(u, i, e);
-	u->result[i].down_us = now_us() - u->result[i].down_us;
+	u->result[i].down_us = clock_us() - u->result[i].down_us;
 	return 0;
 }
 
