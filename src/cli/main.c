@@ -153,6 +153,8 @@ start_again(struct cli *cli, const char *name)
 		(void)cli_fail(cli, name, &e);
 	else
 		cli_warn(cli, "%s: started again", name);
+	if (change_unmark(&cli->store, name, &e) < 0)
+		(void)cli_fail(cli, name, &e);
 	jailspec_free(spec);
 }
 

@@ -248,7 +248,8 @@ settle(const struct store *s, const char *name, const struct jailspec *spec, int
 	r = store_lock(s, "jail", name, LOCK_WAIT_MS, lock, e);
 	if (r < 0)
 		return r;
-	return run_is_running(s, name) ? err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name) : 0;
+	return run_is_running(s, name) ? err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name)
+				       : 0;
 }
 
 static int

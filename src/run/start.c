@@ -184,7 +184,7 @@ start_with_change(struct ctx *c, struct err *e)
 {
 	_auto_(change_free) struct change change = CHANGE_INIT;
 	_auto_(record_free) struct record rec = {0};
-	int r = c->spec->root == ROOT_TEMPLATE ? switch_at_start(c->s, c->spec, &change, &rec, e) : 0;
+	int r = c->spec->root == ROOT_TEMPLATE ? switch_at_start(c->s, c->spec, c->rep, &change, &rec, e) : 0;
 
 	if (r > 0)
 		return start_prepared(c, &change, &rec, e);
@@ -269,19 +269,31 @@ recover_one(const struct store *s, const char *name, struct run_recovered *ret, 
 	return r < 0 ? r : 0;
 }
 
+/* -EBUSY: an upgrade of its template is under way, which stops and starts it as it wants to. */
+static int
+lock_against_upgrades(const struct store *s, const char *name, int *ret_lock, struct err *e)
+{
+	_auto_(record_free) struct record rec = {0};
+	int r = record_read(s, name, &rec, e);
+
+	return r <= 0 || !rec.template ? r : store_lock(s, "upgrade", rec.template, 0, ret_lock, e);
+}
+
 /* A change of release or files that was interrupted.  The release that a running jail is on is read from its
  * mount. */
 static int
 recover_change(const struct store *s, const char *name, struct run_recovered *ret, struct err *e)
 {
-	_auto_close int lock = -EBADF;
+	_auto_close int lock = -EBADF, upgrade = -EBADF;
 	_auto_free char *template = NULL, *release = NULL, *text = NULL;
 	struct state st = {0};
 	bool restart = false;
 	dev_t dev;
 	ino_t ino;
-	int r = store_lock(s, "jail", name, 0, &lock, e);
+	int r = lock_against_upgrades(s, name, &upgrade, e);
 
+	if (r == 0)
+		r = store_lock(s, "jail", name, 0, &lock, e);
 	if (r == -EBUSY) {
 		err_clear(e);
 		return 0;

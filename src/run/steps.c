@@ -99,13 +99,16 @@ down_claim(struct ctx *c, struct err *e)
 static int
 up_limits(struct ctx *c, struct err *e)
 {
-	return os_limit_up(&c->id, c->spec, e);
+	int r = os_limit_up(&c->id, c->spec, e);
+
+	c->foreign_group = r == -EEXIST;
+	return r;
 }
 
 static int
 down_limits(struct ctx *c, struct err *e)
 {
-	return os_limit_down(&c->id, e);
+	return c->foreign_group ? 0 : os_limit_down(&c->id, e);
 }
 
 static int

@@ -28,6 +28,7 @@ struct ctx {
 	struct os_jail *jail; /* while starting */
 	bool hooks;           /* a stop that was asked for: exec.* run, and their failure ends it */
 	int want_jid;         /* 0: spec->jid, or the next free one */
+	bool foreign_group;   /* the control group of that name is somebody else's: not to be taken away */
 	/* A jail that is made beside the running one whose place it takes (switch.c): */
 	const struct os_ref *keep;
 	const struct jailspec *keep_made;

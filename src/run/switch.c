@@ -82,6 +82,7 @@ begin_change(struct sw *w, struct err *e)
 		return r;
 	w->has_change = true;
 	w->c.restart = w->res->ran;
+	w->c.keep_mark = w->to->keep_mark;
 	if (w->to->always)
 		strv_copy(&w->c.always, w->to->always);
 	if (w->to->ignore)
@@ -382,6 +383,11 @@ switch_in_turn(struct sw *w, struct err *e)
 		r = change_commit(&w->c, &w->rec, e);
 	if (r < 0)
 		return give_up(w, e);
+	/* of a volume nothing is decided before it has stopped: the mark alone says that it ran */
+	if (is_volume(w->spec))
+		r = change_mark_restart(w->to->store, w->spec->name, w->old.st.ref.boot, e);
+	if (r < 0)
+		return r;
 	w->old.hooks = true;
 	w->stopped_us = clock_us();
 	if (steps_down(&w->old, run_steps_len, e) < 0)
@@ -474,23 +480,6 @@ switch_check(const struct jailspec *spec, const struct record *rec, const char *
 	return rec->change == RECORD_SETTLED && streq(rec->release, release);
 }
 
-/* An earlier upgrade --no-restart is replaced by what is asked for now. */
-static int
-drop_prepared(struct sw *w, struct err *e)
-{
-	struct change c;
-	int r;
-
-	if (w->rec.change != RECORD_PREPARED)
-		return 0;
-	r = change_load(w->to->store, w->spec->name, w->rec.change_id, -EBADF, &c, e);
-	if (r == 0) {
-		r = change_drop(&c, &w->rec, -EBADF, e);
-		change_free(&c);
-	}
-	return r;
-}
-
 int
 switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_report *rep,
 	    struct switch_result *ret, struct err *e)
@@ -513,7 +502,9 @@ switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_
 			? err_set(e, EBUSY,
 				  "an earlier change of its files is not finished (brig status %s says why)",
 				  spec->name)
-			: drop_prepared(&w, e);
+		    : w.rec.change == RECORD_PREPARED /* an earlier --no-restart: this is asked for now */
+			? switch_forget_prepared(to->store, spec->name, &w.rec, e)
+			: 0;
 	if (r == 0)
 		r = switch_check(spec, &w.rec, to->release, e);
 	if (r == 0)

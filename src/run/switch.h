@@ -30,6 +30,7 @@ struct switch_to {
 	struct switch_delta *delta; /* filled on demand */
 	size_t n_delta;
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
+	bool keep_mark; /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */
 };
 void switch_to_free(struct switch_to *to);
@@ -95,8 +96,8 @@ int switch_recover(const struct store *s, const char *jail, const char *alive_on
 		   bool *ret_restart, struct err *e);
 /* At a start, under the lock: what was prepared (no_restart) is carried out; *ret is it, to be finished after
  * the start, or back if that fails.  1: there is one. */
-int switch_at_start(const struct store *s, const struct jailspec *spec, struct change *ret,
-		    struct record *rec, struct err *e);
+int switch_at_start(const struct store *s, const struct jailspec *spec, const struct run_report *rep,
+		    struct change *ret, struct record *rec, struct err *e);
 int switch_started(struct change *c, struct record *rec, bool ok, struct err *e);
 
 #endif

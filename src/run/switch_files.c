@@ -368,7 +368,8 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	r = switch_check(spec, &rec, to->release, e);
 	if (r != 0)
 		return r;
-	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) && run_is_running(to->store, spec->name))
+	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) &&
+	    run_is_running(to->store, spec->name))
 		return err_set(e, EBUSY, "%s is in use: its files are looked at when the jail has stopped",
 			       where);
 	r = space_by_where(to->store, spec->name, where, &space, e);

@@ -6,7 +6,6 @@
 
 #include "base/path.h"
 #include "run/switch_int.h"
-#include "store/manifest.h"
 
 #define NO_RELEASE                                                     \
 	{                                                              \
@@ -55,6 +54,18 @@ backwards(struct change *c, struct record *rec, int space, struct err *e)
 	return r < 0 ? r : change_drop(c, rec, space, e);
 }
 
+/* It was decided, and cannot be carried out: the other way. */
+static int
+take_back(struct change *c, struct record *rec, int space, struct err *e)
+{
+	struct err why = *e, second = ERR_INIT;
+
+	if (change_commit_back(c, rec, &second) < 0 || backwards(c, rec, space, &second) < 0)
+		return err_set(e, why.num, "%s; and going back: %s", why.msg, second.msg);
+	*e = why;
+	return -e->num;
+}
+
 static bool
 same_boot(const struct change *c)
 {
@@ -75,12 +86,15 @@ recover_decided(const struct store *s, const char *jail, struct record *rec, con
 {
 	_auto_(change_free) struct change c = CHANGE_INIT;
 	_auto_close int space = -EBADF;
-	bool forth = rec->change == RECORD_APPLY, volume;
+	bool forth = rec->change == RECORD_APPLY, volume, restart;
 	int r = change_load(s, jail, rec->change_id, -EBADF, &c, e);
 
 	if (r < 0)
 		return r;
 	volume = str_after(c.space, "image:") || str_after(c.space, "device:");
+	restart = !alive_on && c.restart && same_boot(&c);
+	if (restart && change_mark_restart(s, jail, c.boot, e) < 0)
+		return -e->num;
 	if (forth && alive_on && c.kind != CHANGE_MERGE && streq(alive_on, c.from)) {
 		*ret_text = xasprintf("the %s to %s was interrupted before it was its turn: it stays on %s",
 				      kind_word(&c), c.to, c.from);
@@ -91,13 +105,14 @@ recover_decided(const struct store *s, const char *jail, struct record *rec, con
 		r = load(s, jail, rec->change_id, &c, &space, e);
 		if (r < 0)
 			return r;
+		c.keep_mark = restart;
 		r = forth ? forwards(&c, rec, space, e) : backwards(&c, rec, space, e);
 	} else {
 		r = change_finish(&c, rec, space, e);
 	}
 	if (r < 0)
 		return r;
-	*ret_restart = !alive_on && c.restart && same_boot(&c);
+	*ret_restart = restart;
 	*ret_text = forth ? xasprintf("the %s to %s was interrupted: completed", kind_word(&c), c.to)
 			  : xasprintf("going back to %s was interrupted: completed", c.from);
 	return 0;
@@ -108,6 +123,7 @@ switch_recover(const struct store *s, const char *jail, const char *alive_on, ch
 	       bool *ret_restart, struct err *e)
 {
 	_auto_(record_free) struct record rec = {0};
+	char boot[40];
 	int r = record_read(s, jail, &rec, e);
 
 	*ret_text = NULL;
@@ -118,7 +134,8 @@ switch_recover(const struct store *s, const char *jail, const char *alive_on, ch
 		return change_forget(s, jail, e);
 	switch (rec.change) {
 	case RECORD_SETTLED:
-		return change_tidy(s, jail, &rec, -EBADF, e);
+		*ret_restart = !alive_on && os_boot_id(boot, e) == 0 && change_wants_restart(s, jail, boot);
+		return *ret_restart ? 0 : change_tidy(s, jail, &rec, -EBADF, e);
 	case RECORD_PREPARED:
 		return 0; /* waits for a start */
 	case RECORD_APPLY:
@@ -129,6 +146,18 @@ switch_recover(const struct store *s, const char *jail, const char *alive_on, ch
 }
 
 /* ---- at a start ---- */
+
+int
+switch_forget_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e)
+{
+	rec->change = RECORD_SETTLED;
+	rec->change_id = 0;
+	free(rec->change_other);
+	rec->change_other = NULL;
+	if (record_write(s, jail, rec, e) < 0)
+		return -e->num;
+	return change_tidy(s, jail, rec, -EBADF, e);
+}
 
 /* A jail never starts in the middle: what recovery could not finish (a full disk) is tried again, and must
  * succeed now. 1: it has a record. */
@@ -146,8 +175,8 @@ finish_before_start(const struct store *s, const char *jail, struct record *rec,
 }
 
 int
-switch_at_start(const struct store *s, const struct jailspec *spec, struct change *ret, struct record *rec,
-		struct err *e)
+switch_at_start(const struct store *s, const struct jailspec *spec, const struct run_report *rep,
+		struct change *ret, struct record *rec, struct err *e)
 {
 	struct switch_to to = {.store = s};
 	_auto_close int space = -EBADF;
@@ -156,6 +185,13 @@ switch_at_start(const struct store *s, const struct jailspec *spec, struct chang
 	if (r <= 0 || rec->change != RECORD_PREPARED)
 		return r < 0 ? r : 0;
 	r = load(s, spec->name, rec->change_id, ret, &space, e);
+	if (r == -EINVAL ||
+	    r == -ENOENT) { /* an intention that cannot be read: it starts as it is, and that is said */
+		if (rep && rep->warn)
+			rep->warn(rep->ctx, spec->label, e->msg);
+		err_clear(e);
+		return switch_forget_prepared(s, spec->name, rec, e);
+	}
 	if (r < 0)
 		return r;
 	to.kind = ret->kind;
@@ -167,10 +203,13 @@ switch_at_start(const struct store *s, const struct jailspec *spec, struct chang
 		r = change_seal(ret, e);
 	if (r == 0)
 		r = change_commit(ret, rec, e);
-	if (r == 0)
+	if (r == 0) {
 		r = change_apply(ret, space, e);
-	if (r == 0)
-		r = change_sync(ret, space, e);
+		if (r == 0)
+			r = change_sync(ret, space, e);
+		if (r < 0)
+			r = take_back(ret, rec, space, e);
+	}
 	switch_to_free(&to);
 	change_close_nodes(ret); /* a volume is the jail's now */
 	if (r < 0)
@@ -219,12 +258,11 @@ add_side(struct buf *key, int top_fd, const char *path)
 {
 	_auto_close int fd = path_open(top_fd, path, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
 	char digest[65] = "";
-	uint64_t bytes = 0;
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		if (S_ISREG(st.st_mode) && (uint64_t)st.st_size <= TEXT_MAX) /* a jail's may be of any size */
-			(void)manifest_digest(fd, digest, &bytes);
+			(void)change_digest(fd, (uint64_t)st.st_size, digest);
 		buf_addf(key, " %o %u %u %jd %s", (unsigned)st.st_mode, st.st_uid, st.st_gid,
 			 (intmax_t)st.st_size, digest);
 	} else {
@@ -341,7 +379,7 @@ stage_answer(struct change *c, const struct record *rec, const struct switch_ans
 		if (!streq(rec->conflict[i].path, a->path))
 			record_add_conflict(&c->leaves, rec->conflict[i].path, rec->conflict[i].base,
 					    rec->conflict[i].why);
-	if (r < 0 || a->keep)
+	if (r < 0)
 		return r;
 	if (a->content)
 		r = change_stage_text(c, a->path, *a->content, space, e);
@@ -364,6 +402,20 @@ answer_locked(const struct store *s, const struct jailspec *spec, const struct s
 		return r;
 	if (r == 0 || !record_conflict(&rec, a->path))
 		return 1;
+	if (rec.change == RECORD_APPLY || rec.change == RECORD_REVERT)
+		return err_set(e, EBUSY,
+			       "an earlier change of its files is not finished (brig status %s says why)",
+			       spec->name);
+	if (a->keep) { /* no file changes */
+		record_drop_conflict(&rec, a->path);
+		return record_write(s, spec->name, &rec, e);
+	}
+	if (rec.change == RECORD_PREPARED)
+		return err_set(
+		    e, EBUSY,
+		    "release %s is prepared for its next start, which merges anew: decide then (brig "
+		    "restart %s)",
+		    rec.change_other, spec->name);
 	r = open_files(s, spec, st != NULL, &space, e);
 	if (r == 0)
 		r = change_new(s, spec->name, &rec, CHANGE_MERGE, rec.release, where, space, &c, e);
@@ -380,13 +432,18 @@ answer_locked(const struct store *s, const struct jailspec *spec, const struct s
 		(void)change_drop(&c, &rec, space, &ignore);
 		return r;
 	}
-	r = change_apply(&c, space, e);
-	if (r == 0 && st && rec.regenerate.n > 0) {
+	if (change_apply(&c, space, e) < 0)
+		return take_back(&c, &rec, space, e);
+	if (st && rec.regenerate.n > 0) {
 		r = regenerate_now(s, spec, st, &rec, rep, e);
-		strv_free(&rec.regenerate);
+		if (r == 0)
+			strv_free(&rec.regenerate);
 	}
-	if (r == 0)
-		r = change_finish(&c, &rec, space, e);
+	if (r < 0) { /* the file is; the next start makes what is made from it */
+		(void)change_finish(&c, &rec, space, &(struct err)ERR_INIT);
+		return r;
+	}
+	r = change_finish(&c, &rec, space, e);
 	if (r == 0 && c.kept.n > 0)
 		return err_set(e, EBUSY,
 			       "%s: was changed while it was decided about: look again (brig merge %s)",

@@ -215,7 +215,13 @@ stop_one(void *ctx, const char *label, struct err *e)
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
 	int64_t begin = clock_us();
-	int r = run_stop(u->store, u->jail[i].spec->name, u->jail[i].spec, 0, u->rep, e);
+	char boot[40];
+	int r;
+
+	/* should we be killed: whoever comes next starts it again */
+	if (os_boot_id(boot, e) < 0 || change_mark_restart(u->store, u->jail[i].spec->name, boot, e) < 0)
+		return -e->num;
+	r = run_stop(u->store, u->jail[i].spec->name, u->jail[i].spec, 0, u->rep, e);
 
 	u->result[i].down_us = begin;
 	return r;
@@ -260,7 +266,10 @@ start_one(void *ctx, const char *label, struct err *e)
 	int r = run_start(u->store, u->jail[i].spec, NULL, u->rep, e);
 
 	if (r < 0)
-		return start_back(u, i, e);
+		r = start_back(u, i, e);
+	(void)change_unmark(u->store, u->jail[i].spec->name, &(struct err)ERR_INIT);
+	if (r < 0)
+		return r;
 	u->result[i].down_us = clock_us() - u->result[i].down_us;
 	return 0;
 }
@@ -288,16 +297,28 @@ nothing_to_say(void *ctx, const char *label, int r, long ms _unused_, const stru
 		u->done(u->ctx, &u->jail[i], &u->result[i], e);
 }
 
+/* One that could not be stopped or switched runs on as it is, or is started so. */
+static void
+start_as_it_is(struct upgrade *u, const struct upgrade_jail *j)
+{
+	struct err ignore = ERR_INIT;
+
+	(void)run_start(u->store, j->spec, NULL, u->rep, &ignore);
+	err_clear(&ignore);
+	(void)change_unmark(u->store, j->spec->name, &ignore);
+}
+
 static int
 all_at_once(struct upgrade *u, struct err *e)
 {
-	int failed = run_some(u, was_running, true, 0, stop_one, nothing_to_say, e);
+	int failed;
 
+	u->to.keep_mark = true;
+	failed = run_some(u, was_running, true, 0, stop_one, nothing_to_say, e);
 	failed += run_some(u, any, false, 0, switch_one, failed_early, e);
-	/* one that could not be switched is started as it is */
 	for (size_t i = 0; i < u->n; i++)
 		if (u->jail[i].running && u->jail[i].r < 0 && !u->jail[i].pinned)
-			(void)run_start(u->store, u->jail[i].spec, NULL, u->rep, &(struct err)ERR_INIT);
+			start_as_it_is(u, &u->jail[i]);
 	failed += run_some(u, was_running, false, 0, start_one, finished, e);
 	return failed;
 }

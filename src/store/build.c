@@ -287,8 +287,10 @@ make_current(const struct store *s, int template_fd, const char *template, const
 	_auto_free char *skel = release_skel_link(template);
 	_auto_free char *to_root = xasprintf("../templates/%s/current/root", template);
 	_auto_free char *to_skel = xasprintf("../templates/%s/current/skel", template);
-	int r = fsx_symlink_swap(template_fd, name, "current", FSX_SYNC, e);
+	int r = fsx_tidy_at(template_fd, "current", e); /* of a killed one before us */
 
+	if (r == 0)
+		r = fsx_symlink_swap(template_fd, name, "current", FSX_SYNC, e);
 	if (r == 0)
 		r = link_once(s, to_root, template, e);
 	if (r == 0)

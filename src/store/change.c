@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of a change (change.h): begin, seal, commit, finish, drop, find again. */
 #include <fcntl.h>
+#include <sha256.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -10,10 +11,10 @@
 #include "base/path.h"
 #include "store/change_int.h"
 #include "store/host.h"
-#include "store/manifest.h"
 #include "store/tree.h"
 
 #define MODE_BITS 07777
+#define CHUNK 65536
 
 /* ---- nodes ---- */
 
@@ -58,10 +59,32 @@ change_node_of(const struct stat *st, struct change_node *ret)
 }
 
 int
+change_digest(int fd, uint64_t size, char ret[65])
+{
+	_auto_free uint8_t *chunk = xcalloc(1, CHUNK);
+	SHA2_CTX sha;
+
+	SHA256Init(&sha);
+	while (size > 0) {
+		ssize_t n = read(fd, chunk, size < CHUNK ? (size_t)size : CHUNK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		SHA256Update(&sha, chunk, (size_t)n);
+		size -= (uint64_t)n;
+	}
+	(void)SHA256End(&sha, ret);
+	return 0;
+}
+
+int
 change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret)
 {
 	_auto_close int fd = -EBADF;
-	uint64_t bytes = 0;
 	struct stat st;
 
 	*ret = (struct change_node){0};
@@ -77,7 +100,7 @@ change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret
 	fd = path_open(dir_fd, name, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
 	if (fd < 0)
 		return fd;
-	return manifest_digest(fd, ret->digest, &bytes);
+	return change_digest(fd, size, ret->digest);
 }
 
 struct node_name
@@ -249,12 +272,14 @@ tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_ne
 	_auto_strv struct strv names = STRV_INIT, inside = STRV_INIT;
 	_auto_close int top = -EBADF;
 	unsigned next = 1;
+	size_t own;
 	int r = tree_names(change_fd, &names);
 
 	if (r < 0)
 		return err_sys(e, -r, "read js/.brig/change");
 	if (space_fd >= 0)
 		top = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	own = names.n; /* the jail's root may have made any of the others */
 	if (top >= 0 && tree_names(top, &inside) == 0)
 		strv_copy(&names, &inside);
 	for (size_t i = 0; i < rec->n_undo; i++)
@@ -264,9 +289,10 @@ tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_ne
 
 		if (id == 0)
 			continue;
-		if (str_after(names.v[i], ".tmp.")) /* of a killed writer */
+		if (i < own && str_after(names.v[i], ".tmp.")) /* of a killed writer */
 			(void)unlinkat(change_fd, names.v[i], 0);
-		next = id >= next ? id + 1 : next;
+		if (i < own && id >= next)
+			next = id + 1;
 		if (!in_use(rec, id) && remove_id(change_fd, id, space_fd, e) < 0)
 			return -e->num;
 	}
@@ -289,12 +315,35 @@ mark(const struct store *s, const char *jail, struct err *e)
 	return fsx_sync_dir(dir, "js/.brig/switch", e);
 }
 
-static int
-unmark(const struct store *s, const char *jail, struct err *e)
+#define RESTART_MAX 64
+
+int
+change_mark_restart(const struct store *s, const char *jail, const char *boot, struct err *e)
 {
 	_auto_close int dir = -EBADF;
 
 	if (brig_dir(s, "switch", &dir, e) < 0)
+		return -e->num;
+	return fsx_write_atomic(dir, jail, boot, strlen(boot), 0600, FSX_SYNC, e);
+}
+
+bool
+change_wants_restart(const struct store *s, const char *jail, const char *boot)
+{
+	_auto_free char *file = xasprintf("switch/%s", jail), *text = NULL;
+	struct err ignore = ERR_INIT;
+
+	return fsx_read_at(s->record_fd, file, RESTART_MAX, &text, NULL, &ignore) == 0 && streq(text, boot);
+}
+
+int
+change_unmark(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_close int dir = -EBADF;
+
+	if (brig_dir(s, "switch", &dir, e) < 0)
+		return -e->num;
+	if (fsx_tidy_at(dir, jail, e) < 0)
 		return -e->num;
 	if (unlinkat(dir, jail, 0) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove js/.brig/switch/%s", jail);
@@ -373,13 +422,14 @@ change_open(struct change *c, struct err *e)
 int
 change_seal(struct change *c, struct err *e)
 {
-	int r = host_sync(c->dir_fd); /* the staged nodes, wherever they are */
+	_auto_close int up = openat(c->change_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = up < 0 ? -errno : host_sync(c->dir_fd); /* the staged nodes, wherever they are */
 
 	if (r < 0)
 		return err_sys(e, -r, "write the staged files of jail %s", c->jail);
-	if (change_save(c, e) < 0)
+	if (change_save(c, e) < 0 || fsx_sync_dir(c->change_fd, "js/.brig/change", e) < 0)
 		return -e->num;
-	return fsx_sync_dir(c->change_fd, "js/.brig/change", e);
+	return fsx_sync_dir(up, "js/.brig/change", e); /* it may be the jail's first */
 }
 
 static int
@@ -509,7 +559,7 @@ settle(struct change *c, struct record *rec, int space_fd, struct err *e)
 	/* from here on nothing can be lost any more: what is left over is only tidied */
 	change_close_nodes(c);
 	r = tidy_ids(c->change_fd, rec, space_fd, &next, e);
-	return r < 0 ? r : unmark(c->store, c->jail, e);
+	return r < 0 || c->keep_mark ? r : change_unmark(c->store, c->jail, e);
 }
 
 int
@@ -539,7 +589,7 @@ change_tidy(const struct store *s, const char *jail, const struct record *rec, i
 
 	if (open_change_dir(s, jail, &dir, e) < 0 || tidy_ids(dir, rec, space_fd, &next, e) < 0)
 		return -e->num;
-	return unmark(s, jail, e);
+	return change_unmark(s, jail, e);
 }
 
 int
@@ -553,5 +603,5 @@ change_forget(const struct store *s, const char *jail, struct err *e)
 	switching = path_open(s->record_fd, "switch", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	if (all >= 0 && fsx_rm_rf_at(all, jail, e) < 0)
 		return -e->num;
-	return switching >= 0 ? unmark(s, jail, e) : 0;
+	return switching >= 0 ? change_unmark(s, jail, e) : 0;
 }

@@ -56,8 +56,9 @@ struct change {
 	char *jail, *template, *from, *to; /* from and to: releases */
 	char *space; /* "" js/NAME, or as in jail.conf: "/dir", "image:FILE", "device:DEV", "tmpfs" */
 	bool inside;
-	bool restart;  /* the jail ran when it began: after a crash it is started again */
-	char boot[40]; /* in this boot */
+	bool keep_mark; /* the end leaves the mark: the jail is yet to be started again */
+	bool restart;   /* the jail ran when it began: after a crash it is started again */
+	char boot[40];  /* in this boot */
 	struct change_op *op;
 	size_t n_op;
 	struct record was;          /* conflicts and regenerate as they were; the rest is empty */
@@ -116,11 +117,18 @@ int change_drop(struct change *c, struct record *rec, int space_fd, struct err *
 
 int change_load(const struct store *s, const char *jail, unsigned id, int space_fd, struct change *ret,
 		struct err *e);
+/* SHA-256 of the first size bytes: a jail may be appending to the file for ever.  -errno. */
+int change_digest(int fd, uint64_t size, char ret[65]);
 /* Jails with something unfinished, sorted.  Cheap when there are none. */
 int change_unfinished(const struct store *s, struct strv *ret, struct err *e);
 /* Removes what the record does not know of; the jail has nothing unfinished. */
 int change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd,
 		struct err *e);
+/* The mark of a jail that ran when its change was interrupted says so, with the boot it ran in, until
+ * somebody has started it again (or tried to). */
+int change_mark_restart(const struct store *s, const char *jail, const char *boot, struct err *e);
+bool change_wants_restart(const struct store *s, const char *jail, const char *boot);
+int change_unmark(const struct store *s, const char *jail, struct err *e);
 /* A jail is destroyed: all of its changes go. */
 int change_forget(const struct store *s, const char *jail, struct err *e);
 

@@ -5,18 +5,22 @@
  *
  *	new/N	old/N	path		apply does		revert does
  *	yes	no	before		link path to old/N	nothing
- *	yes	yes	before		rename new/N to path	remove old/N
+ *	yes	yes	before		exchange new/N and path	remove old/N
+ *	= old/N	yes	after		remove new/N		rename old/N to path
  *	no	yes	after		nothing: done		rename old/N to path
  *
- * (where before or after is "nothing there" the same with a plain rename; directories are not kept but made
- *again).
+ * An exchange, and not a rename: what a running jail puts there at the last moment comes out and goes back.
+ * Where before or after is "nothing there" it is a plain rename; directories are not kept but made again.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/num.h"
 #include "base/path.h"
 #include "store/change_int.h"
+#include "store/host.h"
 #include "store/tree.h"
 
 struct place {
@@ -74,6 +78,26 @@ same_owner(const struct stat *st, const struct change_node *n)
 	return st->st_uid == n->uid && st->st_gid == n->gid && (st->st_mode & 07777) == n->mode;
 }
 
+static bool
+same_inode(const struct change_node *a, const struct change_node *b)
+{
+	return a->ino == b->ino && a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Another name of the same file has been put aside, which changed the file's time. */
+static bool
+other_name_is_aside(const struct place *p)
+{
+	const struct change *c = p->c;
+
+	for (size_t i = 0; i < c->n_op; i++)
+		if (&c->op[i] != p->op && same_inode(&c->op[i].before, &p->op->before) &&
+		    same_node(c->old_fd, change_node_name(c->op[i].n).s, &p->st))
+			return true;
+	return false;
+}
+
 /* Is what is there what was looked at when the change was staged? */
 static bool
 as_before(const struct place *p)
@@ -88,8 +112,10 @@ as_before(const struct place *p)
 		return true;
 	if (p->has_old && same_node(p->c->old_fd, p->n.s, &p->st))
 		return true; /* our own link to it changed its time */
-	return p->st.st_ino == b->ino && (uint64_t)p->st.st_size == b->size &&
-	       p->st.st_ctim.tv_sec == b->changed.tv_sec && p->st.st_ctim.tv_nsec == b->changed.tv_nsec;
+	if (p->st.st_ino != b->ino || (uint64_t)p->st.st_size != b->size)
+		return false;
+	return (p->st.st_ctim.tv_sec == b->changed.tv_sec && p->st.st_ctim.tv_nsec == b->changed.tv_nsec) ||
+	       other_name_is_aside(p);
 }
 
 static int
@@ -124,24 +150,68 @@ apply_meta(const struct place *p)
 	return same_owner(&p->st, &p->op->after) ? 0 : set_owner(p, &p->op->after);
 }
 
-/* Takes what is there out of the way, keeping it. */
+/* Takes what is there out of the way, keeping it.  1: it was something else, which is back. */
 static int
 set_aside(const struct place *p)
 {
 	if (p->op->before.type == NODE_DIR)
 		return unlinkat(p->dir, p->name, AT_REMOVEDIR) < 0 ? -errno : 0;
-	return renameat(p->dir, p->name, p->c->old_fd, p->n.s) < 0 ? -errno : 0;
+	if (renameat(p->dir, p->name, p->c->old_fd, p->n.s) < 0)
+		return -errno;
+	if (same_node(p->c->old_fd, p->n.s, &p->st))
+		return 0;
+	(void)renameat2(p->c->old_fd, p->n.s, p->dir, p->name, RENAME_NOREPLACE);
+	return 1;
 }
 
-/* One file in the place of another: at no instant is there none. */
+/* new/N at its place, where nothing is. */
+static int
+put(const struct place *p)
+{
+	return renameat2(p->c->new_fd, p->n.s, p->dir, p->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
+/* new/N and path have changed places.  1: it was not what was put aside that came out. */
+static int
+exchanged(const struct place *p)
+{
+	struct stat out;
+
+	if (fstatat(p->c->new_fd, p->n.s, &out, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (same_node(p->c->old_fd, p->n.s, &out))
+		return unlinkat(p->c->new_fd, p->n.s, 0) < 0 ? -errno : 0;
+	return renameat2(p->c->new_fd, p->n.s, p->dir, p->name, RENAME_EXCHANGE) < 0 ? -errno : 1;
+}
+
+/* One file in the place of another: at no instant is there none.  1: it is not as expected. */
 static int
 replace(const struct place *p)
 {
-	if (p->has_old && !same_node(p->c->old_fd, p->n.s, &p->st))
-		return -EUCLEAN;
-	if (!p->has_old && linkat(p->dir, p->name, p->c->old_fd, p->n.s, 0) < 0)
+	int r;
+
+	if (!p->has_old && linkat(p->dir, p->name, p->c->old_fd, p->n.s, 0) < 0) {
+		if (errno != EMLINK && errno != EPERM && errno != EOPNOTSUPP)
+			return -errno;
+		r = set_aside(p); /* no more names, or none at all on this file system: for an instant */
+		return r != 0 ? r : put(p);
+	}
+	if (!same_node(p->c->old_fd, p->n.s, &p->st)) {
+		if (!p->has_old)
+			(void)unlinkat(p->c->old_fd, p->n.s, 0);
+		return 1;
+	}
+	if (renameat2(p->c->new_fd, p->n.s, p->dir, p->name, RENAME_EXCHANGE) == 0)
+		return exchanged(p);
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
 		return -errno;
 	return renameat(p->c->new_fd, p->n.s, p->dir, p->name) < 0 ? -errno : 0;
+}
+
+static bool
+is_leaf(enum node_type type)
+{
+	return type != NODE_NONE && type != NODE_DIR;
 }
 
 /* 1: it is not as expected. */
@@ -155,30 +225,53 @@ apply_node(const struct place *p)
 		return 0; /* done */
 	if (after == NODE_NONE && !p->here)
 		return 0; /* done, or gone by itself */
-	if (before != NODE_NONE && before != NODE_DIR && !p->here && p->has_old)
-		goto put; /* set aside already */
+	if (!p->here && (before == NODE_DIR || (before != NODE_NONE && p->has_old)))
+		return put(p); /* set aside already */
+	if (is_leaf(before) && is_leaf(after) && p->has_old && p->st.st_ino == p->op->after.ino)
+		return exchanged(p);
 	if (!as_before(p))
 		return 1;
-	if (before != NODE_NONE && before != NODE_DIR && after != NODE_NONE && after != NODE_DIR)
+	if (is_leaf(before) && is_leaf(after))
 		return replace(p);
 	if (before != NODE_NONE)
 		r = set_aside(p);
-	if (r == -ENOTEMPTY || r == -EEXIST)
-		return 1;
-	if (r < 0 || after == NODE_NONE)
-		return r;
-put:
-	r = renameat2(p->c->new_fd, p->n.s, p->dir, p->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
-	return r == -EEXIST ? 1 : r;
+	return r != 0 || after == NODE_NONE ? r : put(p);
 }
 
 static void
-drop_staged(const struct change *c, const struct change_op *op)
+drop_staged(const struct change *c, unsigned n)
 {
-	struct node_name n = change_node_name(op->n);
+	struct node_name name = change_node_name(n);
 
-	if (unlinkat(c->new_fd, n.s, 0) < 0)
-		(void)unlinkat(c->new_fd, n.s, AT_REMOVEDIR);
+	if (unlinkat(c->new_fd, name.s, 0) < 0)
+		(void)unlinkat(c->new_fd, name.s, AT_REMOVEDIR);
+}
+
+/* What ID.json does not know: staged by one that was killed before it had written that down. */
+static void
+drop_unknown(const struct change *c)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int n;
+
+	(void)tree_names(c->new_fd, &names);
+	for (size_t i = 0; i < names.n; i++)
+		if (num_int(names.v[i], 1, INT_MAX, &n) == 0 && (size_t)n > c->n_op)
+			drop_staged(c, (unsigned)n);
+}
+
+/* Merged once more; the new nodes are on disk before ID.json names them. */
+static int
+merge_again(struct change *c, size_t i, int space_fd, struct err *e)
+{
+	int r;
+
+	drop_unknown(c);
+	r = change_stage_again(c, &c->op[i], space_fd, e);
+	if (r < 0)
+		return r;
+	r = host_sync(c->dir_fd);
+	return r < 0 ? err_sys(e, -r, "write the staged files of jail %s", c->jail) : 0;
 }
 
 /* The jail changed the file after it was looked at: an upgrade merges it again (the new operations come
@@ -191,7 +284,7 @@ changed_meanwhile(struct change *c, size_t i, bool again, int space_fd, struct e
 	int r = 0;
 
 	if (c->kind == CHANGE_UPGRADE && !again)
-		r = change_stage_again(c, &c->op[i], space_fd, e);
+		r = merge_again(c, i, space_fd, e);
 	else
 		strv_add(&c->kept, path);
 	if (r < 0)
@@ -201,8 +294,16 @@ changed_meanwhile(struct change *c, size_t i, bool again, int space_fd, struct e
 	c->op[i].skip = true;
 	if (change_save(c, e) < 0)
 		return -e->num;
-	drop_staged(c, &c->op[i]);
+	drop_staged(c, c->op[i].n);
 	return 0;
+}
+
+/* Something else is in the way at the path or above it, or came there just now. */
+static bool
+in_the_way(int r)
+{
+	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV || r == -EEXIST ||
+	       r == -ENOTEMPTY || r == -EISDIR;
 }
 
 static int
@@ -218,8 +319,8 @@ apply_one(struct change *c, size_t i, bool again, int space_fd, struct err *e)
 	if (r == 0)
 		r = op->meta ? apply_meta(&p) : apply_node(&p);
 	fd_close(p.dir);
-	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV)
-		r = 1; /* a directory above it is not what it was */
+	if (in_the_way(r))
+		r = 1;
 	if (r < 0)
 		return fail(c, op, "put in place", -r, e);
 	return r == 0 ? 0 : changed_meanwhile(c, i, again, space_fd, e);
@@ -259,6 +360,18 @@ take_away(const struct place *p)
 	return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
 }
 
+/* A directory of the change that has got something in it, where a file goes back to. */
+static int
+move_aside(const struct place *p)
+{
+	_auto_free char *aside = xasprintf("%s.brig-%u", p->name, p->c->id);
+
+	if (renameat2(p->dir, p->name, p->dir, aside, RENAME_NOREPLACE) < 0)
+		return -errno;
+	strv_addf(&p->c->kept, "%s.brig-%u", p->op->path, p->c->id);
+	return 0;
+}
+
 /* 1: something else is in the way and stays. */
 static int
 revert_node(const struct place *p)
@@ -282,7 +395,9 @@ revert_node(const struct place *p)
 		return unlinkat(p->c->old_fd, p->n.s, 0) < 0 ? -errno : 0;
 	if (after == NODE_DIR) {
 		r = take_away(p);
-		if (r != 0)
+		if (r == 1)
+			r = move_aside(p);
+		if (r < 0)
 			return r;
 	}
 	return renameat(p->c->old_fd, p->n.s, p->dir, p->name) < 0 ? -errno : 0;
@@ -302,7 +417,7 @@ revert_one(struct change *c, struct change_op *op, int space_fd, struct err *e)
 	else if (r == 0)
 		r = revert_node(&p);
 	fd_close(p.dir);
-	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV)
+	if (in_the_way(r))
 		r = 1;
 	if (r < 0)
 		return fail(c, op, "put back", -r, e);

@@ -9,6 +9,7 @@
 #include "store/change.h"
 
 struct change_op *change_add_op(struct change *c, const char *path); /* numbered, otherwise empty */
+void change_drop_op(struct change *c);                               /* the last one */
 void change_node_free(struct change_node *n);
 /* Names of nodes in new/ and old/. */
 struct node_name {

@@ -22,8 +22,8 @@ change_add_op(struct change *c, const char *path)
 	return op;
 }
 
-static void
-drop_last_op(struct change *c)
+void
+change_drop_op(struct change *c)
 {
 	struct change_op *op = &c->op[--c->n_op];
 
@@ -358,7 +358,7 @@ stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
 	op = change_add_op(c, path);
 	r = note_before(op, space_fd);
 	if (r == 0 && gone && op->before.type == NODE_NONE)
-		drop_last_op(c);
+		change_drop_op(c);
 	if (r < 0 || gone)
 		return r;
 	change_node_of(&st, &op->after);

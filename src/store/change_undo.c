@@ -73,13 +73,15 @@ as_left(const struct change_node *now, const struct trace *t)
 	return now->type != NODE_FILE || streq(now->digest, content->digest);
 }
 
-/* new/N of c: the node that was kept, as the same inode where nothing about it differs. */
+/* new/N of c: the node that was kept, as the same inode where nothing about it differs.  -ENOENT: it is not
+ * there any more (it may have been kept where the jail's root can reach it). */
 static int
 take_kept(struct change *c, struct change_op *op, const struct trace *t)
 {
 	struct node_name from = change_node_name(t->content->n), to = change_node_name(op->n);
 	const struct change_node *owner = &t->first->before;
 	_auto_close int src = -EBADF;
+	struct stat st;
 	int r = 0;
 
 	op->after = t->content->before;
@@ -87,8 +89,12 @@ take_kept(struct change *c, struct change_op *op, const struct trace *t)
 	op->after.mode = owner->mode;
 	op->after.uid = owner->uid;
 	op->after.gid = owner->gid;
-	if (op->after.type != NODE_FILE)
-		return change_make_other(c, op);
+	if (op->after.type != NODE_FILE) {
+		r = change_make_other(c, op);
+		return r < 0 ? r : change_note_after(c, op);
+	}
+	if (fstatat(t->had->old_fd, from.s, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return -ENOENT;
 	if (t->had->inside == c->inside && same_owner(&t->content->before, owner) &&
 	    linkat(t->had->old_fd, from.s, c->new_fd, to.s, 0) == 0)
 		return change_note_after(c, op);
@@ -142,7 +148,13 @@ stage_back(struct change *c, const struct trace *t, int space_fd)
 		r = change_make_other(c, op);
 		return r < 0 ? r : change_note_after(c, op);
 	}
-	return take_kept(c, op, t);
+	r = take_kept(c, op, t);
+	if (r == -ENOENT) {
+		change_drop_op(c);
+		strv_add(&c->kept, t->path);
+		return 0;
+	}
+	return r;
 }
 
 /* Directories before what goes into them; what goes, deepest first. */
