@@ -395,6 +395,8 @@ jail_done(void *ctx, const struct upgrade_jail *u, const struct switch_result *r
 		(void)cli_fail(j->cli, u->label, e);
 		return;
 	}
+	if (!j->cli->json && u->r == 1)
+		cli_say(j->cli, "%s: stays on %s", u->label, j->release);
 	j->done += u->r == 0 && !res->later;
 	j->later += u->r == 0 && res->later;
 	j->conflicts += res->files.conflicts;
@@ -408,10 +410,12 @@ summary(const struct job *j)
 {
 	_auto_free char *total = milliseconds(j->total_us), *longest = milliseconds(j->longest_us);
 
-	cli_say(j->cli, "%zu jail%s on %s in %.1f s%s%s%s%s%s", j->done, j->done == 1 ? "" : "s", j->release,
-		(double)(clock_ms() - j->start_ms) / 1000, j->measured ? ": away for " : "",
-		j->measured ? total : "", j->measured ? " in all, at most " : "", j->measured ? longest : "",
-		j->failed ? "; not all of them" : "");
+	if (j->done > 0 || j->failed > 0)
+		cli_say(j->cli, "%zu jail%s on %s in %.1f s%s%s%s%s%s", j->done, j->done == 1 ? "" : "s",
+			j->release, (double)(clock_ms() - j->start_ms) / 1000,
+			j->measured ? ": away for " : "", j->measured ? total : "",
+			j->measured ? " in all, at most " : "", j->measured ? longest : "",
+			j->failed ? "; not all of them" : "");
 	if (j->later)
 		cli_say(j->cli, "%zu at %s next start", j->later, j->later > 1 ? "their" : "its");
 	if (j->conflicts)

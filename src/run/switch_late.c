@@ -282,35 +282,42 @@ key_of(const struct switch_waiting *w, const char *path, int space)
 	return buf_take(&key);
 }
 
+/* What the plan says of each conflict with this base; account files are looked at together. */
 static int
-look_at(const struct store *s, const struct record *rec, const struct record_conflict *conflict, int space,
-	struct switch_waiting *ret, struct err *e)
+look_at(const struct store *s, const struct record *rec, const char *base, struct switch_waits *w,
+	struct err *e)
 {
 	static const struct merge_opts rules = {.jail = true};
+	_auto_(release_close) struct release from = NO_RELEASE, to = NO_RELEASE;
 	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
-	_auto_strv struct strv path = STRV_INIT;
-	struct switch_waiting w = {.base = NO_RELEASE, .release = NO_RELEASE};
-	int r = release_open(s, rec->template, conflict->base, &w.base, e);
+	_auto_strv struct strv paths = STRV_INIT;
 
-	strv_add(&path, conflict->path);
-	if (r == 0)
-		r = release_open(s, rec->template, rec->release, &w.release, e);
-	if (r == 0)
-		r = merge_plan(&path, w.base.skel_fd, w.release.skel_fd, space, &rules, NULL, &plan, e);
-	if (r < 0) {
-		release_close(&w.base);
-		release_close(&w.release);
-		return r;
+	for (size_t i = 0; i < rec->n_conflict; i++)
+		if (streq(rec->conflict[i].base, base))
+			strv_add(&paths, rec->conflict[i].path);
+	if (release_open(s, rec->template, base, &from, e) < 0 ||
+	    release_open(s, rec->template, rec->release, &to, e) < 0 ||
+	    merge_plan(&paths, from.skel_fd, to.skel_fd, w->space_fd, &rules, NULL, &plan, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < rec->n_conflict; i++) {
+		struct switch_waiting *one = &w->v[i];
+
+		if (!streq(rec->conflict[i].base, base))
+			continue;
+		if (release_open(s, rec->template, base, &one->base, e) < 0 ||
+		    release_open(s, rec->template, rec->release, &one->release, e) < 0)
+			return -e->num;
+		for (size_t k = 0; k < plan.n; k++)
+			if (plan.v[k].path && streq(plan.v[k].path, rec->conflict[i].path)) {
+				one->item = plan.v[k];
+				plan.v[k] = (struct merge_item){0};
+				break;
+			}
+		if (!one->item.path) /* nothing is to be done any more */
+			one->item.path = xstrdup(rec->conflict[i].path);
+		one->why = xstrdup(rec->conflict[i].why);
+		one->key = key_of(one, rec->conflict[i].path, w->space_fd);
 	}
-	if (plan.n > 0) {
-		w.item = plan.v[0];
-		plan.v[0] = (struct merge_item){0};
-	} else {
-		w.item = (struct merge_item){.path = xstrdup(conflict->path)};
-	}
-	w.why = xstrdup(conflict->why);
-	w.key = key_of(&w, conflict->path, space);
-	*ret = w;
 	return 0;
 }
 
@@ -330,20 +337,17 @@ switch_conflicts(const struct store *s, const struct jailspec *spec, struct swit
 {
 	_auto_(record_free) struct record rec = {0};
 	struct switch_waits w = {.space_fd = -EBADF};
-	struct err ignore = ERR_INIT;
-	struct state st = {0};
-	bool running = state_read(s, spec->name, &st, &ignore) > 0 && os_jail_alive(&st.ref);
 	int r = record_read(s, spec->name, &rec, e);
 
-	state_free(&st);
 	if (r > 0 && rec.n_conflict > 0) {
-		r = open_files(s, spec, running, &w.space_fd, e);
+		r = open_files(s, spec, run_is_running(s, spec->name), &w.space_fd, e);
 		w.v = xcalloc(rec.n_conflict, sizeof(*w.v));
+		for (w.n = 0; w.n < rec.n_conflict; w.n++)
+			w.v[w.n] = (struct switch_waiting){.base = NO_RELEASE, .release = NO_RELEASE};
 	}
-	for (size_t i = 0; i < rec.n_conflict && r >= 0; i++) {
-		r = look_at(s, &rec, &rec.conflict[i], w.space_fd, &w.v[i], e);
-		w.n += r == 0;
-	}
+	for (size_t i = 0; i < rec.n_conflict && r >= 0; i++)
+		if (!w.v[i].key)
+			r = look_at(s, &rec, rec.conflict[i].base, &w, e);
 	if (r < 0) {
 		switch_waits_free(&w);
 		return r;

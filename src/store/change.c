@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of a change (change.h): begin, seal, commit, finish, drop, find again. */
 #include <fcntl.h>
+#include <limits.h>
 #include <sha256.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "store/tree.h"
 
 #define MODE_BITS 07777
+#define UNDO_MAX 64 /* changes of one jail that can be taken back */
 #define CHUNK 65536
 
 /* ---- nodes ---- */
@@ -211,6 +213,26 @@ static int
 open_nodes(struct change *c, int space_fd, struct err *e)
 {
 	return change_nodes(c, c->id, c->inside, space_fd, &c->dir_fd, &c->new_fd, &c->old_fd, e);
+}
+
+void
+change_drop_staged(const struct change *c, const char *name)
+{
+	if (unlinkat(c->new_fd, name, 0) < 0)
+		(void)unlinkat(c->new_fd, name, AT_REMOVEDIR);
+}
+
+/* What ID.json does not know: staged by one that was killed before it had written that down. */
+static void
+drop_unknown(const struct change *c)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int n;
+
+	(void)tree_names(c->new_fd, &names);
+	for (size_t i = 0; i < names.n; i++)
+		if (num_int(names.v[i], 1, INT_MAX, &n) == 0 && (size_t)n > c->n_op)
+			change_drop_staged(c, names.v[i]);
 }
 
 char *
@@ -482,7 +504,10 @@ change_open_nodes(struct change *c, int space_fd, struct err *e)
 	change_close_nodes(c);
 	if (c->inside && space_fd < 0)
 		return 0;
-	return open_nodes(c, space_fd, e);
+	if (open_nodes(c, space_fd, e) < 0)
+		return -e->num;
+	drop_unknown(c);
+	return 0;
 }
 
 int
@@ -508,26 +533,50 @@ change_load(const struct store *s, const char *jail, unsigned id, int space_fd, 
 	return 0;
 }
 
-/* The undo list after the change: a rollback takes the entries it went back over off it. */
+static void
+drop_undo(struct record *rec, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++) {
+		free(rec->undo[i].from);
+		free(rec->undo[i].to);
+	}
+	rec->n_undo -= n;
+	memmove(&rec->undo[first], &rec->undo[first + n], (rec->n_undo - first) * sizeof(*rec->undo));
+}
+
+static bool
+is_there(const struct change *c, const char *release)
+{
+	struct err ignore = ERR_INIT;
+	struct release r;
+
+	if (release_open(c->store, c->template, release, &r, &ignore) < 0)
+		return false;
+	release_close(&r);
+	return true;
+}
+
+/* The undo list after the change: a rollback takes the entries it went back over off it; any other is added,
+ * and what leads to releases that are gone, or is older than UNDO_MAX changes, is of no use any more. */
 static void
 update_undo(const struct change *c, struct record *rec)
 {
-	size_t keep = rec->n_undo;
+	size_t gone = 0;
 
-	if (c->kind != CHANGE_ROLLBACK) {
-		record_add_undo(rec, c->id, c->from, c->to);
+	if (c->kind == CHANGE_ROLLBACK) {
+		for (size_t i = rec->n_undo; i-- > 0;)
+			if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
+				drop_undo(rec, i, rec->n_undo - i);
+				break;
+			}
 		return;
 	}
-	for (size_t i = rec->n_undo; i-- > 0;)
-		if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
-			keep = i;
-			break;
-		}
-	while (rec->n_undo > keep) {
-		rec->n_undo--;
-		free(rec->undo[rec->n_undo].from);
-		free(rec->undo[rec->n_undo].to);
-	}
+	record_add_undo(rec, c->id, c->from, c->to);
+	while (gone < rec->n_undo && !is_there(c, rec->undo[gone].from))
+		gone++;
+	if (rec->n_undo - gone > UNDO_MAX)
+		gone = rec->n_undo - UNDO_MAX;
+	drop_undo(rec, 0, gone);
 }
 
 int

@@ -13,11 +13,9 @@
  * Where before or after is "nothing there" it is a plain rename; directories are not kept but made again.
  */
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/num.h"
 #include "base/path.h"
 #include "store/change_int.h"
 #include "store/host.h"
@@ -238,36 +236,12 @@ apply_node(const struct place *p)
 	return r != 0 || after == NODE_NONE ? r : put(p);
 }
 
-static void
-drop_staged(const struct change *c, unsigned n)
-{
-	struct node_name name = change_node_name(n);
-
-	if (unlinkat(c->new_fd, name.s, 0) < 0)
-		(void)unlinkat(c->new_fd, name.s, AT_REMOVEDIR);
-}
-
-/* What ID.json does not know: staged by one that was killed before it had written that down. */
-static void
-drop_unknown(const struct change *c)
-{
-	_auto_strv struct strv names = STRV_INIT;
-	int n;
-
-	(void)tree_names(c->new_fd, &names);
-	for (size_t i = 0; i < names.n; i++)
-		if (num_int(names.v[i], 1, INT_MAX, &n) == 0 && (size_t)n > c->n_op)
-			drop_staged(c, (unsigned)n);
-}
-
 /* Merged once more; the new nodes are on disk before ID.json names them. */
 static int
 merge_again(struct change *c, size_t i, int space_fd, struct err *e)
 {
-	int r;
+	int r = change_stage_again(c, &c->op[i], space_fd, e);
 
-	drop_unknown(c);
-	r = change_stage_again(c, &c->op[i], space_fd, e);
 	if (r < 0)
 		return r;
 	r = host_sync(c->dir_fd);
@@ -294,7 +268,7 @@ changed_meanwhile(struct change *c, size_t i, bool again, int space_fd, struct e
 	c->op[i].skip = true;
 	if (change_save(c, e) < 0)
 		return -e->num;
-	drop_staged(c, c->op[i].n);
+	change_drop_staged(c, change_node_name(c->op[i].n).s);
 	return 0;
 }
 
@@ -304,6 +278,14 @@ in_the_way(int r)
 {
 	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV || r == -EEXIST ||
 	       r == -ENOTEMPTY || r == -EISDIR;
+}
+
+/* The directory of what goes is not there any more: a later operation took it away after this one. */
+static bool
+went_before(const struct place *p, int r)
+{
+	return p->op->after.type == NODE_NONE &&
+	       (p->has_old || p->op->before.type == NODE_DIR || r == -ENOENT);
 }
 
 static int
@@ -318,6 +300,8 @@ apply_one(struct change *c, size_t i, bool again, int space_fd, struct err *e)
 	r = place_open(c, op, space_fd, &p);
 	if (r == 0)
 		r = op->meta ? apply_meta(&p) : apply_node(&p);
+	else if (in_the_way(r) && went_before(&p, r))
+		r = 0;
 	fd_close(p.dir);
 	if (in_the_way(r))
 		r = 1;
@@ -416,6 +400,8 @@ revert_one(struct change *c, struct change_op *op, int space_fd, struct err *e)
 		r = p.here && meta_expected(&p) ? set_owner(&p, &op->before) : 0;
 	else if (r == 0)
 		r = revert_node(&p);
+	else if (in_the_way(r) && op->before.type == NODE_NONE)
+		r = 0; /* the directory came with the change, too, and has gone */
 	fd_close(p.dir);
 	if (in_the_way(r))
 		r = 1;

@@ -24,6 +24,9 @@ void change_node_of(const struct stat *st, struct change_node *ret); /* without 
  * and one of another size is another file.  type NODE_NONE when it is not there. */
 int change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret);
 
+/* new/NAME goes. */
+void change_drop_staged(const struct change *c, const char *name);
+
 /* change_file.c */
 int change_save(struct change *c, struct err *e); /* atomic, synced */
 int change_read(struct change *c, struct err *e); /* into a change with id, jail and change_fd */

@@ -44,7 +44,7 @@ int release_info(const struct release *r, json_t **ret, struct err *e);
 /* The root directory with this device and inode is which release of ours?  1 found. */
 int release_by_inode(const struct store *s, dev_t dev, ino_t ino, char **ret_template, char **ret_name,
 		     struct err *e);
-/* Jails that start on it the next time. */
+/* Jails whose files are of it. */
 int release_starters(const struct store *s, const char *template, const char *name, struct strv *ret,
 		     struct err *e);
 /* Jails that need it: they start or run on it, are on the way to or from it, or have a conflict that began

@@ -507,7 +507,12 @@ no_leftovers() {
 	! grep -q '^_new:' "$BRIG_BASE/js/b/etc/group"
 	run brig merge b
 	[[ "$output" == *"/etc/passwd"*150* ]]
-	[[ "$output" == *"/etc/group"* ]]
+	[[ "$output" == *"/etc/group"*"waits for /etc/passwd"* ]]
+	run brig merge --merged etc/group b
+	[ "$status" = 1 ]
+	brig -q merge --theirs etc/passwd b # joe goes, and the group can come
+	brig -q merge --merged etc/group b
+	grep -q '^_new:x:150:' "$BRIG_BASE/js/b/etc/group"
 	brig -q rollback mroot r1
 	files_of s | diff -u "$LAB/s.before" -
 	brig -q template remove mroot/racct
@@ -600,6 +605,20 @@ no_leftovers() {
 	brig -q stop l
 	brig -q destroy -y l
 	brig -q template remove twice/t1
+}
+
+@test "what leads to a release that is gone is forgotten" {
+	brig -q upgrade mroot/r2
+	brig -q template build mroot busybox --overlay "$LAB/o1" --release rgone --no-current
+	brig -q upgrade mroot/rgone
+	brig -q upgrade mroot/r3
+	ls "$BRIG_BASE/js/.brig/change/s" >"$LAB/kept"
+	grep -qx 1 "$LAB/kept" && grep -qx 3 "$LAB/kept"
+	brig -q template remove mroot/rgone
+	brig -q rollback mroot r2 # by the files kept since, over the release that is gone
+	[ "$(js s plain)" = "plain 2" ]
+	brig -q rollback mroot r1
+	for j in a b s; do files_of $j | diff -u "$LAB/$j.before" -; done
 }
 
 @test "releases are untouched by all of it" {
