@@ -2,13 +2,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/name.h"
+#include "init/proto.h"
 #include "run/steps.h"
 #include "run/switch.h"
 #include "run/switch_int.h"
 
+#define BEGUN_TRIES 1000
+#define BEGUN_PAUSE_NS 100000
 #define WATCH_MS 5000 /* how long a socket may take to listen again before it is called missing */
 
 /* One jail on its way. */
@@ -301,13 +305,31 @@ start_next(struct sw *w, struct err *e)
 	return 0;
 }
 
+/* Services have begun when the first process has a record of each (init/proto.h): a moment after it was let
+ * go. */
+static void
+wait_begun(const struct sw *w)
+{
+	_auto_free char *file = xasprintf("jail/%s/" STATE_SERVICES, w->spec->name);
+	off_t want = (off_t)w->spec->service.n * INIT_RECORD;
+	struct stat st;
+
+	for (int i = 0; i < BEGUN_TRIES && w->spec->service.n > 0; i++) {
+		if (fstatat(w->to->store->run_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_size >= want)
+			return;
+		(void)nanosleep(&(struct timespec){0, BEGUN_PAUSE_NS}, NULL);
+	}
+}
+
 static void
 measure(struct sw *w)
 {
-	int64_t gap = clock_us() - w->stopped_us;
 	struct os_outage out = {0};
 	struct err e = ERR_INIT;
+	int64_t gap;
 
+	wait_begun(w);
+	gap = clock_us() - w->stopped_us;
 	w->res->down_us = gap;
 	if (!w->watch)
 		return;

@@ -5,6 +5,8 @@
  * apt's own lists (sources.list(5), both forms) are read and the entries that offer SUITE, SUITE-updates or
  * SUITE-security are written into files of the build's own, which mmdebstrap takes as its mirrors and leaves
  * in the tree's /etc/apt.  A host without such entries: mmdebstrap's default mirror.
+ *
+ * Accounts of the release before keep their ids, whatever packages are new.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -14,6 +16,7 @@
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
+#include "base/where.h"
 #include "store/build.h"
 
 #define LIST_MAX (1u << 20)
@@ -256,6 +259,56 @@ explain(struct err *e)
 	return err_set(e, ENETUNREACH, "no package mirror reachable: %.700s", said.msg);
 }
 
+/* In single quotes for sh(1). */
+static void
+add_quoted(struct buf *b, const char *s)
+{
+	buf_addc(b, '\'');
+	for (; *s; s++)
+		if (*s == '\'')
+			buf_adds(b, "'\\''");
+		else
+			buf_addc(b, *s);
+	buf_addc(b, '\'');
+}
+
+/* etc of the skeleton that jails have by now: the current release's, else the newest one's.  NULL: none; the
+ * caller frees. */
+static char *
+last_etc(const struct source_place *at)
+{
+	_auto_(release_close) struct release last = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_strv struct strv names = STRV_INIT;
+	_auto_free char *skel = NULL;
+	struct err ignored = ERR_INIT;
+
+	if (release_open(at->store, at->template, NULL, &last, &ignored) < 0 &&
+	    (release_names(at->store, at->template, &names, &ignored) < 0 || names.n == 0 ||
+	     release_open(at->store, at->template, names.v[names.n - 1], &last, &ignored) < 0))
+		return NULL;
+	if (last.dir_fd >= 0)
+		return xasprintf("%s/templates/%s/%s/skel/etc", at->store->base, last.template, last.name);
+	skel = release_skel_link(last.template);
+	return xasprintf("%s/j/%s/etc", at->store->base, skel);
+}
+
+/* Accounts keep their ids from release to release (data/debian-accounts). */
+static void
+keep_accounts(const struct source_place *at, struct strv *argv)
+{
+	_auto_free char *etc = last_etc(at), *script = where_data("debian-accounts");
+	_auto_buf struct buf hook = BUF_INIT;
+
+	if (!etc)
+		return;
+	buf_adds(&hook, "--essential-hook=sh ");
+	add_quoted(&hook, script);
+	buf_addc(&hook, ' ');
+	add_quoted(&hook, etc);
+	buf_adds(&hook, " \"$1\"");
+	strv_add(argv, hook.s);
+}
+
 int
 debian_fill(const struct source_place *at, const char *spec, struct err *e)
 {
@@ -271,6 +324,7 @@ debian_fill(const struct source_place *at, const char *spec, struct err *e)
 	strv_add(&argv, "--format=directory");
 	if (spec[n] && spec[n + 1])
 		strv_addf(&argv, "--include=%s", spec + n + 1);
+	keep_accounts(at, &argv);
 	strv_add(&argv, suite);
 	strv_addf(&argv, "%s/root", at->path);
 	debian_sources("/etc/apt", suite, &list, &sources);

@@ -309,3 +309,23 @@ current() { readlink "$T/$1/current"; }
 	[[ "$output" == *"bad did not start"* && "$output" == *"nosuch is enabled, but"* ]]
 	[ "$(tail -n 1 "$sk/log")" = "first start" ]
 }
+
+@test "accounts keep their ids when a package more comes" {
+	mkdir -p "$LAB/old" "$LAB/tree/etc"
+	printf '%s\n' root:x:0:0::/root:/bin/sh sshd:x:100:65534::/run/sshd:/bin/false joe:x:1000:1000::/:/bin/sh \
+		clash:x:7:7::/:/bin/false >"$LAB/old/passwd"
+	printf '%s\n' root:x:0: _ssh:x:102: staff:x:50:joe >"$LAB/old/group"
+	printf '%s\n' 'root:*:1::::::' 'sshd:!:2::::::' 'joe:secret:3::::::' >"$LAB/old/shadow"
+	printf '%s\n' 'root:*::' '_ssh:!::' >"$LAB/old/gshadow"
+	printf '%s\n' root:x:0:0::/root:/bin/sh lp:x:7:7::/:/bin/false >"$LAB/tree/etc/passwd"
+	printf '%s\n' root:x:0: staff:x:50: >"$LAB/tree/etc/group"
+	printf '%s\n' 'root:*:9::::::' 'lp:*:9::::::' >"$LAB/tree/etc/shadow"
+	printf '%s\n' 'root:*::' >"$LAB/tree/etc/gshadow"
+	sh "$BRIG_TOP/data/debian-accounts" "$LAB/old" "$LAB/tree"
+	# no person, no id that is another's by now, nothing that is there already
+	[ "$(cut -d: -f1,3 "$LAB/tree/etc/passwd" | tr '\n' ' ')" = "root:0 lp:7 sshd:100 " ]
+	[ "$(tr '\n' ' ' <"$LAB/tree/etc/group")" = "root:x:0: staff:x:50: _ssh:x:102: " ]
+	[ "$(tr '\n' ' ' <"$LAB/tree/etc/shadow")" = "root:*:9:::::: lp:*:9:::::: sshd:!:2:::::: " ]
+	[ "$(tr '\n' ' ' <"$LAB/tree/etc/gshadow")" = "root:*:: _ssh:!:: " ]
+	[ "$(ls "$LAB/tree/etc" | wc -l)" = 4 ]
+}
