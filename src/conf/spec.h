@@ -147,7 +147,8 @@ struct jailspec {
 	/* allow.*: what a parameter opens; the host layer turns it into its own means */
 	struct {
 		bool set_hostname, reserved_ports, raw_sockets, chflags, mlock, read_msgbuf, suid, socket_af,
-		    sysvipc, proc_debug, adjtime, settime, routing, setaudit, extattr;
+		    sysvipc, proc_debug, adjtime, settime, routing, setaudit, extattr, coredump, io_uring,
+		    keyring, numa, proc_unmasked, abstract_unix;
 	} allow;
 
 	struct {

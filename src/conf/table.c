@@ -70,7 +70,7 @@ const struct param_def param_table[] = {
     {"allow.raw_sockets", PARAM_BOOL, K, NULL, "may use raw sockets (ping)"},
     {"allow.chflags", PARAM_BOOL, K | I, NOT_OURS, "may change system file flags"},
     {"allow.mlock", PARAM_BOOL, K, NULL, "may lock memory"},
-    {"allow.read_msgbuf", PARAM_BOOL, K | I, NOT_OURS, "may read the kernel's messages"},
+    {"allow.read_msgbuf", PARAM_BOOL, K, NULL, "may read the kernel's messages"},
     {"allow.socket_af", PARAM_BOOL, K, NULL, "may use any address family"},
     {"allow.sysvipc", PARAM_BOOL, K, NULL, "may use SysV IPC (old; sysvmsg, sysvsem, sysvshm)"},
     {"allow.quotas", PARAM_BOOL, K, "quotas belong to the host's file systems", "may administer quotas"},
@@ -152,6 +152,12 @@ const struct param_def param_table[] = {
     {"nat", PARAM_BOOL, B, NULL, "its connections leave with the host's address"},
     {"health", PARAM_LIST, B, NULL, "commands that must succeed before it counts as up"},
     {"allow.suid", PARAM_BOOL, B, NULL, "set-user-id programs of its template work"},
+    {"allow.abstract_unix", PARAM_BOOL, B, NULL, "sees the host's abstract sockets where it has its network"},
+    {"allow.coredump", PARAM_BOOL, B, NULL, "may dump core"},
+    {"allow.io_uring", PARAM_BOOL, B, NULL, "may use io_uring"},
+    {"allow.keyring", PARAM_BOOL, B, NULL, "may use the kernel's keyrings"},
+    {"allow.numa", PARAM_BOOL, B, NULL, "may choose the memory node of its pages"},
+    {"allow.proc_unmasked", PARAM_BOOL, B, NULL, "sees what /proc says about the host's kernel"},
 };
 const size_t param_table_len = ARRAY_LEN(param_table);
 

@@ -178,8 +178,8 @@ void os_watch_end(struct os_watch *w); /* without a result; NULL is fine */
 
 /* Limits: a group of our own, in force before the jail's first instruction (os_jail_create joins it). */
 int os_limit_check(const struct jailspec *spec, struct err *e); /* can they be kept here? */
-int os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e);
-int os_limit_down(const struct os_id *id, struct err *e);
+int os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e); /* -EEXIST: not ours */
+int os_limit_down(const struct os_id *id, struct err *e); /* ends what is still in it */
 struct os_usage {
 	int64_t memory, cpu_ns, pids; /* -1: not known */
 };
@@ -197,5 +197,25 @@ int os_contained_wait(struct os_task *t, struct err *e);
 
 /* Sources of templates that are the host's own: path of a static busybox, NULL if none. */
 const char *os_busybox(void);
+
+/*
+ * Looking at how a running jail is locked in, and at what of the host itself is weak: read from the kernel, never
+ * from the configuration (`brig audit`).  Items in a fixed order; names and improve are constants, what is
+ * printable.
+ */
+struct os_finding {
+	const char *name;    /* "user namespace" */
+	const char *improve; /* what would make it fine: parameters of jail.conf(5), settings of the host */
+	char what[160];	     /* what was found */
+	unsigned weight;     /* how much it counts in the score */
+	int state;	     /* 1 fine, 0 weak, -1 could not be read: counts as weak */
+};
+/* The weakest process counts.  -ESRCH when the jail is gone, or ends meanwhile.  The caller frees. */
+int os_audit_jail(const struct os_ref *ref, struct os_finding **ret, size_t *ret_n, struct err *e);
+/* spaces: the directory that the jailspaces are in, or NULL. */
+int os_audit_host(const char *spaces, struct os_finding **ret, size_t *ret_n, struct err *e);
+/* Tenths, 0 (everything is fine) to 100, as `systemd-analyze security` reckons: the weight of what is weak in the
+ * weight of all. */
+unsigned os_audit_score(const struct os_finding *f, size_t n);
 
 #endif

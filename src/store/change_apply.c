@@ -124,19 +124,26 @@ set_owner(const struct place *p, const struct change_node *n)
 
 /* ---- forwards ---- */
 
-/* Between the two system calls of set_owner() the owner is new and the mode old, perhaps without set-id bits.
- */
+/* What chown(2) leaves of a file's mode. */
+static mode_t
+chowned(mode_t mode)
+{
+	return mode & ~(mode_t)(mode & S_IXGRP ? S_ISUID | S_ISGID : S_ISUID);
+}
+
+/* As before or after, or between the two system calls of set_owner() in either direction. */
 static bool
 meta_expected(const struct place *p)
 {
 	const struct change_node *b = &p->op->before, *a = &p->op->after;
 	mode_t mode = p->st.st_mode & 07777;
+	bool is_b = p->st.st_uid == b->uid && p->st.st_gid == b->gid;
+	bool is_a = p->st.st_uid == a->uid && p->st.st_gid == a->gid;
 
 	if (!p->here || change_type(p->st.st_mode) != b->type)
 		return false;
-	if (p->st.st_uid != b->uid && p->st.st_uid != a->uid)
-		return false;
-	return mode == b->mode || mode == a->mode || mode == (b->mode & 01777);
+	return (is_b && (mode == b->mode || mode == a->mode || mode == chowned(a->mode))) ||
+	       (is_a && (mode == a->mode || mode == b->mode || mode == chowned(b->mode)));
 }
 
 /* 1: it is not as expected. */
@@ -397,7 +404,7 @@ revert_one(struct change *c, struct change_op *op, int space_fd, struct err *e)
 		return 0;
 	r = place_open(c, op, space_fd, &p);
 	if (r == 0 && op->meta)
-		r = p.here && meta_expected(&p) ? set_owner(&p, &op->before) : 0;
+		r = meta_expected(&p) && !same_owner(&p.st, &op->before) ? set_owner(&p, &op->before) : 0;
 	else if (r == 0)
 		r = revert_node(&p);
 	else if (in_the_way(r) && op->before.type == NODE_NONE)

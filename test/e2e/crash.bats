@@ -126,6 +126,36 @@ rollback_at() {
 	return $r
 }
 
+merge_at() {
+	local r=0
+	killed_at "$1" merge --theirs /etc/fits-not -a || r=$?
+	pre_or_post || return 2
+	decided_and_back || return 2
+	assert_tidy_but_running || return 2
+	return $r
+}
+
+# Prepared, and carried out by the next start; either is killed.
+prepared_at() {
+	local r=0
+	killed_at "$1" upgrade --no-restart other/o2 || { [ $? = 1 ] || return 2; }
+	brig -q stop nobody 2>/dev/null || true
+	[ "$(pair)" = "$PRE" ] && nothing_unfinished || { echo "not as before, with something prepared"; return 2; }
+	again -q upgrade --no-restart other/o2 || return 2
+	[ "$(pair)" = "$PRE" ] || { echo "files changed already"; return 2; }
+	brig -q stop k || return 2
+	killed_at "$1" start k || r=$?
+	pre_or_post || return 2
+	again start k || return 2
+	brig exec k true || return 2
+	again -q upgrade other/o2 || return 2 # what did not come up went back
+	[ "$(pair)" = "$POST" ] && nothing_unfinished || { echo "not as after an upgrade"; return 2; }
+	again -q rollback other o1 || return 2
+	[ "$(pair)" = "$PRE" ] || { echo "not as before"; return 2; }
+	assert_tidy_but_running || return 2
+	return $r
+}
+
 assert_tidy_but_running() {
 	local left
 	left=$(find "$BRIG_BASE" \( -name '.new*' -o -name '.old*' -o -name '.tmp*' \) | head)
@@ -141,6 +171,26 @@ assert_tidy_but_running() {
 	each_point rollback_at 41
 	brig -q stop k
 	assert_host_as "$LAB/before"
+	assert_tidy
+}
+
+@test "upgrade --no-restart, and the start that follows" {
+	sed -i 's/k {/k { template = other;/' "$BRIG_CONF"
+	upgrade_lab
+	brig -q start k
+	each_point prepared_at 61
+	brig -q stop k
+	assert_tidy
+}
+
+@test "a decision about a conflict of a stopped jail, and of a running one" {
+	sed -i 's/k {/k { template = other;/' "$BRIG_CONF"
+	merge_lab
+	each_point merge_at 7
+	brig -q start k
+	each_point merge_at 13
+	brig exec k true
+	brig -q stop k
 	assert_tidy
 }
 

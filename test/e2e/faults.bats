@@ -158,3 +158,52 @@ rollback_at() {
 	each_fault upgrade_at
 	each_fault rollback_at
 }
+
+merge_at() {
+	local r=0
+	fails_at "$1" merge --theirs /etc/fits-not -a || r=$?
+	[ $r != 2 ] || return 2
+	pre_or_post || return 2
+	[ "$STATUS" != 0 ] || [ "$(pair)" = "$POST" ] || { echo "was not decided"; return 2; }
+	decided_and_back && others_now | diff -u "$LAB/others" - || return 2
+	return $r
+}
+
+@test "a decision about a conflict of a stopped jail, and of a running one" {
+	echo 'k { template = other; persist; exec.start = "true"; }' | conf
+	merge_lab
+	others_now >"$LAB/others"
+	each_fault merge_at 7
+	brig -q start k
+	each_fault merge_at 11
+}
+
+prepared_at() {
+	local r=0
+	fails_at "$1" upgrade --no-restart other/o2 || { [ $? != 2 ] || return 2; }
+	brig -q stop nobody 2>/dev/null || true
+	[ "$(pair)" = "$PRE" ] && nothing_unfinished || { echo "not as before, with something prepared"; return 2; }
+	[ "$STATUS" != 0 ] || grep -q '"prepared"' "$BRIG_BASE/js/.brig/k.json" || { echo "not prepared"; return 2; }
+	again -q upgrade --no-restart other/o2 || return 2
+	brig -q stop k || return 2
+	fails_at "$1" start k || r=$?
+	[ $r != 2 ] || return 2
+	pre_or_post || return 2
+	again -q start k || return 2
+	brig exec k true || { echo "does not run"; return 2; }
+	again -q upgrade other/o2 || return 2
+	[ "$(pair)" = "$POST" ] || { echo "not as after an upgrade"; return 2; }
+	again -q rollback other o1 || return 2
+	[ "$(pair)" = "$PRE" ] || { echo "not as before"; return 2; }
+	others_now | diff -u "$LAB/others" - || return 2
+	return $r
+}
+
+@test "upgrade --no-restart, and the start that follows" {
+	echo 'k { template = other; persist; exec.start = "true"; }' | conf
+	upgrade_lab
+	brig -q start k
+	others_now >"$LAB/others"
+	each_fault prepared_at 31
+	brig -q stop k
+}

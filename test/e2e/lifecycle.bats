@@ -76,7 +76,7 @@ teardown() { brig -q stop -a --force || true; }
 		[ "$(readlink "/proc/$pid/ns/$ns")" != "$(readlink /proc/self/ns/$ns)" ]
 	done
 	[ "$(brig exec a sh -c 'ls -A /dev | sort | tr "\n" " "')" = \
-		"fd full null ptmx pts random shm tty urandom zero " ]
+		"fd full null ptmx pts random shm stderr stdin stdout tty urandom zero " ]
 	[ -z "$(brig exec a ls -A /sys)" ]
 	run brig exec a sh -c 'echo x > /bin/x'
 	[ "$status" != 0 ]

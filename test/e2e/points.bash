@@ -62,7 +62,6 @@ again() {
 # and one that does not.
 # PRE and POST: what pair() prints before and after an upgrade.
 upgrade_lab() {
-	"$BRIG" help upgrade >/dev/null 2>&1 || skip "this brig has no upgrade"
 	local r
 	for r in o1 o2; do
 		mkdir -p "$LAB/$r/etc"
@@ -70,8 +69,11 @@ upgrade_lab() {
 		cp "$LAB/$r/etc/fits" "$LAB/$r/etc/fits-not"
 		echo $r >"$LAB/$r/etc/only-$r"
 	done
-	brig -q template build other busybox --overlay "$LAB/o1" --release o1
-	brig -q template build other busybox --overlay "$LAB/o2" --release o2 --no-current
+	for r in o1 o2; do
+		[ -d "$BRIG_BASE/templates/other/$r" ] ||
+			brig -q template build other busybox --overlay "$LAB/$r" --release $r --no-current
+	done
+	brig -q upgrade other/o1 # new jails get it
 	brig -q create "$@" k
 	sed -i 's/port=1/port=2/' "$BRIG_BASE/js/k/etc/fits"
 	sed -i 's/threads=.*/threads=mine/' "$BRIG_BASE/js/k/etc/fits-not"
@@ -82,9 +84,9 @@ upgrade_lab() {
 	[ "$(pair)" = "$PRE" ] && [ "$PRE" != "$POST" ] || { echo "rollback is not the way back"; return 1; }
 }
 
-# The release of k's files and the files: they change together.
+# The release of k's files, what waits for a decision, and the files: they change together.
 pair() {
-	sed -n 's/^ *"release": "\(.*\)",*$/\1/p' "$BRIG_BASE/js/.brig/k.json"
+	sed -n -e 's/^ *"release": "\(.*\)",*$/\1/p' -e '/^ "conflicts"/,/^ \]/p' "$BRIG_BASE/js/.brig/k.json"
 	(cd "$BRIG_BASE/js/k/etc" && find . -printf '%P %y %m %U:%G %l\n' \( ! -type f -o -exec sha256sum {} + \)) | sort
 }
 
@@ -95,6 +97,19 @@ pre_or_post() {
 	now=$(pair)
 	[ "$now" = "$PRE" ] || [ "$now" = "$POST" ] ||
 		{ echo "neither before nor after"; diff <(echo "$PRE") <(echo "$now"); return 2; }
+	nothing_unfinished
+}
+
+# Of changes there is what the record can take back, and what it has prepared; nothing else.
+nothing_unfinished() {
+	local f id record=$BRIG_BASE/js/.brig/k.json
+	! grep -qE '"change": "(apply|revert)"' "$record" || { echo "not finished"; return 2; }
+	[ -z "$(ls "$BRIG_BASE/js/.brig/switch")" ] || grep -q '"change": "prepared"' "$record" ||
+		{ echo "still marked"; return 2; }
+	for f in "$BRIG_BASE"/js/.brig/change/k/*; do
+		id=$(basename "$f" .json)
+		[ ! -e "$f" ] || grep -qE "\"(id|change_id)\": $id,?\$" "$record" || { echo "left: $f"; return 2; }
+	done
 }
 
 # The same command again, and the way back.
@@ -103,4 +118,28 @@ upgraded_and_back() {
 	[ "$(pair)" = "$POST" ] || { echo "not as after an upgrade"; diff <(echo "$POST") <(pair); return 2; }
 	again -q rollback other o1 || return 2
 	[ "$(pair)" = "$PRE" ] || { echo "not as before"; diff <(echo "$PRE") <(pair); return 2; }
+}
+
+# Jail k with the conflict of upgrade_lab waiting: PRE and POST are before and after the decision.
+merge_lab() {
+	upgrade_lab "$@"
+	brig -q upgrade other/o2
+	PRE=$(pair)
+	brig -q merge --theirs /etc/fits-not k
+	POST=$(pair)
+	back_to_conflict
+	! grep -q conflicts <<<"$POST" && grep -q fits-not <<<"$PRE" || { echo "no conflict to decide about"; return 1; }
+}
+
+# The decision is taken back, and waits again.
+back_to_conflict() {
+	again -q rollback other o1 && again -q upgrade other/o2 || return 2
+	[ "$(pair)" = "$PRE" ] || { echo "not as before"; diff <(echo "$PRE") <(pair); return 2; }
+}
+
+# The same decision again, if it was not carried out; then back.
+decided_and_back() {
+	[ "$(pair)" = "$POST" ] || again -q merge --theirs /etc/fits-not -a || return 2
+	[ "$(pair)" = "$POST" ] || { echo "not decided"; diff <(echo "$POST") <(pair); return 2; }
+	back_to_conflict
 }

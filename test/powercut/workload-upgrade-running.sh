@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 
 # shellcheck source=test/powercut/workload-upgrade.sh
-. "${here:-/powercut}/workload-upgrade.sh"
+. "${here:-/vm}/workload-upgrade.sh"
 
 begin() { brig start -a; }
 finish() { brig stop -a; }

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/mem.h"
@@ -100,6 +101,7 @@ static const struct call refused[] = {
     {CALL(mount_setattr), {ALL, 0, ALL}, EPERM},
     {CALL(setns), {ALL}, EPERM},
     {CALL(open_by_handle_at), {ALL}, EPERM},
+    {CALL(name_to_handle_at), {ALL}, EPERM},
     {CALL(keyctl), {9999}, EPERM},
     {CALL(add_key), {0}, EPERM},
     {CALL(request_key), {0}, EPERM},
@@ -133,6 +135,9 @@ static const struct call refused[] = {
     {CALL(process_vm_writev), {0x7fffffff, 0, 0, 0, 0, 1}, EPERM},
     {CALL(kcmp), {0x7fffffff}, EPERM},
     {CALL(pidfd_getfd), {ALL}, EPERM},
+    {CALL(process_madvise), {ALL}, EPERM},
+    {CALL(mbind), {0, 0, ALL}, EPERM},
+    {CALL(move_pages), {0, 0, 0, 0, 0, ALL}, EPERM},
     {CALL(sethostname), {0, ALL}, EPERM},
     {CALL(setdomainname), {0, ALL}, EPERM},
     /* namespaces: with a flag that makes the call fail anyhow */
@@ -145,6 +150,8 @@ static const struct call refused[] = {
     {CALL(unshare), {CLONE_NEWCGROUP | 1}, EPERM},
     {CALL(unshare), {NEWTIME | 1}, EPERM},
     {CALL(unshare), {HIGH | CLONE_NEWUSER | 1}, EPERM},
+    {CALL(unshare), {HIGH}, EPERM},
+    {CALL(unshare), {CLONE_PARENT_SETTID}, EPERM}, /* may come to mean a namespace */
 #ifndef __s390x__
     {CALL(clone), {CLONE_SIGHAND | CLONE_NEWUSER}, EPERM},
     {CALL(clone), {CLONE_SIGHAND | CLONE_NEWNS}, EPERM},
@@ -254,6 +261,7 @@ kept_body(const struct jailspec *s)
 	/* newer than what we know: as on a kernel without it */
 	NEED(syscall(500, 0) < 0 && errno == ENOSYS);
 	NEED(syscall(470, 0) < 0 && errno == ENOSYS);
+	NEED(syscall(-1) < 0 && errno == ENOSYS);
 	/* close_range, a known new one, works */
 	NEED(syscall(SYS_close_range, 1000, 1001, 0) == 0);
 }
@@ -418,7 +426,11 @@ limits_body(const struct jailspec *s)
 	NEED(setrlimit(RLIMIT_NOFILE, &l) == 0);
 	l = (struct rlimit){1000000, RLIM_INFINITY};
 	NEED(setrlimit(RLIMIT_FSIZE, &l) == 0);
+	NEED(getrlimit(RLIMIT_SIGPENDING, &l) == 0);
+	l.rlim_cur = 1;
+	NEED(setrlimit(RLIMIT_SIGPENDING, &l) == 0);
 	NEED(confine_limits(s, &e) == 0);
+	NEED(getrlimit(RLIMIT_SIGPENDING, &l) == 0 && l.rlim_cur == l.rlim_max);
 	NEED(getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur == 64 && l.rlim_max == 64);
 	NEED(getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur == RLIM_INFINITY);
 	NEED(getrlimit(RLIMIT_CORE, &l) == 0 && l.rlim_cur <= 1 && l.rlim_max <= 1);
@@ -432,6 +444,98 @@ limits(void **state)
 
 	(void)state;
 	assert_int_equal(in_child(limits_body, &s), 0);
+}
+
+static void
+coredump_body(const struct jailspec *s)
+{
+	struct rlimit had, l;
+	struct err e = ERR_INIT;
+
+	NEED(getrlimit(RLIMIT_CORE, &had) == 0);
+	NEED(confine_limits(s, &e) == 0);
+	NEED(getrlimit(RLIMIT_CORE, &l) == 0);
+	NEED(l.rlim_max == had.rlim_max && l.rlim_cur == had.rlim_max);
+}
+
+static void
+coredump(void **state)
+{
+	struct jailspec s = plain();
+
+	(void)state;
+	s.allow.coredump = true;
+	assert_int_equal(in_child(coredump_body, &s), 0);
+}
+
+/* --- abstract UNIX sockets of the host, for a jail that has its network --- */
+
+static struct sockaddr_un abstract;
+
+static bool
+connects(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	bool yes = connect(fd, (struct sockaddr *)&abstract, sizeof(abstract)) == 0;
+
+	NEED(yes || errno == EPERM);
+	(void)close(fd);
+	return yes;
+}
+
+static void
+reaches_body(const struct jailspec *s)
+{
+	confine_or_die(s);
+	NEED(connects());
+}
+
+static void
+scoped_body(const struct jailspec *s)
+{
+	struct sockaddr_un own = {.sun_family = AF_UNIX, .sun_path = "\0t_confine.own"};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	NEED(connects());
+	confine_or_die(s);
+	NEED(!connects());
+	(void)close(fd);
+	/* its own ones, and signals to whom it could send them before */
+	abstract = own;
+	abstract.sun_path[sizeof(abstract.sun_path) - 1] = (char)('0' + getpid() % 10);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	NEED(bind(fd, (struct sockaddr *)&abstract, sizeof(abstract)) == 0 && listen(fd, 1) == 0);
+	NEED(connects());
+	NEED(kill(getppid(), 0) == 0);
+}
+
+static void
+host_sockets(void **state)
+{
+	struct jailspec s = plain();
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* its version */);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	if (abi < 6) {
+		print_message("no scopes: landlock has version %ld\n", abi);
+		skip();
+	}
+	abstract = (struct sockaddr_un){.sun_family = AF_UNIX};
+	(void)snprintf(abstract.sun_path + 1, sizeof(abstract.sun_path) - 1, "t_confine.%d", getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)&abstract, sizeof(abstract)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	/* a network of its own says it already: no domain, which commands run later could not join */
+	assert_int_equal(in_child(reaches_body, &s), 0);
+	s.ip4 = SHARE_INHERIT;
+	assert_int_equal(in_child(scoped_body, &s), 0);
+	assert_int_not_equal(in_child(reaches_body, &s), 0);
+	s.allow.suid = true; /* without no_new_privs CAP_SYS_ADMIN lets it */
+	assert_int_equal(in_child(scoped_body, &s), 0);
+	s.allow.suid = false;
+	s.allow.abstract_unix = true;
+	assert_int_equal(in_child(reaches_body, &s), 0);
+	(void)close(fd);
 }
 
 /* What it costs is told, not judged. */
@@ -470,7 +574,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(cost),         cmocka_unit_test(calls_refused),   cmocka_unit_test(calls_kept),
 	    cmocka_unit_test(capabilities), cmocka_unit_test(opened_by_allow), cmocka_unit_test(other_tables),
-	    cmocka_unit_test(limits),
+	    cmocka_unit_test(limits),       cmocka_unit_test(coredump),        cmocka_unit_test(host_sockets),
 	};
 
 	if (geteuid() != 0) {

@@ -74,12 +74,11 @@ down(void)
 static int
 in_group(const struct jailspec *s, void (*body)(void))
 {
-	pid_t pid = fork();
+	struct err e = ERR_INIT;
+	pid_t pid = s ? limit_fork(&id, s, &e) : fork();
 	int status;
 
 	if (pid == 0) {
-		struct err e = ERR_INIT;
-
 		if (s && limit_join(&id, s, &e) < 0) {
 			fprintf(stderr, "%s\n", e.msg);
 			_exit(98);
@@ -87,7 +86,8 @@ in_group(const struct jailspec *s, void (*body)(void))
 		body();
 		_exit(0);
 	}
-	assert_true(pid > 0);
+	if (pid < 0)
+		fail_msg("%s", e.msg);
 	assert_int_equal(child_wait(pid, &status), 0);
 	return status;
 }
@@ -191,10 +191,86 @@ cpu_and_usage(void **state)
 	assert_true(u.cpu_ns == -1 && u.memory == -1 && u.pids == -1);
 }
 
+/* A small share needs a longer period than the usual one. */
+static void
+small_share(void **state)
+{
+	struct jailspec s = spec_of(0, 0, 5);
+
+	(void)state;
+	up(&s);
+	assert_int_equal(WEXITSTATUS(in_group(&s, bomb)), 40);
+	down();
+}
+
+static _Noreturn void
+rest(void)
+{
+	for (;;)
+		(void)pause();
+}
+
+/* Without limits: a group where version 2 is mounted, and who is still in it at the end is ended. */
+static void
+no_limits(void **state)
+{
+	struct jailspec none = spec_of(0, 0, 0);
+	struct err e = ERR_INIT;
+	int status, n;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(os_limit_up(&id, &none, &e), 0);
+	n = (int)left_over();
+	assert_in_range(n, 0, 1); /* nothing in the hierarchies of version 1 */
+	pid = limit_fork(&id, &none, &e);
+	if (pid == 0)
+		rest();
+	assert_true(pid > 0);
+	if (n == 0)
+		(void)kill(pid, SIGKILL);
+	down();
+	assert_int_equal(child_wait(pid, &status), 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	/* a jail that was made without one */
+	assert_int_equal(in_group(&none, bomb) >> 8, 40);
+}
+
+static void
+frozen(void **state)
+{
+	struct jailspec none = spec_of(0, 0, 0);
+	_auto_free char *pattern = xasprintf("/sys/fs/cgroup{,/*}/brig.%s/*/cgroup.freeze", tag);
+	struct err e = ERR_INIT;
+	int status, fd;
+	pid_t pid;
+	glob_t g;
+
+	(void)state;
+	assert_int_equal(os_limit_up(&id, &none, &e), 0);
+	if (glob(pattern, GLOB_BRACE, NULL, &g) != 0) {
+		down();
+		skip();
+	}
+	pid = limit_fork(&id, &none, &e);
+	if (pid == 0)
+		rest();
+	fd = open(g.gl_pathv[0], O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, "1", 1), 1);
+	fd_close(fd);
+	globfree(&g);
+	/* who joined would wait for ever, and we for it */
+	assert_int_equal(limit_fork(&id, &none, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "is frozen"));
+	down();
+	assert_int_equal(child_wait(pid, &status), 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static void
 group_names(void **state)
 {
-	struct jailspec s = spec_of(16u << 20, 5, 0), none = spec_of(0, 0, 0);
+	struct jailspec s = spec_of(16u << 20, 5, 0);
 	struct os_id other = id;
 	struct err e = ERR_INIT;
 	int p[2], status;
@@ -202,20 +278,14 @@ group_names(void **state)
 	char c;
 
 	(void)state;
-	/* no limits: nothing is made, nothing is joined */
-	assert_int_equal(os_limit_up(&id, &none, &e), 0);
-	assert_int_equal(limit_join(&id, &none, &e), 0);
-	assert_int_equal(left_over(), 0);
-	assert_int_equal(os_limit_down(&id, &e), 0);
 	/* an empty one that was left behind is taken, one in use is not */
 	up(&s);
 	assert_int_equal(os_limit_up(&id, &s, &e), 0);
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	pid = fork();
+	pid = limit_fork(&id, &s, &e);
 	if (pid == 0) {
 		(void)!write(p[1], limit_join(&id, &s, &e) == 0 ? "y" : "n", 1);
-		for (;;)
-			(void)pause();
+		rest();
 	}
 	assert_int_equal(read(p[0], &c, 1), 1);
 	assert_int_equal(c, 'y');
@@ -264,6 +334,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(memory),      cmocka_unit_test(processes), cmocka_unit_test(cpu_and_usage),
+	    cmocka_unit_test(small_share), cmocka_unit_test(no_limits), cmocka_unit_test(frozen),
 	    cmocka_unit_test(group_names), cmocka_unit_test(io),
 	};
 

@@ -410,8 +410,9 @@ t_dev(void **state)
 		"null ok; "
 		"head -c 4 zero | wc -c; echo y > shm/f && cat shm/f; touch /dev/new; "
 		"grep -E ' /dev(/[a-z]+)? ' /proc/self/mountinfo; mknod /dev/shm/sda b 8 0; "
+		"echo err > /dev/stderr; echo q | cat /dev/stdin; "
 		"echo z > /dev/shm/x && chmod 755 /dev/shm/x && /dev/shm/x");
-	has(all, "list: fd full null ptmx pts random shm tty urandom zero\n");
+	has(all, "list: fd full null ptmx pts random shm stderr stdin stdout tty urandom zero\n");
 	has(all, "null character special file 666 0:0 1:3\n");
 	has(all, "zero character special file 666 0:0 1:5\n");
 	has(all, "full character special file 666 0:0 1:7\n");
@@ -425,6 +426,7 @@ t_dev(void **state)
 	has(all, "size=64k");
 	has(all, "size=65536k");
 	has(all, "mknod: /dev/shm/sda: Operation not permitted");
+	has(all, "err\nq\n");
 	has(all, "/dev/shm/x: Permission denied");
 	done(&j);
 }
@@ -502,6 +504,37 @@ t_proc(void **state)
 	has(all, "\nno link\n");
 	has(all, "'/proc/1/environ': Permission denied");
 	has_not(all, init_path);
+	done(&j);
+}
+
+/* The covers go, and nothing else: what only the host's root may read stays unread. */
+static void
+t_proc_unmasked(void **state)
+{
+	_auto_free char *all = NULL;
+	struct jail j;
+
+	(void)state;
+	prepare(&j);
+	j.spec->allow.proc_unmasked = true;
+	all = inside(&j, "echo kallsyms: $(head -c 100 /proc/kallsyms | wc -c); "
+			 "echo covers: $(grep -c ' /proc/' /proc/self/mountinfo); "
+			 "echo read-only: $(grep ' /proc/' /proc/self/mountinfo | grep -c ' ro,'); "
+			 "echo 1 > /proc/sys/kernel/panic; head -c 1 /proc/kcore");
+	has(all, "kallsyms: 100\n");
+	has(all, "/proc/sys/kernel/panic: Read-only file system");
+	if (access("/proc/kcore", F_OK) == 0)
+		has(all, "head: /proc/kcore: Permission denied");
+	has_not(all, "covers: 0\n");
+	{
+		int covers = -1, ro = -2;
+		const char *p = strstr(all, "covers: ");
+
+		assert_non_null(p);
+		assert_int_equal(sscanf(p, "covers: %d\nread-only: %d", &covers, &ro), 2);
+		assert_int_equal(covers, ro);
+		assert_true(covers <= 5);
+	}
 	done(&j);
 }
 
@@ -1756,6 +1789,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test_setup(t_no_dev, each),
 	    cmocka_unit_test_setup(t_files, each),
 	    cmocka_unit_test_setup(t_proc, each),
+	    cmocka_unit_test_setup(t_proc_unmasked, each),
 	    cmocka_unit_test_setup(t_enemy, each),
 	    cmocka_unit_test_setup(t_fstab, each),
 	    cmocka_unit_test_setup(t_fstab_refused, each),

@@ -3,8 +3,8 @@
  * Running a command in a jail.
  *
  *	caller		finds the jail, opens its namespaces, copies bytes, waits (this process)
- *	door		a child: joins the control groups and the pid namespace, which counts for its children
- *			only; makes the command's process a child of the caller and ends
+ *	door		a child, born in the jail's control group: joins the pid namespace, which counts
+ *			for its children only; makes the command's process a child of the caller and ends
  *	command		the process that becomes the command.  In the background it is a grandchild, made
  *			in the jail, so that the jail's first process reaps it: a zombie of ours in the
  *			jail's pid namespace would hold up the jail's end
@@ -669,16 +669,15 @@ job_start(struct job *j, struct err *e)
 		return err_sys(e, errno, "socketpair");
 	j->report = p[0];
 	j->report_child = p[1];
-	door = fork();
+	door = limit_fork(j->id, j->spec, e);
 	if (door == 0)
 		door_main(j);
-	r = door < 0 ? errno : 0;
 	fd_close(TAKE_FD(j->report_child));
 	for (int i = 0; i < 3; i++)
 		if (j->io_own[i])
 			fd_close(TAKE_FD(j->io[i]));
 	if (door < 0)
-		return err_sys(e, r, "fork");
+		return door;
 	r = child_wait(door, &status);
 	if (r < 0)
 		return err_sys(e, -r, "wait for a child");

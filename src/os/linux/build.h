@@ -84,6 +84,7 @@ struct inside {
 	const struct keep *keep; /* NULL: everything is new */
 	int go;                  /* one byte from the builder each time it may go on */
 	int report;              /* struct report, see create.c */
+	int proc;                /* the host's, O_PATH: by name it may be the jail's already */
 	int ctl, log, logrw, status, exe;
 	char *const *argv;
 	char *names; /* "LISTEN_FDNAMES=...", or NULL */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <linux/landlock.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <sys/capability.h>
@@ -6,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "base/fsx.h"
 #include "base/mem.h"
 #include "os/linux/confine.h"
 #include "os/linux/filter.h"
@@ -24,22 +26,28 @@
 #define NOFILE_HARD 524288u
 #define STACK_SOFT (8u << 20)
 #define MSGQUEUE 819200u
+#define LANDLOCK_SCOPES 6 /* the ABI that has them */
 
 /* Made once a process; a fork(2) inherits it. */
 static struct sock_fprog program;
 static unsigned program_key;
 
+static bool
+own_network(const struct jailspec *spec)
+{
+	return spec->ip4 != SHARE_INHERIT && spec->ip6 != SHARE_INHERIT;
+}
+
 uint64_t
 confine_caps(const struct jailspec *spec)
 {
 	uint64_t caps = CAPS_ALWAYS;
-	bool own_stack = spec->ip4 != SHARE_INHERIT && spec->ip6 != SHARE_INHERIT;
 
 	if (spec->allow.reserved_ports)
 		caps |= BIT(CAP_NET_BIND_SERVICE);
 	if (spec->allow.raw_sockets)
 		caps |= BIT(CAP_NET_RAW);
-	if (own_stack && (spec->allow.routing || spec->vnet))
+	if (own_network(spec) && (spec->allow.routing || spec->vnet))
 		caps |= BIT(CAP_NET_ADMIN);
 	if (spec->allow.proc_debug)
 		caps |= BIT(CAP_SYS_PTRACE);
@@ -77,7 +85,8 @@ confine_limits(const struct jailspec *spec, struct err *e)
 		const char *name;
 		rlim_t soft, hard;
 	} limits[] = {
-	    {RLIMIT_CORE, "core", 1, 1},
+	    {RLIMIT_CORE, "core", spec->allow.coredump ? RLIM_INFINITY : 1,
+	     spec->allow.coredump ? RLIM_INFINITY : 1},
 	    {RLIMIT_NOFILE, "nofile", NOFILE_SOFT, NOFILE_HARD},
 	    {RLIMIT_MEMLOCK, "memlock", spec->allow.mlock ? RLIM_INFINITY : MEMLOCK,
 	     spec->allow.mlock ? RLIM_INFINITY : MEMLOCK},
@@ -88,8 +97,10 @@ confine_limits(const struct jailspec *spec, struct err *e)
 	    {RLIMIT_DATA, "data", RLIM_INFINITY, RLIM_INFINITY},
 	    {RLIMIT_AS, "as", RLIM_INFINITY, RLIM_INFINITY},
 	    {RLIMIT_NPROC, "nproc", RLIM_INFINITY, RLIM_INFINITY},
+	    {RLIMIT_SIGPENDING, "sigpending", RLIM_INFINITY, RLIM_INFINITY},
 	    {RLIMIT_NICE, "nice", 0, 0},
 	    {RLIMIT_RTPRIO, "rtprio", 0, 0},
+	    {RLIMIT_RTTIME, "rttime", RLIM_INFINITY, RLIM_INFINITY},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
@@ -105,6 +116,35 @@ confine_limits(const struct jailspec *spec, struct err *e)
 		if (setrlimit((__rlimit_resource_t)limits[i].resource, &l) < 0)
 			return err_sys(e, errno, "set limit %s", limits[i].name);
 	}
+	return 0;
+}
+
+/*
+ * Names of abstract UNIX sockets belong to a network namespace: a jail with the host's could connect to those
+ * of every daemon of the host (CVE-2020-15257).  The scope of a Landlock domain keeps it to sockets made in
+ * the domain.
+ *
+ * Only there, because a domain is inherited and cannot be joined: what brig starts later (exec) is in one of
+ * its own, and cannot connect to the abstract sockets of the jail's services, nor look into their /proc/PID.
+ * For the same reason the scope of signals is left out: `brig exec www kill PID`, and TERM from the first
+ * process to what exec has started, would fail; the pid namespace says what a jail can signal.
+ *
+ * A kernel without it (before Linux 6.12, or not switched on) has no other means; that is no error.
+ */
+static int
+scope_sockets(struct err *e)
+{
+	/* as of Linux 6.12; older headers end before `scoped` */
+	const struct {
+		uint64_t fs, net, scoped;
+	} rules = {.scoped = 1 /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET */};
+	_auto_close int fd = -EBADF;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < LANDLOCK_SCOPES)
+		return 0;
+	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		return err_sys(e, errno, "keep the jail from abstract sockets (landlock)");
 	return 0;
 }
 
@@ -176,9 +216,9 @@ verify(const struct jailspec *spec, uint64_t keep, struct err *e)
 }
 
 /*
- * The order: the bounding set while CAP_SETPCAP is there; no_new_privs before the filter, which an
- * unprivileged process may only then load (with allow.suid CAP_SYS_ADMIN over the user namespace is what
- * lets it, so the capabilities go after the filter).
+ * The order: the bounding set while CAP_SETPCAP is there; no_new_privs before Landlock and the
+ * filter, which an unprivileged process may only then load (with allow.suid CAP_SYS_ADMIN over the user
+ * namespace is what lets it, so the capabilities go after the filter).
  */
 int
 confine(const struct jailspec *spec, struct err *e)
@@ -196,6 +236,8 @@ confine(const struct jailspec *spec, struct err *e)
 		return err_sys(e, errno, "clear ambient capabilities");
 	if (!spec->allow.suid && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, errno, "set no_new_privs");
+	if (!own_network(spec) && !spec->allow.abstract_unix && scope_sockets(e) < 0)
+		return -e->num;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
 		return err_sys(e, errno, "load the system call filter");
 	r = set_caps(keep, e);

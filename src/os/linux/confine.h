@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a process of a jail may not do, whoever it is inside: capabilities, no_new_privs, seccomp, limits.
+ * What a process of a jail may not do, whoever it is inside: capabilities, no_new_privs, seccomp, limits,
+ * and the scope of abstract sockets.
  * The one place that says it: the first process (create.c) and every command run later (attach.c) go through
  * the same function, so `exec` can never be weaker than `start`.
  *
@@ -16,18 +17,24 @@
  *	raw_sockets	CAP_NET_RAW
  *	reserved_ports	off: CAP_NET_BIND_SERVICE is taken away
  *	routing, vnet	CAP_NET_ADMIN over the jail's own network stack, never over the host's
- *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), kcmp(2), pidfd_getfd(2)
+ *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), process_madvise(2), kcmp(2), pidfd_getfd(2)
  *	suid		no_new_privs stays off
  *	socket_af	every socket family; otherwise UNIX, INET, INET6 and NETLINK_ROUTE
  *	read_msgbuf	syslog(2), as far as kernel.dmesg_restrict lets it
  *	mlock		the memory lock limit of the caller instead of 8 MiB
+ *	coredump	RLIMIT_CORE of the caller instead of 1
+ *	io_uring	io_uring_*(2)
+ *	keyring		keyctl(2), add_key(2), request_key(2); the session keyring is the jail's own
+ *	numa		mbind(2), set_mempolicy(2), move_pages(2) and the like
+ *	abstract_unix	no Landlock domain for a jail that has the host's network (others have none anyway)
+ *	proc_unmasked	procfs.c
  *	set_hostname	sethostname(2) is not filtered.  It still needs CAP_SYS_ADMIN, which no jail gets
  *			(a jail could undo its mounts with it): a running jail's name is the host's to change
  *
  * chflags, adjtime, settime, setaudit and extattr ask for rights that the kernel gives only outside of user
  * namespaces (capabilities(7)): there is nothing to open.
  *
- * Facts: capabilities(7), seccomp(2), user_namespaces(7).
+ * Facts: capabilities(7), seccomp(2), user_namespaces(7), landlock(7).
  */
 #ifndef BRIG_OS_LINUX_CONFINE_H
 #define BRIG_OS_LINUX_CONFINE_H

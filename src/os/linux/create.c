@@ -3,14 +3,15 @@
  * Making a jail.  Three processes:
  *
  *	caller		brig.  Waits for the other two, and undoes.
- *	builder		a fork of it with a mount namespace of its own, owned by the host.  Mounts, then ends.
+ *	builder		a fork of it, born in the jail's control group, with a mount namespace of its own,
+ *			which belongs to the host.  Mounts, then ends.
  *	first process	the jail's PID 1; a child of the caller (CLONE_PARENT).  inside.c
  *
  * In another jail's place (keep) the first process is made by a fourth, the door, for which see there.
  *
  * The order in the builder, and why:
  *  1 die with the caller; only the descriptors that are needed
- *  2 join the jail's control groups	the first process is born in them, before its cgroup namespace
+ *  2 join the other control groups	the first process is born in them, before its cgroup namespace
  *  3 copy the caller's mounts		possible only in the namespace they are in
  *  4 mount namespace, all private	nothing of what follows is seen by the host, or the other way round
  *  5 first process, in new user and pid namespaces but in the builder's mount namespace; its ids
@@ -135,14 +136,16 @@ birth(struct inside *in, int go[2], pid_t *ret, struct err *e)
 		inside_main(in);
 	}
 	if (pid < 0)
-		return err_sys(e, errno,
-			       "make a user and a pid namespace (brig doctor says what is missing)");
+		return err_sys(e, errno, "make a user and a pid namespace (%s)",
+			       errno == EAGAIN ? "limit.pids?" : "brig doctor says what is missing");
 	*ret = pid;
 	return report_pid(in->report, pid, 0, e);
 }
 
+/* told: the door's end of a pipe.  The first process must not keep it: the builder would wait for ever when
+ * the door is killed between making it and saying so. */
 static _Noreturn void
-door_main(struct inside *in, int go)
+door_main(struct inside *in, int told)
 {
 	struct err e = ERR_INIT;
 	pid_t pid;
@@ -151,13 +154,15 @@ door_main(struct inside *in, int go)
 		(void)err_sys(&e, errno, "join the user namespace of the jail that runs");
 	} else {
 		pid = sys_clone(CLONE_NEWPID | CLONE_PARENT, 0);
-		if (pid == 0)
+		if (pid == 0) {
+			fd_close(told);
 			inside_main(in);
+		}
 		if (pid < 0)
 			(void)err_sys(&e, errno, "make a pid namespace%s",
 				      errno == EAGAIN ? " (limit.pids?)" : "");
 		else if (report_pid(in->report, pid, 0, &e) == 0) {
-			if (send(go, &pid, sizeof(pid), MSG_NOSIGNAL) == sizeof(pid))
+			if (write(told, &pid, sizeof(pid)) == sizeof(pid))
 				_exit(0);
 			(void)err_sys(&e, EPIPE, "the process that makes the jail is gone");
 		}
@@ -174,19 +179,27 @@ door_main(struct inside *in, int go)
 static int
 birth_by_door(struct inside *in, int go[2], pid_t *ret, struct err *e)
 {
-	pid_t door = sys_clone(CLONE_PARENT, 0), pid;
+	_auto_close int hears = -EBADF;
+	pid_t door, pid;
+	int told[2];
 
+	if (pipe2(told, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "pipe");
+	hears = told[0];
+	door = sys_clone(CLONE_PARENT, 0);
 	if (door == 0) {
 		fd_close(go[1]);
-		door_main(in, go[0]);
+		fd_close(told[0]);
+		door_main(in, told[1]);
 	}
+	fd_close(told[1]);
 	if (door < 0)
 		return err_sys(e, errno, "new process");
 	if (report_pid(in->report, 0, door, e) < 0)
 		return -e->num;
 	fd_close(TAKE_FD(go[0]));
-	/* the pid as the host counts; end of file: the door has reported why */
-	if (recv(go[1], &pid, sizeof(pid), MSG_WAITALL) != sizeof(pid))
+	/* the pid as the host counts; end of file: the door has reported why, or was killed */
+	if (read(hears, &pid, sizeof(pid)) != sizeof(pid))
 		return err_set(e, ECHILD, "the jail's first process could not be made");
 	*ret = pid;
 	return 0;
@@ -225,8 +238,10 @@ builder_steps(const struct os_id *id, struct inside *in, struct build *b, struct
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) < 0)
 		return err_sys(e, errno, "socket");
 	in->go = go[0];
+	in->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (builder_clone(b, in, go, e) < 0)
 		return -e->num;
+	fd_close(TAKE_FD(in->proc));
 	fd_close(TAKE_FD(go[0]));
 	if (builder_go(go[1], e) < 0 || mounts_build(b, e) < 0 || mounts_pivot(b, e) < 0)
 		return -e->num;
@@ -368,14 +383,14 @@ build(const struct os_id *id, struct inside *in, const struct os_root *root, str
 	}
 	in->ctl = ctl[1];
 	in->report = channel[1];
-	builder = fork();
+	builder = limit_fork(id, in->spec, e);
 	if (builder == 0)
 		builder_main(id, in, root);
 	fd_close(ctl[1]);
 	fd_close(channel[1]);
 	if (builder < 0) {
 		fd_close(channel[0]);
-		return err_sys(e, errno, "fork");
+		return builder;
 	}
 	r = hear(channel[0], &j->pid, e);
 	fd_close(channel[0]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * "/dev": a fixed list on a tmpfs of 64 KiB that is read-only once it is filled, as devfs ruleset 4 shows it:
- * null zero full random urandom tty, a pty system of the jail's own, shm, fd, and nothing else.
+ * null zero full random urandom tty, a pty system of the jail's own, shm, fd, the standard streams, and
+ * nothing else.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -21,6 +22,16 @@ static const struct {
     {"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
 };
 
+/* mount.fdescfs */
+static const struct {
+	const char *name, *to;
+} links[] = {
+    {"fd", "/proc/self/fd"},
+    {"stdin", "fd/0"},
+    {"stdout", "fd/1"},
+    {"stderr", "fd/2"},
+};
+
 static int
 dev_fill(int dev, uint32_t idbase, bool fd_link, struct err *e)
 {
@@ -34,8 +45,11 @@ dev_fill(int dev, uint32_t idbase, bool fd_link, struct err *e)
 	}
 	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0755) < 0)
 		return err_sys(e, errno, "make /dev/pts and /dev/shm");
-	if (symlinkat("pts/ptmx", dev, "ptmx") < 0 || (fd_link && symlinkat("/proc/self/fd", dev, "fd") < 0))
-		return err_sys(e, errno, "make /dev/ptmx and /dev/fd");
+	if (symlinkat("pts/ptmx", dev, "ptmx") < 0)
+		return err_sys(e, errno, "make /dev/ptmx");
+	for (size_t i = 0; fd_link && i < ARRAY_LEN(links); i++)
+		if (symlinkat(links[i].to, dev, links[i].name) < 0)
+			return err_sys(e, errno, "make /dev/%s", links[i].name);
 	return 0;
 }
 

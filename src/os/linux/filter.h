@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The seccomp program of a jail, made with libseccomp; see filter.c for what it denies.  Only for confine.c
- * and its test. */
+/* The seccomp program of a jail, made from the lists of calls.c.  Only for confine.c and its test. */
 #ifndef BRIG_OS_LINUX_FILTER_H
 #define BRIG_OS_LINUX_FILTER_H
 

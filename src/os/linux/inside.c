@@ -6,7 +6,8 @@
  * The order, and why:
  *  1 die with the creator		from here on, no instant leaves a jail without an owner
  *  2 wait for the ids			an unmapped process owns nothing
- *  3 no user namespaces below		while the host's /proc is still there to say so
+ *  3 no user namespaces below		through the host's /proc, which the builder has opened: its mounts may be
+ *					in place before this process has run at all
  *  4 network, IPC, UTS, cgroup		owned by the jail's user namespace; the builder mounts meanwhile, and
  *					so does the making of the seccomp program cost nothing.  In another
  *					jail's place (build.h) user and network namespace are that one's
@@ -67,11 +68,13 @@ wait_go(int fd)
 }
 
 static int
-inside_namespaces(const struct jailspec *s, const struct keep *keep, struct err *e)
+inside_namespaces(const struct inside *in, struct err *e)
 {
+	const struct jailspec *s = in->spec;
+	const struct keep *keep = in->keep;
 	bool own_net = s->ip4 != SHARE_INHERIT && s->ip6 != SHARE_INHERIT;
 	int flags = CLONE_NEWCGROUP;
-	int none = open("/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+	int none = openat(in->proc, "sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
 
 	/* the limit of this user namespace: second to the seccomp filter, so a failure is none */
 	(void)!write(none, "0", 1);
@@ -167,8 +170,7 @@ inside_fds(struct inside *in, struct err *e)
 static int
 inside_steps(struct inside *in, struct err *e)
 {
-	if (inside_namespaces(in->spec, in->keep, e) < 0 || confine_prepare(in->spec, e) < 0 ||
-	    userns_become_root(-1, e) < 0)
+	if (inside_namespaces(in, e) < 0 || confine_prepare(in->spec, e) < 0 || userns_become_root(-1, e) < 0)
 		return -e->num;
 	die_with_parent(in->ctl); /* again: the change of ids took it away */
 	if (wait_go(in->go) < 0)

@@ -4,18 +4,31 @@
  * is there: groups of others are neither changed nor is a process moved out of one, except into ours.
  *
  * A controller is taken where it is: version 2 when cgroup.controllers has it, else the version 1 hierarchy
- * it is mounted with (both at once is the "hybrid" layout).  Facts: cgroups(7), the kernel's
- * admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/.
+ * it is mounted with (both at once is the "hybrid" layout).  Where version 2 is mounted, a jail has a group
+ * in it also without limits: it is not to live in the session or the unit of who started it, which systemd
+ * ends as a whole.  Facts: cgroups(7), the kernel's admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/.
+ *
+ * Why at the top and not below a unit of systemd: systemd's rules (systemd.io/CGROUP_DELEGATION) are that the
+ * top is its own, and that groups of others belong below a unit with Delegate=yes.  Such a unit needs a
+ * process that stays, which a program without a daemon does not have, and the groups would go with it.  What
+ * systemd does at the top is to switch controllers on and off for its own units, and the kernel does not let
+ * it switch off one that brig/ hands down to its jails (EBUSY).
+ *
+ * Controllers that are switched on at the top stay so: other groups may have come to use them meanwhile, and
+ * would silently lose their limits.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/fsx.h"
 #include "base/num.h"
 #include "os/linux/limit.h"
+#include "os/linux/syscalls.h"
 
-#define CPU_PERIOD_US 100000u
+#define CPU_QUOTA_MIN_US 1000 /* the kernel refuses less */
+#define REMOVE_WAIT_MS 3000
 #define FILE_MAX_LEN 65536
 #define MOUNTINFO_MAX (16u << 20)
 
@@ -137,18 +150,28 @@ hier_of(const struct hiers *h, int c)
 	return h->on_v2 & (1u << c) ? h->v2 : h->v1[c];
 }
 
-/* Hierarchies that a jail with these limits is put into, each once; the time it used is counted as well. */
+/* Hierarchies of version 1 that a jail with these limits is put into, each once; the time it used is counted,
+ * too. */
 static void
-hiers_wanted(const struct hiers *h, unsigned want, struct strv *ret)
+hiers_v1(const struct hiers *h, unsigned want, struct strv *ret)
 {
-	if (want && !(want & h->on_v2))
+	if (want && !h->v2)
 		want |= 1u << C_CPUACCT;
 	for (int c = 0; c < C_N; c++) {
-		const char *mount = want & (1u << c) ? hier_of(h, c) : NULL;
+		const char *mount = want & ~h->on_v2 & (1u << c) ? h->v1[c] : NULL;
 
 		if (mount && !strv_has(ret, mount))
 			strv_add(ret, mount);
 	}
+}
+
+/* The same with version 2, wherever that is mounted. */
+static void
+hiers_wanted(const struct hiers *h, unsigned want, struct strv *ret)
+{
+	if (h->v2)
+		strv_add(ret, h->v2);
+	hiers_v1(h, want, ret);
 }
 
 static char *
@@ -243,9 +266,23 @@ io_device(const struct jailspec *spec, dev_t *ret, struct err *e)
 
 /* --- making --- */
 
+struct cpu_share {
+	unsigned long long quota_us, period_us;
+};
+
+/* The longest period is a second, the usual one a tenth of it: a small share needs the longer one. */
+static struct cpu_share
+cpu_share(const struct jailspec *spec)
+{
+	struct cpu_share s = {spec->limit.cpu * 100, 100000};
+
+	return s.quota_us < CPU_QUOTA_MIN_US ? (struct cpu_share){s.quota_us * 10, 1000000} : s;
+}
+
 static int
 set_v2(const char *dir, const struct jailspec *spec, unsigned want, struct err *e)
 {
+	struct cpu_share cpu = cpu_share(spec);
 	dev_t dev;
 
 	if ((want & (1u << C_MEMORY)) &&
@@ -256,9 +293,7 @@ set_v2(const char *dir, const struct jailspec *spec, unsigned want, struct err *
 	if ((want & (1u << C_PIDS)) &&
 	    set(dir, "pids.max", e, "%llu", (unsigned long long)spec->limit.pids) < 0)
 		return -e->num;
-	if ((want & (1u << C_CPU)) &&
-	    set(dir, "cpu.max", e, "%llu %u", (unsigned long long)spec->limit.cpu * CPU_PERIOD_US / 1000,
-		CPU_PERIOD_US) < 0)
+	if ((want & (1u << C_CPU)) && set(dir, "cpu.max", e, "%llu %llu", cpu.quota_us, cpu.period_us) < 0)
 		return -e->num;
 	if (want & (1u << C_IO)) {
 		if (io_device(spec, &dev, e) < 0 ||
@@ -275,6 +310,7 @@ set_v1(const struct hiers *h, const char *mount, const char *dir, const struct j
        struct err *e)
 {
 	unsigned long long memory = spec->limit.memory, bps = spec->limit.io_bps;
+	struct cpu_share cpu = cpu_share(spec);
 	dev_t dev;
 
 	for (int c = 0; c < C_N; c++)
@@ -289,9 +325,8 @@ set_v1(const struct hiers *h, const char *mount, const char *dir, const struct j
 	if ((want & (1u << C_PIDS)) &&
 	    set(dir, "pids.max", e, "%llu", (unsigned long long)spec->limit.pids) < 0)
 		return -e->num;
-	if ((want & (1u << C_CPU)) && (set(dir, "cpu.cfs_period_us", e, "%u", CPU_PERIOD_US) < 0 ||
-				       set(dir, "cpu.cfs_quota_us", e, "%llu",
-					   (unsigned long long)spec->limit.cpu * CPU_PERIOD_US / 1000) < 0))
+	if ((want & (1u << C_CPU)) && (set(dir, "cpu.cfs_period_us", e, "%llu", cpu.period_us) < 0 ||
+				       set(dir, "cpu.cfs_quota_us", e, "%llu", cpu.quota_us) < 0))
 		return -e->num;
 	if (want & (1u << C_IO)) {
 		if (io_device(spec, &dev, e) < 0 ||
@@ -304,7 +339,8 @@ set_v1(const struct hiers *h, const char *mount, const char *dir, const struct j
 	return 0;
 }
 
-/* Hands controllers down to the children of dir. */
+/* Hands controllers down to the children of dir.  io brings memory along by itself: who dirtied a page that
+ * is written back later is known by the group its memory is counted in (block/blk-cgroup.c, depends_on). */
 static int
 enable_v2(const char *dir, unsigned want, struct err *e)
 {
@@ -316,6 +352,11 @@ enable_v2(const char *dir, unsigned want, struct err *e)
 			continue;
 		word = xasprintf("+%s", controllers[c].v2);
 		r = write_value(dir, "cgroup.subtree_control", word);
+		if (r == -EBUSY)
+			return err_set(e, EBUSY,
+				       "%s: there are processes in control group %s itself: they must be in "
+				       "groups below it",
+				       controllers[c].limit, dir);
 		if (r < 0)
 			return err_sys(e, -r, "%s: controller %s cannot be used in %s", controllers[c].limit,
 				       controllers[c].v2, dir);
@@ -407,8 +448,6 @@ os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	_auto_strv struct strv mounts = STRV_INIT;
 	int r;
 
-	if (!wanted(spec))
-		return 0;
 	r = os_limit_check(spec, e);
 	if (r == 0)
 		r = hiers_find(&h, e);
@@ -417,6 +456,12 @@ os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	hiers_wanted(&h, wanted(spec), &mounts);
 	for (size_t i = 0; i < mounts.n; i++) {
 		r = up_one(&h, mounts.v[i], id, spec, e);
+		/* without limits it is only for order: a host whose groups are not ours to make has none */
+		if (!wanted(spec) && (r == -EROFS || r == -EACCES || r == -EPERM)) {
+			drop_one(mounts.v[i], id);
+			err_clear(e);
+			return 0;
+		}
 		if (r < 0) {
 			/* only what was made here: -EEXIST is somebody else's */
 			for (size_t k = 0; k < i + (r != -EEXIST); k++)
@@ -425,6 +470,45 @@ os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e)
 		}
 	}
 	return 0;
+}
+
+/* --- joining --- */
+
+/* 1: *ret_fd is the group of version 2; 0: there is none, and none is needed. */
+static int
+open_group(const struct hiers *h, const struct os_id *id, bool needed, int *ret_fd, struct err *e)
+{
+	_auto_free char *dir = h->v2 ? group_path(h->v2, id) : NULL, *freeze = NULL, *frozen = NULL;
+	_auto_close int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+	if (fd < 0)
+		return needed ? err_sys(e, dir ? errno : ENOENT, "control group of jail %s", id->name) : 0;
+	freeze = xasprintf("%s/cgroup.freeze", dir);
+	/* who is born there would not even report */
+	if (read_text(freeze, 64, &frozen) == 0 && *frozen == '1')
+		return err_set(e, EBUSY, "the jail is frozen (echo 0 > %s)", freeze);
+	*ret_fd = TAKE_FD(fd);
+	return 1;
+}
+
+pid_t
+limit_fork(const struct os_id *id, const struct jailspec *spec, struct err *e)
+{
+	_auto_hiers struct hiers h = {0};
+	_auto_close int group = -EBADF;
+	int r = hiers_find(&h, e);
+	bool needed = wanted(spec) & h.on_v2;
+	pid_t pid;
+
+	if (r == 0)
+		r = open_group(&h, id, needed, &group, e);
+	if (r < 0)
+		return r;
+	pid = r > 0 ? sys_clone_into(group, SIGCHLD) : -1;
+	/* the jail may not be in reach of a namespace of ours: then, and without a group, beside it */
+	if (pid < 0 && !needed && (r == 0 || errno == EACCES || errno == EPERM || errno == ENOENT))
+		pid = sys_clone(0, SIGCHLD);
+	return pid >= 0 ? pid : err_sys(e, errno, "new process%s", errno == EAGAIN ? " (limit.pids?)" : "");
 }
 
 int
@@ -439,7 +523,7 @@ limit_join(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	r = hiers_find(&h, e);
 	if (r < 0)
 		return r;
-	hiers_wanted(&h, wanted(spec), &mounts);
+	hiers_v1(&h, wanted(spec), &mounts);
 	for (size_t i = 0; i < mounts.n; i++) {
 		_auto_free char *dir = group_path(mounts.v[i], id);
 
@@ -463,17 +547,22 @@ hiers_all(const struct hiers *h, struct strv *ret)
 			strv_add(ret, h->v1[c]);
 }
 
-/* The last process of a jail leaves its group a moment after it was waited for. */
+/*
+ * The last process of a jail leaves its group a moment after it was waited for.  What else is in it has
+ * joined the jail and is not in its pid namespace (yet): it is ended, which on version 2 works also when the
+ * group is frozen.
+ */
 static int
 remove_group(const char *dir, struct err *e)
 {
 	for (int step = 1, waited = 0;; step = step < 50 ? step * 2 : step) {
 		struct timespec ts = {0, step * 1000000L};
 
-		if (rmdir(dir) == 0 || errno == ENOENT)
+		if (rmdir(dir) == 0 || errno == ENOENT || (errno == EROFS && access(dir, F_OK) < 0))
 			return 0;
-		if (errno != EBUSY || waited > 1000)
+		if (errno != EBUSY || waited > REMOVE_WAIT_MS)
 			return err_sys(e, errno, "remove control group %s", dir);
+		(void)write_value(dir, "cgroup.kill", "1"); /* Linux 5.14, version 2 */
 		(void)nanosleep(&ts, NULL);
 		waited += step;
 	}

@@ -103,6 +103,7 @@ int
 procfs_build(struct build *b, struct err *e)
 {
 	_auto_close int target = -EBADF, proc = -EBADF, empty = -EBADF;
+	size_t n;
 
 	if (mnt_point(b->tree, "proc", b->spec->root == ROOT_PATH, &target, e) < 0)
 		return -e->num;
@@ -110,7 +111,8 @@ procfs_build(struct build *b, struct err *e)
 		return 0;
 	if (procfs_new(b, &proc, e) < 0 || mnt_attach(proc, target, "/proc", e) < 0)
 		return -e->num;
-	for (size_t i = 0; i < ARRAY_LEN(read_only) + ARRAY_LEN(masked); i++) {
+	n = ARRAY_LEN(read_only) + (b->spec->allow.proc_unmasked ? 0 : ARRAY_LEN(masked));
+	for (size_t i = 0; i < n; i++) {
 		bool ro = i < ARRAY_LEN(read_only);
 		const char *name = ro ? read_only[i] : masked[i - ARRAY_LEN(read_only)];
 		_auto_close int entry = openat(proc, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
