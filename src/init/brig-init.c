@@ -34,7 +34,9 @@
 #define ENV_MAX 64
 #define PIPE_CHUNKS 16 /* of what a pipe holds, 64 KiB: nobody keeps init reading for ever */
 
-#define FD_SIGNAL (INIT_FD_LISTEN - 1) /* of signalfd(2) */
+#define FD_SIGNAL (INIT_FD_LISTEN - 1)        /* of signalfd(2) */
+#define FD_COMMANDS_IN (INIT_FD_COMMANDS + 1) /* the reading end */
+#define SOURCE_COMMANDS (INIT_MAX_SERVICES + 1)
 
 enum state { STATE_UP, STATE_WAIT, STATE_FAILED, STATE_DONE };
 static const char *const state_names[] = {"up", "wait", "failed", "done"};
@@ -178,14 +180,20 @@ say(const char *what)
 
 /* What a service has printed, a few chunks at most. */
 static void
-copy_output(struct service *sv, int chunks)
+copy_pipe(int fd, int source, int chunks)
 {
 	ssize_t n;
 
-	while (chunks-- > 0 && (n = read(sv->in, chunk, sizeof(chunk))) > 0) {
-		log_write(chunk, (size_t)n, (int)(sv - services) + 1);
+	while (chunks-- > 0 && (n = read(fd, chunk, sizeof(chunk))) > 0) {
+		log_write(chunk, (size_t)n, source);
 		log_bound();
 	}
+}
+
+static void
+copy_output(struct service *sv, int chunks)
+{
+	copy_pipe(sv->in, (int)(sv - services) + 1, chunks);
 }
 
 /* ---- services ---- */
@@ -410,6 +418,7 @@ begin_stop(void)
 static _Noreturn void
 finish(void)
 {
+	copy_pipe(FD_COMMANDS_IN, SOURCE_COMMANDS, PIPE_CHUNKS);
 	for (unsigned i = 0; i < n_services; i++) {
 		copy_output(&services[i], PIPE_CHUNKS);
 		services[i].pid = 0;
@@ -519,18 +528,21 @@ next_timeout(int children)
 static void
 wait_events(int children)
 {
-	struct pollfd p[2 + INIT_MAX_SERVICES];
+	struct pollfd p[3 + INIT_MAX_SERVICES];
 	unsigned n = 0;
 
 	p[n++] = (struct pollfd){FD_SIGNAL, POLLIN, 0};
 	p[n++] = (struct pollfd){going ? -1 : INIT_FD_CTL, POLLIN, 0};
+	p[n++] = (struct pollfd){FD_COMMANDS_IN, POLLIN, 0};
 	for (unsigned i = 0; i < n_services; i++)
 		p[n++] = (struct pollfd){services[i].in, POLLIN, 0};
 	if (poll(p, n, next_timeout(children)) < 0)
 		return;
-	for (unsigned i = 2; i < n; i++)
+	if (p[2].revents)
+		copy_pipe(FD_COMMANDS_IN, SOURCE_COMMANDS, 1);
+	for (unsigned i = 3; i < n; i++)
 		if (p[i].revents)
-			copy_output(&services[i - 2], 1);
+			copy_output(&services[i - 3], 1);
 	if (p[0].revents)
 		signals();
 	if (p[1].revents)
@@ -644,6 +656,21 @@ place_signals(const sigset_t *set)
 	return fd == FD_SIGNAL ? 0 : -1;
 }
 
+/* Both ends stay open here: the pipe never ends, and never breaks under a command that outlives brig. */
+static int
+make_commands_pipe(void)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	if (dup3(p[0], FD_COMMANDS_IN, O_CLOEXEC) < 0 || dup3(p[1], INIT_FD_COMMANDS, O_CLOEXEC) < 0)
+		return -1;
+	(void)close(p[0]);
+	(void)close(p[1]);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -663,7 +690,7 @@ main(int argc, char **argv)
 	sigemptyset(&all);
 	sigaddset(&all, SIGCHLD);
 	sigaddset(&all, SIGTERM);
-	if (place_signals(&all) < 0)
+	if (place_signals(&all) < 0 || make_commands_pipe() < 0)
 		return 1;
 	/* from here on the end of INIT_FD_CTL says that the creator died */
 	(void)prctl(PR_SET_PDEATHSIG, 0);

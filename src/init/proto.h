@@ -9,7 +9,9 @@
  *	5 INIT_FD_LOGRW	the same file for reading and truncating, or closed
  *	6 INIT_FD_STATUS	service status records, or closed
  * Later 7 is its own, and 8 INIT_FD_LISTEN to 8 + 63 are the sockets of `listen`, in the order of the
- * configuration: whoever takes this jail's place finds them there (pidfd_getfd(2)), and checks them.
+ * configuration: whoever takes this jail's place finds them there (pidfd_getfd(2)), and checks them.  After them
+ * INIT_FD_COMMANDS is the writing end of a pipe: what exec.start and the like print goes there, by way of
+ * /proc/PID/fd, and is copied to the log as services' output is, so that it is bounded, too.
  *
  * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [--] [SERVICE...]
  *	-p	persist: stay when nothing is left to run
@@ -54,5 +56,6 @@
 #define INIT_RECORD 64
 #define INIT_MAX_SERVICES 64
 #define INIT_MAX_LISTEN 64
+#define INIT_FD_COMMANDS (INIT_FD_LISTEN + INIT_MAX_LISTEN)
 
 #endif

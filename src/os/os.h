@@ -98,6 +98,11 @@ void os_jail_close(struct os_jail *j); /* frees the handle; not released: the ja
 
 /* 1 this very jail exists, 0 it is gone (pid reuse and an earlier boot are told apart). */
 int os_jail_alive(const struct os_ref *ref);
+/* Where a command that runs in the jail prints: its first process copies it to the console log and keeps that within
+ * its bound.  -ENOENT: it has no such thing (it was started by an older brig). */
+int os_jail_output(const struct os_ref *ref, int *ret_fd, struct err *e);
+/* Waits until what was printed there is in the log, a moment at most. */
+void os_jail_output_drain(int fd);
 /* Polite part of stopping: TERM to everything, wait until it is gone.  1 gone, 0 still there. */
 int os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e);
 /* Ends every process of the jail at once and waits for it. */

@@ -11,6 +11,7 @@
 
 #define HEALTH_SECONDS 30 /* where exec.timeout says nothing */
 #define REGENERATE_SECONDS 60
+#define LOG_PAUSE_NS 3000000
 
 static const char *const exec_names[EXEC_N] = {
     "exec.prepare",   "exec.prestart", "exec.created", "exec.start",    "command",
@@ -126,12 +127,25 @@ last_line(int fd, off_t from)
 	return xstrdup(nl ? nl + 1 : text);
 }
 
+/* By way of the first process, which keeps the log within its bound; the log itself can only be appended to.
+ */
+static int
+open_output(const struct ctx *c, int *ret_fd, struct err *e)
+{
+	int r = os_jail_output(&c->st.ref, ret_fd, e);
+
+	if (r != -ENOENT)
+		return r;
+	err_clear(e);
+	*ret_fd = open(c->st.consolelog, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	return *ret_fd < 0 ? err_sys(e, errno, "%s", c->st.consolelog) : 0;
+}
+
 static int
 run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s, struct err *e)
 {
 	_auto_strv struct strv argv = STRV_INIT;
-	/* what the command gets can only append */
-	_auto_close int log = open(c->st.consolelog, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	_auto_close int log = -EBADF;
 	_auto_close int log_read = open(c->st.consolelog, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
 	_auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	_auto_free char *last = NULL;
@@ -142,9 +156,10 @@ run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s,
 	child_command_argv(command, &argv, &x.background);
 	if (argv.n == 0)
 		return 0;
-	if (log < 0 || null < 0)
+	if (open_output(c, &log, e) < 0)
+		return err_wrap(e, "%s", what);
+	if (log_read < 0 || null < 0 || fstat(log_read, &st) < 0)
 		return err_sys(e, errno, "%s: %s", what, c->st.consolelog);
-	(void)fstat(log, &st);
 	x.argv = argv.v;
 	x.clean = c->spec->exec_clean || !params_get(&c->spec->params, "exec.clean");
 	x.jail_user = c->spec->system_jail_user ? NULL : c->spec->jail_user;
@@ -157,6 +172,9 @@ run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s,
 		return err_set(e, ETIMEDOUT, "%s: %s: timed out", what, command);
 	if (r < 0)
 		return err_wrap(e, "%s", what);
+	os_jail_output_drain(log);
+	if (status != 0) /* between reading the pipe and writing the log is a moment */
+		(void)nanosleep(&(struct timespec){0, LOG_PAUSE_NS}, NULL);
 	last = last_line(log_read, st.st_size);
 	return judge(what, command, status, last, e);
 }

@@ -531,8 +531,10 @@ switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_
 		r = switch_check(spec, &w.rec, to->release, e);
 	if (r == 0)
 		r = ret->ran ? switch_running(&w, e) : switch_stopped(&w, e);
-	if (r == 0 && w.has_change)
+	if (r == 0 && w.has_change) {
+		switch_count(&w.c, &ret->files); /* again: the jail may have changed something meanwhile */
 		tell_kept(&w);
+	}
 	os_watch_end(w.watch);
 	change_free(&w.c);
 	fd_close(w.space);

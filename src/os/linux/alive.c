@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,9 +21,12 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/num.h"
+#include "init/proto.h"
 #include "os/linux/ref.h"
 
 #define KILL_WAIT_S 30
+#define DRAIN_TRIES 1000 /* a quarter of a second */
+#define DRAIN_PAUSE_NS 250000
 #define THAW_AFTER_MS 200
 
 int
@@ -178,6 +182,35 @@ ref_pidfd(const struct os_ref *ref, int *ret_pidfd)
 		return -ESRCH;
 	*ret_pidfd = TAKE_FD(fd);
 	return 0;
+}
+
+int
+os_jail_output(const struct os_ref *ref, int *ret_fd, struct err *e)
+{
+	_auto_close int procfd = -EBADF, fd = -EBADF;
+	char name[16];
+	struct stat st;
+
+	(void)snprintf(name, sizeof(name), "fd/%d", INIT_FD_COMMANDS);
+	if (ref_open(ref, &procfd) < 0)
+		return err_set(e, ESRCH, "not running");
+	/* a magic link of our own first process: its pipe, opened once more */
+	fd = openat(procfd, name, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, errno, "output of the jail's commands");
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return err_set(e, ENOENT, "output of the jail's commands: not a pipe");
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+void
+os_jail_output_drain(int fd)
+{
+	int left;
+
+	for (int i = 0; i < DRAIN_TRIES && ioctl(fd, FIONREAD, &left) == 0 && left > 0; i++)
+		(void)nanosleep(&(struct timespec){0, DRAIN_PAUSE_NS}, NULL);
 }
 
 /* 1 gone, 0 not within ms. */
