@@ -20,27 +20,6 @@
 
 /* ---- nodes ---- */
 
-enum node_type
-change_type(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return NODE_FILE;
-	case S_IFDIR:
-		return NODE_DIR;
-	case S_IFLNK:
-		return NODE_LINK;
-	case S_IFIFO:
-		return NODE_FIFO;
-	case S_IFSOCK:
-		return NODE_SOCKET;
-	case S_IFCHR:
-		return NODE_CHAR;
-	default:
-		return NODE_BLOCK;
-	}
-}
-
 void
 change_node_free(struct change_node *n)
 {
@@ -51,7 +30,7 @@ change_node_free(struct change_node *n)
 void
 change_node_of(const struct stat *st, struct change_node *ret)
 {
-	*ret = (struct change_node){.type = change_type(st->st_mode),
+	*ret = (struct change_node){.type = tree_type(st->st_mode),
 				    .mode = st->st_mode & MODE_BITS,
 				    .uid = st->st_uid,
 				    .gid = st->st_gid,
@@ -117,14 +96,11 @@ change_node_name(unsigned n)
 int
 change_parent(int space_fd, const char *path, int *ret_fd, const char **ret_name)
 {
-	const char *slash = strrchr(path, '/');
-	_auto_free char *dir = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
-	int fd = path_open(space_fd, dir, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	int fd = tree_dir_of(space_fd, path, ret_name);
 
 	if (fd < 0)
 		return fd;
 	*ret_fd = fd;
-	*ret_name = slash ? slash + 1 : path;
 	return 0;
 }
 

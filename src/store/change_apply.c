@@ -104,7 +104,7 @@ as_before(const struct place *p)
 
 	if (!p->here || b->type == NODE_NONE)
 		return !p->here && b->type == NODE_NONE;
-	if (change_type(p->st.st_mode) != b->type)
+	if (tree_type(p->st.st_mode) != b->type)
 		return false;
 	if (b->type == NODE_DIR)
 		return true;
@@ -140,7 +140,7 @@ meta_expected(const struct place *p)
 	bool is_b = p->st.st_uid == b->uid && p->st.st_gid == b->gid;
 	bool is_a = p->st.st_uid == a->uid && p->st.st_gid == a->gid;
 
-	if (!p->here || change_type(p->st.st_mode) != b->type)
+	if (!p->here || tree_type(p->st.st_mode) != b->type)
 		return false;
 	return (is_b && (mode == b->mode || mode == a->mode || mode == chowned(a->mode))) ||
 	       (is_a && (mode == a->mode || mode == b->mode || mode == chowned(b->mode)));

@@ -18,7 +18,6 @@ struct node_name {
 struct node_name change_node_name(unsigned n);
 /* The directory of path in the jailspace, by descriptor; -errno without a message. */
 int change_parent(int space_fd, const char *path, int *ret_fd, const char **ret_name);
-enum node_type change_type(mode_t mode);
 void change_node_of(const struct stat *st, struct change_node *ret); /* without link and digest */
 /* With link target and, for a regular file of exactly this size, digest: a jail's file can be of any size,
  * and one of another size is another file.  type NODE_NONE when it is not there. */

@@ -5,6 +5,7 @@
 #define BRIG_STORE_MERGE_INT_H
 
 #include "store/merge.h"
+#include "store/tree.h"
 
 enum { SIDE_O, SIDE_N, SIDE_D, SIDES };
 
@@ -15,8 +16,6 @@ void merge_node_copy(struct merge_node *dst, const struct merge_node *src);
 void merge_node_free(struct merge_node *n);
 /* Opens the regular file that node was read from; -ESTALE: it is another one by now. */
 int merge_open_file(int top, const char *path, const struct merge_node *node);
-/* The directory that holds path, by descriptor; *ret_name is in path. */
-int merge_parent(int top, const char *path, const char **ret_name);
 
 /* One path in the three trees, its content as far as it was needed. */
 struct look {

@@ -11,44 +11,13 @@
 
 #define CHUNK 65536
 
-static enum node_type
-type_of(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return NODE_FILE;
-	case S_IFDIR:
-		return NODE_DIR;
-	case S_IFLNK:
-		return NODE_LINK;
-	case S_IFIFO:
-		return NODE_FIFO;
-	case S_IFCHR:
-		return NODE_CHAR;
-	case S_IFBLK:
-		return NODE_BLOCK;
-	default:
-		return NODE_SOCKET;
-	}
-}
-
-int
-merge_parent(int top, const char *path, const char **ret_name)
-{
-	const char *slash = strrchr(path, '/');
-	_auto_free char *dir = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
-
-	*ret_name = slash ? slash + 1 : path;
-	return path_open(top, dir, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
-}
-
 int
 merge_node_at(int top, const char *path, struct merge_node *ret)
 {
 	struct merge_node n = {0};
 	const char *name;
 	struct stat st;
-	_auto_close int dir = merge_parent(top, path, &name);
+	_auto_close int dir = tree_dir_of(top, path, &name);
 	int r = dir < 0 ? dir : 0;
 
 	if (r == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -59,7 +28,7 @@ merge_node_at(int top, const char *path, struct merge_node *ret)
 	}
 	if (r < 0)
 		return r;
-	n = (struct merge_node){.type = type_of(st.st_mode),
+	n = (struct merge_node){.type = tree_type(st.st_mode),
 				.mode = st.st_mode & 07777,
 				.uid = st.st_uid,
 				.gid = st.st_gid,

@@ -33,7 +33,7 @@ copy_dir(int top, const char *path, int new_fd)
 	struct merge_node n = {0};
 	_auto_close int fd = -EBADF;
 	const char *name;
-	_auto_close int dir = merge_parent(top, path, &name);
+	_auto_close int dir = tree_dir_of(top, path, &name);
 	int r = merge_node_at(new_fd, path, &n);
 
 	if (dir < 0 || r < 0)
@@ -54,7 +54,7 @@ copy_dir(int top, const char *path, int new_fd)
 static int
 parent_made(int top, const char *path, int new_fd, int *ret_fd, const char **ret_name)
 {
-	int fd = merge_parent(top, path, ret_name);
+	int fd = tree_dir_of(top, path, ret_name);
 
 	for (const char *slash = strchr(path, '/'); fd == -ENOENT && slash; slash = strchr(slash + 1, '/')) {
 		_auto_free char *dir = xstrndup(path, (size_t)(slash - path));
@@ -63,7 +63,7 @@ parent_made(int top, const char *path, int new_fd, int *ret_fd, const char **ret
 		if (r < 0 && r != -EEXIST)
 			return r;
 		if (!strchr(slash + 1, '/'))
-			fd = merge_parent(top, path, ret_name);
+			fd = tree_dir_of(top, path, ret_name);
 	}
 	if (fd < 0)
 		return fd;
@@ -106,7 +106,7 @@ make_copy(struct carry *c, const struct merge_item *it, mode_t keep, int dst_dir
 	struct stat st;
 
 	if (it->n.type != NODE_FILE) {
-		dir = merge_parent(c->t->new_fd, it->path, &name);
+		dir = tree_dir_of(c->t->new_fd, it->path, &name);
 		return dir < 0 ? dir : copy_special(dir, name, &it->n, dst_dir, dst);
 	}
 	fd = merge_open_file(c->t->new_fd, it->path, &it->n);
@@ -239,7 +239,7 @@ change(struct carry *c, const struct merge_item *it)
 	if (it->d.type == NODE_NONE)
 		r = parent_made(c->t->dest_fd, it->path, c->t->new_fd, &dir, &name);
 	else
-		r = dir = merge_parent(c->t->dest_fd, it->path, &name);
+		r = dir = tree_dir_of(c->t->dest_fd, it->path, &name);
 	if (r >= 0)
 		r = as_planned(it, dir, name);
 	if (r < 0)

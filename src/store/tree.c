@@ -192,6 +192,37 @@ tree_parent(int top_fd, const char *path, bool make, const char **ret_name, stru
 	return TAKE_FD(at);
 }
 
+enum node_type
+tree_type(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return NODE_FILE;
+	case S_IFDIR:
+		return NODE_DIR;
+	case S_IFLNK:
+		return NODE_LINK;
+	case S_IFIFO:
+		return NODE_FIFO;
+	case S_IFCHR:
+		return NODE_CHAR;
+	case S_IFBLK:
+		return NODE_BLOCK;
+	default:
+		return NODE_SOCKET;
+	}
+}
+
+int
+tree_dir_of(int top_fd, const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	_auto_free char *dir = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+
+	*ret_name = slash ? slash + 1 : path;
+	return path_open(top_fd, dir, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+}
+
 void
 vis_add(struct buf *b, const char *s)
 {

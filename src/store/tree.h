@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "merge/decide.h"
 
 #define TREE_DEPTH 256 /* deeper is an error: one descriptor a level is open */
 
@@ -36,6 +37,10 @@ bool tree_empty(int fd);
 bool tree_is_link(int dir_fd, const char *name);
 /* The target of a link, or NULL and errno.  The caller frees. */
 char *tree_readlink(int dir_fd, const char *name);
+enum node_type tree_type(mode_t mode);
+/* The directory that holds path below top, PATH_BENEATH, or -errno without a message; *ret_name points into
+ * path. */
+int tree_dir_of(int top_fd, const char *path, const char **ret_name);
 /* Opens the directory that holds path below top and points *ret_name at path's last component.  With make,
  * missing directories are made (0755).  -errno; e names the directory that is not one. */
 int tree_parent(int top_fd, const char *path, bool make, const char **ret_name, struct err *e);
