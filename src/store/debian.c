@@ -292,21 +292,23 @@ last_etc(const struct source_place *at)
 	return xasprintf("%s/j/%s/etc", at->store->base, skel);
 }
 
-/* Accounts keep their ids from release to release (data/debian-accounts). */
+/* Accounts keep their ids, and their shadow entries, from release to release (data/debian-accounts). */
 static void
 keep_accounts(const struct source_place *at, struct strv *argv)
 {
+	static const char *const hooks[][2] = {{"essential", "add"}, {"customize", "settle"}};
 	_auto_free char *etc = last_etc(at), *script = where_data("debian-accounts");
-	_auto_buf struct buf hook = BUF_INIT;
 
-	if (!etc)
-		return;
-	buf_adds(&hook, "--essential-hook=sh ");
-	add_quoted(&hook, script);
-	buf_addc(&hook, ' ');
-	add_quoted(&hook, etc);
-	buf_adds(&hook, " \"$1\"");
-	strv_add(argv, hook.s);
+	for (size_t i = 0; etc && i < ARRAY_LEN(hooks); i++) {
+		_auto_buf struct buf hook = BUF_INIT;
+
+		buf_addf(&hook, "--%s-hook=sh ", hooks[i][0]);
+		add_quoted(&hook, script);
+		buf_addf(&hook, " %s ", hooks[i][1]);
+		add_quoted(&hook, etc);
+		buf_adds(&hook, " \"$1\"");
+		strv_add(argv, hook.s);
+	}
 }
 
 int

@@ -319,13 +319,17 @@ current() { readlink "$T/$1/current"; }
 	printf '%s\n' 'root:*::' '_ssh:!::' >"$LAB/old/gshadow"
 	printf '%s\n' root:x:0:0::/root:/bin/sh lp:x:7:7::/:/bin/false >"$LAB/tree/etc/passwd"
 	printf '%s\n' root:x:0: staff:x:50: >"$LAB/tree/etc/group"
-	printf '%s\n' 'root:*:9::::::' 'lp:*:9::::::' >"$LAB/tree/etc/shadow"
-	printf '%s\n' 'root:*::' >"$LAB/tree/etc/gshadow"
-	sh "$BRIG_TOP/data/debian-accounts" "$LAB/old" "$LAB/tree"
+	sh "$BRIG_TOP/data/debian-accounts" add "$LAB/old" "$LAB/tree"
 	# no person, no id that is another's by now, nothing that is there already
 	[ "$(cut -d: -f1,3 "$LAB/tree/etc/passwd" | tr '\n' ' ')" = "root:0 lp:7 sshd:100 " ]
 	[ "$(tr '\n' ' ' <"$LAB/tree/etc/group")" = "root:x:0: staff:x:50: _ssh:x:102: " ]
-	[ "$(tr '\n' ' ' <"$LAB/tree/etc/shadow")" = "root:*:9:::::: lp:*:9:::::: sshd:!:2:::::: " ]
-	[ "$(tr '\n' ' ' <"$LAB/tree/etc/gshadow")" = "root:*:: _ssh:!:: " ]
+	# what the tools then make of them gets its old password and date back; what is new stays
+	printf '%s\n' 'root:*:9::::::' 'lp:*:9::::::' 'sshd:x:9:0:99999:7:::' >"$LAB/tree/etc/shadow"
+	chmod 640 "$LAB/tree/etc/shadow"
+	printf '%s\n' 'root:*::' 'staff:x::' '_ssh:x::' >"$LAB/tree/etc/gshadow"
+	sh "$BRIG_TOP/data/debian-accounts" settle "$LAB/old" "$LAB/tree"
+	[ "$(tr '\n' ' ' <"$LAB/tree/etc/shadow")" = "root:*:1:::::: lp:*:9:::::: sshd:!:2:::::: " ]
+	[ "$(tr '\n' ' ' <"$LAB/tree/etc/gshadow")" = "root:*:: staff:x:: _ssh:!:: " ]
+	[ "$(stat -c %a "$LAB/tree/etc/shadow")" = 640 ]
 	[ "$(ls "$LAB/tree/etc" | wc -l)" = 4 ]
 }

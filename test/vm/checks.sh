@@ -70,6 +70,7 @@ eventually() {
 		sleep 0.1
 	done
 }
+ended() { [ ! -d "/proc/$1" ]; }
 # pids_of COMMAND ARGUMENT
 pids_of() {
 	for d in /proc/[0-9]*; do
@@ -129,7 +130,7 @@ check_memory() {
 	fails brig exec lim dd if=/dev/zero of=/dev/null bs=32M count=1
 	[ "$(field lim memory.events oom_group_kill)" = 1 ]
 	eventually empty lim
-	[ ! -d "/proc/$pid" ]
+	eventually ended "$pid" # reaped by whoever is its parent by now
 	fails brig exec lim true
 	brig -q start lim
 	brig exec lim true
