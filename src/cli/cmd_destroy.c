@@ -60,9 +60,10 @@ find(struct cli *cli, const char *name, struct going *g, struct err *e)
 	g->definition = define_ours(cli, name);
 	g->defined = conf_has(cli->conf, name);
 	r = record_read(&cli->store, name, &rec, e);
-	if (r < 0)
+	if (r < 0 && r != -EINVAL) /* a damaged one goes like any other */
 		return r;
-	g->recorded = r > 0;
+	err_clear(e);
+	g->recorded = r != 0;
 	js = xasprintf("%s/js/%s", cli->store.base, name);
 	if (lstat(js, &st) == 0)
 		g->inside = xstrdup(js);

@@ -68,9 +68,14 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	x.argv = argv;
 	x.clean = true;
 	x.tty = !opt_no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	/* what is made has a name that no later command knows: a signal is waited for, and then all of it goes */
+	run_catch_signals();
 	r = spec->root == ROOT_TEMPLATE && !(spec->space_arg && has_files(spec->space_arg))
 		? run_create(&cli->store, spec, NULL, &e)
 		: 0;
+	if (r >= 0 && run_interrupted)
+		r = err_set(&e, EINTR, "interrupted");
+	run_release_signals();
 	if (r >= 0)
 		r = run_start(&cli->store, spec, &o, &rep, &e);
 	/* what it left running goes now; if it never started, what was created for it */

@@ -246,7 +246,7 @@ read_one(struct cli *cli, const char *file)
 	conf_read(cli->conf, file, CONF_AUTO);
 	if (conf_files.glob(conf_files.ctx, pattern, &more) == 0)
 		for (size_t i = 0; i < more.n; i++)
-			conf_read(cli->conf, more.v[i], CONF_JAILCONF);
+			conf_read_listed(cli->conf, more.v[i], CONF_JAILCONF);
 }
 
 static bool
@@ -285,7 +285,7 @@ read_default(struct cli *cli)
 		conf_read(cli->conf, CONF_FILE, CONF_JAILCONF);
 	if (conf_files.glob(conf_files.ctx, CONF_FILE ".d/*.conf", &more) == 0)
 		for (size_t i = 0; i < more.n; i++)
-			conf_read(cli->conf, more.v[i], CONF_JAILCONF);
+			conf_read_listed(cli->conf, more.v[i], CONF_JAILCONF);
 	if (!exists(CONF_FILE) && more.n == 0 && exists(RC_FILE)) {
 		conf_read(cli->conf, RC_FILE, CONF_RCCONF);
 		conf_read(cli->conf, FSTAB_FILE, CONF_FSTAB);

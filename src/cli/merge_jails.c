@@ -133,6 +133,10 @@ gather(struct work *w, int argc, char **argv)
 			status |= add_jail(w, names.v[i]);
 		else if (has_conflicts(w->cli, names.v[i], &e))
 			status |= add_jail(w, label_of(w->cli, names.v[i]));
+		else if (e.num) {
+			status |= cli_error(w->cli, &e);
+			err_clear(&e);
+		}
 	return status;
 }
 

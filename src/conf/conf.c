@@ -411,8 +411,8 @@ scope_of(struct conf *c, const char *path)
 	return ++c->scopes;
 }
 
-void
-conf_read(struct conf *c, const char *path, enum conf_kind kind)
+static void
+read_file(struct conf *c, const char *path, enum conf_kind kind, bool listed)
 {
 	_auto_free char *real = c->in.real ? c->in.real(c->in.ctx, path) : NULL;
 	const char *file = conf_intern(c, path);
@@ -423,6 +423,8 @@ conf_read(struct conf *c, const char *path, enum conf_kind kind)
 	if (strv_has(&c->read, real ? real : path))
 		return; /* jail.conf has included it */
 	r = conf_text(c, path, &text, &len);
+	if (r == -ENOENT && listed)
+		return; /* another command has removed it since the directory was read */
 	if (r < 0) {
 		conf_err(c, NULL, (struct pos){file, 0, 0}, "%s",
 			 r == -EFBIG ? "larger than 4 MiB" : strerror(-r));
@@ -438,6 +440,18 @@ conf_read(struct conf *c, const char *path, enum conf_kind kind)
 		fstab_text(c, NULL, file, text, len, &c->fstab);
 	else
 		parse_text(c, file, text, len, scope_of(c, path));
+}
+
+void
+conf_read(struct conf *c, const char *path, enum conf_kind kind)
+{
+	read_file(c, path, kind, false);
+}
+
+void
+conf_read_listed(struct conf *c, const char *path, enum conf_kind kind)
+{
+	read_file(c, path, kind, true);
 }
 
 /* --- jails --- */

@@ -59,6 +59,8 @@ const char *conf_base(const struct conf *c);
 /* Adds a file.  CONF_AUTO looks at the content: rc.conf (NAME=... lines with jail_ variables), fstab
  * (lines of six fields), else jail.conf.  A file that cannot be read is an error in the list. */
 void conf_read(struct conf *c, const char *path, enum conf_kind kind);
+/* The same for a file that a directory listing or a pattern found: it may be gone again (brig destroy). */
+void conf_read_listed(struct conf *c, const char *path, enum conf_kind kind);
 /* Several entries on one line of an fstab (36 fields: six entries) are a warning from now on, not an error.
  */
 void conf_split_lines(struct conf *c);

@@ -290,6 +290,10 @@ remove_jail(const struct store *s, const char *name, const struct jailspec *spec
 	int recorded = record_read(s, name, &rec, e), r = 1;
 	bool by_path;
 
+	if (recorded == -EINVAL) { /* damaged: what it says does not matter any more */
+		err_clear(e);
+		recorded = 0;
+	}
 	if (recorded < 0)
 		return recorded;
 	by_path = recorded ? !rec.template : spec && spec->root == ROOT_PATH;

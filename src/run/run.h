@@ -9,6 +9,8 @@
 #ifndef BRIG_RUN_RUN_H
 #define BRIG_RUN_RUN_H
 
+#include <signal.h>
+
 #include "conf/conf.h"
 #include "store/release.h"
 #include "store/space.h"
@@ -47,6 +49,12 @@ int run_start(const struct store *s, const struct jailspec *spec, const struct r
 /* 0 stopped, 1 it was not running.  spec NULL: what its state recorded. */
 int run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,
 	     const struct run_report *rep, struct err *e);
+/* SIGINT, SIGTERM and SIGHUP are waited for: no further step is begun.  A second one has its default action; so has
+ * each after run_release_signals(). */
+extern volatile sig_atomic_t run_interrupted;
+void run_catch_signals(void);
+void run_release_signals(void);
+
 /* By name (or JID). */
 bool run_is_running(const struct store *s, const char *name);
 

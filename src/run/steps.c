@@ -24,6 +24,14 @@ run_catch_signals(void)
 	(void)sigaction(SIGHUP, &sa, NULL);
 }
 
+void
+run_release_signals(void)
+{
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGHUP, SIG_DFL);
+}
+
 /* --- exec.prepare / exec.release: may make and remove what the jail stands on --- */
 
 static int

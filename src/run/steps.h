@@ -12,8 +12,6 @@
 #ifndef BRIG_RUN_STEPS_H
 #define BRIG_RUN_STEPS_H
 
-#include <signal.h>
-
 #include "run/run.h"
 
 struct ctx {
@@ -76,8 +74,5 @@ int made_of_record(struct ctx *c, struct err *e);
 /* The console log of a jail. */
 char *console_path(const struct store *s, const struct jailspec *spec);
 
-/* Set by SIGINT and SIGTERM: no further step is begun. */
-extern volatile sig_atomic_t run_interrupted;
-void run_catch_signals(void);
 
 #endif

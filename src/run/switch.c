@@ -124,7 +124,8 @@ tell_kept(const struct sw *w)
 	for (size_t i = 0; i < w->c.kept.n; i++) {
 		_auto_free char *path = text_printable(w->c.kept.v[i], 4096);
 		_auto_free char *text =
-		    w->to->kind == CHANGE_ROLLBACK
+		    w->res->back ? xasprintf("%s: stays beside what was put back", path)
+		    : w->to->kind == CHANGE_ROLLBACK
 			? xasprintf("%s: changed since, kept as it is", path)
 			: xasprintf("%s: the release has it no more, kept because the jail changed it", path);
 
@@ -531,10 +532,10 @@ switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_
 		r = switch_check(spec, &w.rec, to->release, e);
 	if (r == 0)
 		r = ret->ran ? switch_running(&w, e) : switch_stopped(&w, e);
-	if (r == 0 && w.has_change) {
+	if (r == 0 && w.has_change)
 		switch_count(&w.c, &ret->files); /* again: the jail may have changed something meanwhile */
+	if (w.has_change && (r == 0 || ret->back))
 		tell_kept(&w);
-	}
 	os_watch_end(w.watch);
 	change_free(&w.c);
 	fd_close(w.space);

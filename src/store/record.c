@@ -293,21 +293,42 @@ record_write(const struct store *s, const char *jail, const struct record *r, st
 	return 0;
 }
 
+/* Only a link that leads to this jail: where it was broken off once, another jail may have the range by now.
+ */
+static void
+give_back_range(const struct store *s, const char *jail, uint32_t idbase)
+{
+	_auto_free char *range = range_link(idbase);
+	char holder[NAME_MAX_LEN + 1];
+	ssize_t len = readlinkat(s->record_fd, range, holder, sizeof(holder) - 1);
+
+	if (len < 0)
+		return;
+	holder[len] = '\0';
+	if (streq(holder, jail))
+		(void)unlinkat(s->record_fd, range, 0);
+}
+
 int
 record_remove(const struct store *s, const char *jail, struct err *e)
 {
 	_auto_free char *file = xasprintf("%s.json", jail);
+	_auto_close int lock = -EBADF;
 	struct record r;
 	int found = record_read(s, jail, &r, e);
 
 	if (found == 0)
 		return 0;
+	/* between the record and the link a command that looks for a range takes the link for a left one */
+	if (store_lock(s, "registry", NULL, -1, &lock, e) < 0) {
+		if (found > 0)
+			record_free(&r);
+		return -e->num;
+	}
 	if (s->record_fd >= 0 && unlinkat(s->record_fd, file, 0) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove the record of jail %s", jail);
 	if (found > 0) {
-		_auto_free char *range = range_link(r.idbase);
-
-		(void)unlinkat(s->record_fd, range, 0);
+		give_back_range(s, jail, r.idbase);
 		record_free(&r);
 	}
 	err_clear(e);

@@ -167,8 +167,8 @@ assert_tidy_but_running() {
 	upgrade_lab
 	host_things >"$LAB/before"
 	brig -q start k
-	each_point upgrade_at 41
-	each_point rollback_at 41
+	each_point upgrade_at 53
+	each_point rollback_at 53
 	brig -q stop k
 	assert_host_as "$LAB/before"
 	assert_tidy
@@ -178,7 +178,7 @@ assert_tidy_but_running() {
 	sed -i 's/k {/k { template = other;/' "$BRIG_CONF"
 	upgrade_lab
 	brig -q start k
-	each_point prepared_at 61
+	each_point prepared_at 97
 	brig -q stop k
 	assert_tidy
 }
@@ -186,9 +186,9 @@ assert_tidy_but_running() {
 @test "a decision about a conflict of a stopped jail, and of a running one" {
 	sed -i 's/k {/k { template = other;/' "$BRIG_CONF"
 	merge_lab
-	each_point merge_at 7
+	each_point merge_at 17
 	brig -q start k
-	each_point merge_at 13
+	each_point merge_at 31
 	brig exec k true
 	brig -q stop k
 	assert_tidy

@@ -161,3 +161,19 @@ teardown() { brig -q stop -a --force || true; }
 	one_line "$output"
 	[[ "$output" == *f* ]]
 }
+
+@test "a jail whose record is damaged can be destroyed, and upgrades name it" {
+	conf <<-EOF
+		dm { persist; }
+	EOF
+	brig -q create dm
+	echo '{' >"$BRIG_BASE/js/.brig/dm.json"
+	run brig start dm
+	[ "$status" = 1 ]
+	[[ "$output" == *"dm.json is damaged"* ]]
+	run brig merge
+	[ "$status" = 1 ]
+	[[ "$output" == *"dm.json is damaged"* ]]
+	brig destroy -y dm
+	[ ! -e "$BRIG_BASE/js/dm" ] && [ ! -e "$BRIG_BASE/js/.brig/dm.json" ]
+}

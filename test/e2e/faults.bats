@@ -155,8 +155,8 @@ rollback_at() {
 @test "upgrade and rollback" {
 	upgrade_lab -t other
 	others_now >"$LAB/others"
-	each_fault upgrade_at
-	each_fault rollback_at
+	each_fault upgrade_at 31
+	each_fault rollback_at 31
 }
 
 merge_at() {
@@ -173,9 +173,9 @@ merge_at() {
 	echo 'k { template = other; persist; exec.start = "true"; }' | conf
 	merge_lab
 	others_now >"$LAB/others"
-	each_fault merge_at 7
+	each_fault merge_at 23
 	brig -q start k
-	each_fault merge_at 11
+	each_fault merge_at 29
 }
 
 prepared_at() {
@@ -204,6 +204,6 @@ prepared_at() {
 	upgrade_lab
 	brig -q start k
 	others_now >"$LAB/others"
-	each_fault prepared_at 31
+	each_fault prepared_at 97
 	brig -q stop k
 }

@@ -713,7 +713,6 @@ hostile_space(void **state)
 	new_jail();
 	remove_all("outside");
 	tree_of("outside/", 1);
-	outside = text_of("outside/etc/file");
 	/* the directory of everything becomes a link to the host's, after the staging */
 	stage_upgrade(&j, R2);
 	CHECK(rename(etc, moved) == 0);
@@ -723,6 +722,7 @@ hostile_space(void **state)
 		CHECK(symlink(target, etc) == 0);
 	}
 	carry_out(&j);
+	outside = text_of("outside/etc/file");
 	assert_string_equal(outside, "one\n");
 	{
 		_auto_free char *names = names_in("outside/etc"), *as_made = names_in(SKEL(R1) "etc");
@@ -847,16 +847,11 @@ kept_if_changed_since(void **state)
 
 	(void)state;
 	new_jail();
-	{
-		/* R2 changes its content, R3 only its mode */
-		_auto_free char *skel = at(SKEL(R2) "etc/owner"), *skel3 = at(SKEL(R3) "etc/owner");
-
-		put(SKEL(R2) "etc/owner", "new content\n", 0755);
-		put(SKEL(R3) "etc/owner", "new content\n", 0755);
-		owned(SKEL(R2) "etc/owner", 7, 8, 0750);
-		owned(SKEL(R3) "etc/owner", 7, 8, 0700);
-		CHECK(access(skel, F_OK) == 0 && access(skel3, F_OK) == 0);
-	}
+	/* R2 changes its content, R3 only its mode */
+	put(SKEL(R2) "etc/owner", "new content\n", 0755);
+	put(SKEL(R3) "etc/owner", "new content\n", 0755);
+	owned(SKEL(R2) "etc/owner", 7, 8, 0750);
+	owned(SKEL(R3) "etc/owner", 7, 8, 0700);
 	upgrade(R2);
 	upgrade(R3);
 	{
