@@ -47,7 +47,7 @@ text_printable(const char *s, size_t max)
 	struct buf b = BUF_INIT;
 	size_t i;
 
-	for (i = 0; s[i] && i < max; i++) {
+	for (i = 0; i < max && s[i]; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (c == '\\')

@@ -68,10 +68,11 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	x.argv = argv;
 	x.clean = true;
 	x.tty = !opt_no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	/* what is made has a name that no later command knows: a signal is waited for, and then all of it goes */
+	/* what is made has a name that no later command knows: a signal is waited for, and then all of it
+	 * goes */
 	run_catch_signals();
 	r = spec->root == ROOT_TEMPLATE && !(spec->space_arg && has_files(spec->space_arg))
-		? run_create(&cli->store, spec, NULL, &e)
+		? run_create_ephemeral(&cli->store, spec, &e)
 		: 0;
 	if (r >= 0 && run_interrupted)
 		r = err_set(&e, EINTR, "interrupted");
@@ -89,6 +90,22 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* As long as we live the name is ours: what is made under it is not taken for what a killed command left. */
+static int
+run_locked(struct cli *cli, const struct jailspec *spec, char **argv)
+{
+	_auto_free char *file = xasprintf(RUN_LOCK ".%s", spec->name);
+	_auto_close int lock = -EBADF;
+	struct err e = ERR_INIT;
+	int r;
+
+	if (store_lock(&cli->store, RUN_LOCK, spec->name, 0, &lock, &e) < 0)
+		return cli_error(cli, &e);
+	r = run_it(cli, spec, argv);
+	(void)unlinkat(cli->store.lock_fd, file, 0);
+	return r;
+}
+
 static int
 run_run(struct cli *cli, int argc, char **argv)
 {
@@ -104,10 +121,10 @@ run_run(struct cli *cli, int argc, char **argv)
 	if (r != 0)
 		return r;
 	fsx_temp_name(name, sizeof(name), "run");
-	name[3] = '-';
+	name[strlen("run")] = '-'; /* RUN_PREFIX */
 	r = specify(cli, name, &spec);
 	if (r == 0)
-		r = run_it(cli, spec, argv);
+		r = run_locked(cli, spec, argv);
 	jailspec_free(spec);
 	return r;
 }

@@ -18,18 +18,12 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "cli/cli.h"
+#include "cli/service.h"
 #include "init/proto.h"
 #include "os/os.h"
 #include "store/state.h"
 
 #define LAST_LINES 10
-
-struct service {
-	char *command;
-	char *state; /* up, wait, failed, done; "?" when init has not said anything yet */
-	int pid, restarts, last;
-	int64_t since;
-};
 
 struct view {
 	char *name;
@@ -44,17 +38,15 @@ struct view {
 	uint32_t idbase;
 	size_t procs;
 	struct os_usage use;
-	struct service *svc;
+	struct service_status *svc;
 	size_t n_svc, svc_up, svc_failed;
 };
 
 static void
 view_free(struct view *v)
 {
-	for (size_t i = 0; i < v->n_svc; i++) {
-		free(v->svc[i].command);
-		free(v->svc[i].state);
-	}
+	for (size_t i = 0; i < v->n_svc; i++)
+		service_free(&v->svc[i]);
 	free(v->svc);
 	free(v->name);
 	free(v->why);
@@ -67,29 +59,6 @@ view_free(struct view *v)
 }
 
 /* ---- gathering ---- */
-
-/* "STATE PID RESTARTS SECONDS LASTSTATUS", padded with blanks (init/proto.h). */
-static void
-parse_record(struct service *s, char *record)
-{
-	char *save = NULL, *field[5] = {NULL};
-	uint64_t secs = 0;
-	size_t n = 0;
-
-	for (char *p = strtok_r(record, " \n", &save); p && n < 5; p = strtok_r(NULL, " \n", &save))
-		field[n++] = p;
-	s->state = xstrdup(n == 5 ? field[0] : "?");
-	if (n < 5)
-		return;
-	if (num_int(field[1], 0, INT_MAX, &s->pid) < 0)
-		s->pid = 0;
-	if (num_int(field[2], 0, INT_MAX, &s->restarts) < 0)
-		s->restarts = 0;
-	if (num_u64(field[3], INT64_MAX, &secs) == 0)
-		s->since = (int64_t)secs;
-	if (num_int(field[4], 0, INT_MAX, &s->last) < 0)
-		s->last = -1;
-}
 
 static void
 read_services(const struct store *s, struct view *v)
@@ -106,12 +75,8 @@ read_services(const struct store *s, struct view *v)
 	v->n_svc = v->spec->service.n;
 	v->svc = xcalloc(v->n_svc, sizeof(*v->svc));
 	for (size_t i = 0; i < v->n_svc; i++) {
-		char record[INIT_RECORD + 1] = "";
-
-		if (data && (i + 1) * INIT_RECORD <= len)
-			memcpy(record, data + i * INIT_RECORD, INIT_RECORD);
 		v->svc[i].command = xstrdup(v->spec->service.v[i]);
-		parse_record(&v->svc[i], record);
+		service_parse(data, len, i, &v->svc[i]);
 		v->svc_up += streq(v->svc[i].state, "up");
 		v->svc_failed += streq(v->svc[i].state, "failed");
 	}
@@ -414,7 +379,7 @@ static void
 print_services(const struct view *v)
 {
 	for (size_t i = 0; i < v->n_svc; i++) {
-		const struct service *s = &v->svc[i];
+		const struct service_status *s = &v->svc[i];
 		_auto_free char *since =
 		    s->since ? out_duration((int64_t)time(NULL) - s->since) : xstrdup("?");
 		_auto_buf struct buf b = BUF_INIT;
@@ -558,7 +523,7 @@ services_json(const struct view *v)
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < v->n_svc; i++) {
-		const struct service *s = &v->svc[i];
+		const struct service_status *s = &v->svc[i];
 		_auto_free char *command = text_printable(s->command, 4096);
 
 		(void)json_array_append_new(a, json_pack("{s:s, s:s, s:i, s:i, s:I, s:i}", "command", command,

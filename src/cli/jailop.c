@@ -343,7 +343,7 @@ is_ephemeral(const struct jailop *o, const struct jail_job *j)
 }
 
 static int
-start_with_command(struct jailop *o, const struct jail_job *j, struct run_start_opts *so,
+start_with_command(struct jailop *o, const struct jail_job *j, struct run_start_opts so,
 		   const struct run_report *rep, struct err *e)
 {
 	struct os_exec x = OS_EXEC_INIT;
@@ -355,9 +355,9 @@ start_with_command(struct jailop *o, const struct jail_job *j, struct run_start_
 	x.jail_user = j->spec->system_jail_user ? NULL : j->spec->jail_user;
 	x.host_user = j->spec->system_jail_user ? j->spec->jail_user : NULL;
 	x.timeout_s = j->spec->exec_timeout;
-	so->command = &x;
-	so->ret_status = &status;
-	r = run_start(&o->cli->store, j->spec, so, rep, e);
+	so.command = &x;
+	so.ret_status = &status;
+	r = run_start(&o->cli->store, j->spec, &so, rep, e);
 	if (r != 0 || status == 0)
 		return r;
 	(void)run_stop(&o->cli->store, j->spec->name, j->spec, STOP_FORCE, rep, &undo);
@@ -375,7 +375,7 @@ start_one(void *ctx, const char *key, struct err *e)
 	struct run_report rep = cli_report(o->cli);
 
 	if (o->command)
-		return start_with_command(o, j, &so, &rep, e);
+		return start_with_command(o, j, so, &rep, e);
 	return run_start(&o->cli->store, j->spec, &so, &rep, e);
 }
 

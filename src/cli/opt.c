@@ -139,7 +139,7 @@ help_opts(FILE *f, const struct opt *opts)
 		if (o->name)
 			n += snprintf(left + n, sizeof(left) - (size_t)n, "--%s", o->name);
 		if (o->arg)
-			n += snprintf(left + n, sizeof(left) - (size_t)n, " %s", o->arg);
+			(void)snprintf(left + n, sizeof(left) - (size_t)n, " %s", o->arg);
 		fprintf(f, "  %-24s  %s\n", left, o->help);
 	}
 }

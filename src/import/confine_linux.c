@@ -2,8 +2,9 @@
 /*
  * The tree becomes "/", with no way back (chroot(2) without CAP_SYS_CHROOT and without descriptors of
  * anything else), in a network namespace without a network; of root's capabilities those stay that owners,
- * modes and attributes need (capabilities(7)); no program can be run, no library mapped, no other process
- * reached (seccomp(2)): what would be loaded now would come out of the tree.
+ * modes and attributes need (capabilities(7)); of the system calls (seccomp(2)) those that write files: no
+ * program can be run, no library mapped, no other process reached.  What would be loaded now would come out
+ * of the tree.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -40,63 +41,99 @@ keep_caps(void)
 	return r;
 }
 
+/* What filling a directory and reading from an open file needs, and nothing that names a process, a socket, a
+ * mount, a device or a program. */
 static int
 filter(void)
 {
-	static const int no[] = {
-	    SCMP_SYS(execve),
-	    SCMP_SYS(execveat),
-	    SCMP_SYS(fork),
-	    SCMP_SYS(vfork),
-	    SCMP_SYS(socket),
-	    SCMP_SYS(connect),
-	    SCMP_SYS(ptrace),
-	    SCMP_SYS(kill),
-	    SCMP_SYS(tkill),
-	    SCMP_SYS(pidfd_open),
-	    SCMP_SYS(mount),
-	    SCMP_SYS(umount2),
-	    SCMP_SYS(chroot),
-	    SCMP_SYS(unshare),
-	    SCMP_SYS(setns),
-	    SCMP_SYS(mknod),
-	    SCMP_SYS(mknodat),
-	    SCMP_SYS(bpf),
-	    SCMP_SYS(keyctl),
-	    SCMP_SYS(open_by_handle_at),
-	    SCMP_SYS(process_vm_writev),
-	    SCMP_SYS(io_uring_setup),
-	    SCMP_SYS(userfaultfd),
-	    SCMP_SYS(perf_event_open),
+	static const int yes[] = {
+	    /* the archive, the files, the report */
+	    SCMP_SYS(read),
+	    SCMP_SYS(readv),
+	    SCMP_SYS(write),
+	    SCMP_SYS(writev),
+	    SCMP_SYS(pwrite64),
+	    SCMP_SYS(lseek),
+	    SCMP_SYS(close),
+	    SCMP_SYS(fcntl),
+	    SCMP_SYS(fstat),
+	    SCMP_SYS(newfstatat),
+	    SCMP_SYS(statx),
+	    SCMP_SYS(openat),
+	    SCMP_SYS(openat2),
+	    SCMP_SYS(mkdirat),
+	    SCMP_SYS(unlinkat),
+	    SCMP_SYS(linkat),
+	    SCMP_SYS(symlinkat),
+	    SCMP_SYS(ftruncate),
+	    SCMP_SYS(fchown),
+	    SCMP_SYS(fchownat),
+	    SCMP_SYS(fchmod),
+	    SCMP_SYS(utimensat),
+	    SCMP_SYS(fsetxattr),
+	    /* the libraries */
+	    SCMP_SYS(brk),
+	    SCMP_SYS(munmap),
+	    SCMP_SYS(mremap),
+	    SCMP_SYS(madvise),
+	    SCMP_SYS(futex),
+	    SCMP_SYS(getrandom),
+	    SCMP_SYS(clock_gettime),
+	    SCMP_SYS(gettimeofday),
+	    SCMP_SYS(time),
+	    SCMP_SYS(getpid),
+	    SCMP_SYS(gettid),
+	    SCMP_SYS(getuid),
+	    SCMP_SYS(geteuid),
+	    SCMP_SYS(rt_sigaction),
+	    SCMP_SYS(rt_sigprocmask),
+	    SCMP_SYS(rt_sigreturn),
+	    SCMP_SYS(restart_syscall),
+	    SCMP_SYS(exit),
+	    SCMP_SYS(exit_group),
 	};
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = ctx ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < ARRAY_LEN(no) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), no[i], 0);
+	for (size_t i = 0; i < ARRAY_LEN(yes) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, yes[i], 0);
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mmap), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	/* abort(3) */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return r;
 }
 
+/* A decompressor's window is whatever the archive says; time is what a few hundred GiB take. */
+static int
+limit_itself(void)
+{
+	const struct rlimit none = {0, 0}, memory = {1u << 30, 1u << 30}, seconds = {7200, 7200};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_DATA, &memory) < 0 ||
+	    setrlimit(RLIMIT_CPU, &seconds) < 0)
+		return -1;
+	return 0;
+}
+
 int
 confine(int *top_fd, struct err *e)
 {
-	const struct rlimit none = {0, 0};
 	int top;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)setrlimit(RLIMIT_CORE, &none);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || limit_itself() < 0 ||
+	    (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) < 0 && errno != EPERM))
 		return err_sys(e, errno, "confine brig-import");
-	(void)unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC);
 	if (fchdir(*top_fd) < 0)
 		return err_sys(e, errno, "open the directory to fill");
 	if (chroot(".") < 0 && errno != EPERM)

@@ -11,6 +11,15 @@
 
 #define READ_BLOCK (256u << 10)
 
+const struct import_limits import_limits = {
+    .entries = 4u << 20,
+    .names = 256u << 20,
+    .file = 64ull << 30,
+    .total = 256ull << 30,
+    .unpacked = 256u << 20,
+    .ratio = 200,
+};
+
 /* Times of directories are set last: making files in them changes them. */
 struct dir_time {
 	char *path;
@@ -19,7 +28,9 @@ struct dir_time {
 
 struct import {
 	struct archive *a;
+	const struct import_limits *limits;
 	int top;
+	uint64_t entries, names, total; /* so far */
 	struct dir_time *dirs;
 	size_t n_dirs, cap_dirs;
 	char *path, *shown; /* of the entry in hand: normal, and for messages */
@@ -32,6 +43,48 @@ archive_fail(const struct import *im, struct err *e)
 	_auto_free char *text = text_printable(what ? what : "damaged archive", 300);
 
 	return err_set(e, EINVAL, "%s%s%s", im->shown ? im->shown : "", im->shown ? ": " : "", text);
+}
+
+/* ---- how much ---- */
+
+static int
+check_ratio(const struct import *im, struct err *e)
+{
+	uint64_t packed = (uint64_t)archive_filter_bytes(im->a, -1);
+	uint64_t unpacked = (uint64_t)archive_filter_bytes(im->a, 0);
+
+	if (unpacked <= im->limits->unpacked || unpacked / im->limits->ratio <= packed)
+		return 0;
+	return err_set(
+	    e, EFBIG,
+	    "'%s': the archive unpacks to more than %llu times its size (decompress it first if that is "
+	    "meant)",
+	    im->shown, (unsigned long long)im->limits->ratio);
+}
+
+/* Of every kind of member: also what is passed over has to be unpacked. */
+static int
+count_entry(struct import *im, struct archive_entry *entry, struct err *e)
+{
+	const struct import_limits *max = im->limits;
+	la_int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
+
+	if (size < 0 || (uint64_t)size > max->file)
+		return err_set(e, EFBIG, "'%s': larger than %llu MiB", im->shown,
+			       (unsigned long long)max->file >> 20);
+	im->entries++;
+	im->names += strlen(im->path);
+	im->total += (uint64_t)size;
+	if (im->entries > max->entries)
+		return err_set(e, EFBIG, "'%s': more than %llu members", im->shown,
+			       (unsigned long long)max->entries);
+	if (im->names > max->names)
+		return err_set(e, EFBIG, "'%s': the names are longer than %llu MiB together", im->shown,
+			       (unsigned long long)max->names >> 20);
+	if (im->total > max->total)
+		return err_set(e, EFBIG, "'%s': the files are larger than %llu MiB together", im->shown,
+			       (unsigned long long)max->total >> 20);
+	return check_ratio(im, e);
 }
 
 /* ---- names ---- */
@@ -192,6 +245,7 @@ put_directory(struct import *im, struct archive_entry *entry, struct err *e)
 static int
 write_content(const struct import *im, int fd, la_int64_t size, struct err *e)
 {
+	const la_int64_t max = (la_int64_t)im->limits->file;
 	const void *block;
 	size_t len;
 	la_int64_t at;
@@ -200,9 +254,11 @@ write_content(const struct import *im, int fd, la_int64_t size, struct err *e)
 	while ((r = archive_read_data_block(im->a, &block, &len, &at)) == ARCHIVE_OK) {
 		const char *p = block;
 
-		if (at < 0 || at > IMPORT_FILE_MAX || (la_int64_t)len > IMPORT_FILE_MAX - at)
-			return err_set(e, EFBIG, "'%s': larger than %lld GiB", im->shown,
-				       IMPORT_FILE_MAX >> 30);
+		if (at < 0 || at > max || (la_int64_t)len > max - at)
+			return err_set(e, EFBIG, "'%s': larger than %lld MiB", im->shown,
+				       (long long)max >> 20);
+		if (check_ratio(im, e) < 0)
+			return -e->num;
 		while (len > 0) {
 			ssize_t n = pwrite(fd, p, len, at);
 
@@ -228,8 +284,6 @@ put_file(struct import *im, struct archive_entry *entry, struct err *e)
 	const char *leaf;
 	int r;
 
-	if (size < 0 || size > IMPORT_FILE_MAX)
-		return err_set(e, EFBIG, "'%s': larger than %lld GiB", im->shown, IMPORT_FILE_MAX >> 30);
 	dir = open_parent(im, im->path, true, &leaf, e);
 	if (dir < 0)
 		return dir;
@@ -348,7 +402,9 @@ take_entry(struct import *im, struct archive_entry *entry, struct err *e)
 	im->path = clean_name(name, e);
 	if (!im->path)
 		return -e->num;
-	r = put_entry(im, entry, e);
+	r = count_entry(im, entry, e);
+	if (r == 0)
+		r = put_entry(im, entry, e);
 	free(im->shown);
 	im->shown = NULL;
 	return r;
@@ -409,9 +465,9 @@ open_archive(void)
 }
 
 int
-import_run(int in_fd, int top_fd, struct err *e)
+import_run(int in_fd, int top_fd, const struct import_limits *limits, struct err *e)
 {
-	struct import im = {.a = open_archive(), .top = top_fd};
+	struct import im = {.a = open_archive(), .limits = limits, .top = top_fd};
 	int r;
 
 	if (!im.a)

@@ -12,15 +12,26 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
 #define IMPORT_DEPTH 128
 #define IMPORT_NAME 255
-#define IMPORT_FILE_MAX (64ll << 30) /* apparent size: holes cost nothing on disk, but are read later */
+
+/* What an archive may ask for.  A member that goes beyond ends the import, with its name. */
+struct import_limits {
+	uint64_t entries;  /* members */
+	uint64_t names;    /* bytes of their names together: they are kept until the end */
+	uint64_t file;     /* apparent bytes of one member: holes cost nothing on disk, but are read later */
+	uint64_t total;    /* of all */
+	uint64_t unpacked; /* from here on what is unpacked may be ... */
+	uint64_t ratio;    /* ... at most so many times what was read: real trees pack to a tenth */
+};
+extern const struct import_limits import_limits;
 
 /* Reads the archive in_fd into top_fd. */
-int import_run(int in_fd, int top_fd, struct err *e);
+int import_run(int in_fd, int top_fd, const struct import_limits *limits, struct err *e);
 
 /* confine_HOST.c.  Gives up everything but writing below top_fd; *top_fd is replaced by a descriptor that
  * leads nowhere else.  What the host does not offer is left out: the names are safe without it. */

@@ -38,7 +38,7 @@ main(void)
 	prepare_names();
 	r = confine(&top, &e);
 	if (r == 0)
-		r = import_run(STDIN_FILENO, top, &e);
+		r = import_run(STDIN_FILENO, top, &import_limits, &e);
 	if (r < 0)
 		(void)err_send(REPORT_FD, &e);
 	return r < 0 ? 1 : 0;

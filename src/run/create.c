@@ -172,8 +172,9 @@ create_from_path(const struct store *s, const struct jailspec *spec, struct reco
 	return r < 0 ? r : RUN_CREATE_MADE;
 }
 
-int
-run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e)
+static int
+create(const struct store *s, const struct jailspec *spec, bool ephemeral, const struct progress *pr,
+       struct err *e)
 {
 	_auto_close int lock = -EBADF;
 	_auto_(record_free) struct record rec = {0};
@@ -189,6 +190,7 @@ run_create(const struct store *s, const struct jailspec *spec, const struct prog
 	if (r < 0)
 		return r;
 	recorded = r > 0;
+	rec.ephemeral = ephemeral;
 	if (run_is_running(s, spec->name)) /* its jailspace is in use: no looking into images */
 		return recorded ? RUN_CREATE_EXISTED
 				: err_set(e, EBUSY, "is running (brig stop %s)", spec->name);
@@ -196,6 +198,65 @@ run_create(const struct store *s, const struct jailspec *spec, const struct prog
 					: create_from_path(s, spec, &rec, recorded, e);
 	if (r < 0 && !recorded)
 		forget_lock(s, spec->name);
+	return r;
+}
+
+int
+run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e)
+{
+	return create(s, spec, false, pr, e);
+}
+
+int
+run_create_ephemeral(const struct store *s, const struct jailspec *spec, struct err *e)
+{
+	return create(s, spec, true, NULL, e);
+}
+
+/* Nobody holds its RUN_LOCK: the command that made it is gone. */
+static int
+tidy_one(const struct store *s, const char *name, struct err *e)
+{
+	_auto_free char *file = xasprintf(RUN_LOCK ".%s", name);
+	_auto_close int run = -EBADF, lock = -EBADF;
+	_auto_(record_free) struct record rec = {0};
+	struct state st;
+	int r = record_read(s, name, &rec, e);
+
+	if (r <= 0 || !rec.ephemeral)
+		return r;
+	r = store_lock(s, RUN_LOCK, name, 0, &run, e);
+	if (r == 0)
+		r = store_lock(s, "jail", name, 0, &lock, e);
+	if (r < 0)
+		return r == -EBUSY ? 0 : r;
+	r = state_read(s, name, &st, e);
+	if (r > 0) { /* it was started: stopping and recovery know what goes with it */
+		state_free(&st);
+		return 0;
+	}
+	if (r == 0)
+		r = rec.template ? space_destroy(s, name, e) : 0;
+	if (r == 0)
+		r = record_remove(s, name, e);
+	if (r == 0)
+		(void)unlinkat(s->lock_fd, file, 0);
+	if (r == 0)
+		forget_lock(s, name);
+	return r;
+}
+
+int
+run_tidy_ephemeral(const struct store *s, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int r = record_list(s, &names, e);
+
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		if (str_after(names.v[i], RUN_PREFIX)) {
+			err_clear(e);
+			r = tidy_one(s, names.v[i], e) < 0 && e->num != EBUSY ? -e->num : 0;
+		}
 	return r;
 }
 

@@ -11,6 +11,7 @@
 
 #define HEALTH_SECONDS 30 /* where exec.timeout says nothing */
 #define REGENERATE_SECONDS 60
+#define STOP_SECONDS 90 /* what FreeBSD gives rc.shutdown(8) */
 #define LOG_PAUSE_NS 3000000
 
 static const char *const exec_names[EXEC_N] = {
@@ -179,6 +180,15 @@ run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s,
 	return judge(what, command, status, last, e);
 }
 
+/* exec.stop belongs to the jail's own root, who must not be able to refuse the end. */
+static int
+limit_of(const struct ctx *c, enum spec_exec which)
+{
+	if (c->spec->exec_timeout > 0)
+		return c->spec->exec_timeout;
+	return which == EXEC_STOP ? STOP_SECONDS : 0;
+}
+
 int
 hooks_run(struct ctx *c, enum spec_exec which, struct err *e)
 {
@@ -190,7 +200,7 @@ hooks_run(struct ctx *c, enum spec_exec which, struct err *e)
 		if (!*list->v[i])
 			continue;
 		note(c, exec_names[which], list->v[i]);
-		r = in_jail(which) ? run_in_jail(c, exec_names[which], list->v[i], c->spec->exec_timeout, e)
+		r = in_jail(which) ? run_in_jail(c, exec_names[which], list->v[i], limit_of(c, which), e)
 				   : run_on_host(c, exec_names[which], list->v[i], e);
 		if (r < 0)
 			return r;

@@ -28,6 +28,12 @@ struct run_report {
  * interruption or a kill -9 the same call finishes; after an error nothing is left over. */
 enum { RUN_CREATE_MADE, RUN_CREATE_ADOPTED, RUN_CREATE_EXISTED };
 int run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e);
+/* `brig run`: names begin with RUN_PREFIX, and the lock RUN_LOCK of the name is held by the command as long as it lives.
+ * Whoever comes after its death takes away what it had not started yet. */
+#define RUN_PREFIX "run-"
+#define RUN_LOCK "run"
+int run_create_ephemeral(const struct store *s, const struct jailspec *spec, struct err *e);
+int run_tidy_ephemeral(const struct store *s, struct err *e);
 /* Refused (-EBUSY) while it runs, and (-EXDEV) while anything is mounted in it.  Removes jailspace, mount
  * point, record, console log, run files.  What the administrator gave (space = DIR, image:FILE) stays; a
  * device, and the directory of a jail without a template, stay always.  spec NULL: the configuration has it

@@ -340,6 +340,8 @@ run_recover(const struct store *s, struct run_recovered *ret, struct err *e)
 	if (r == 0)
 		r = record_tidy(s, e);
 	if (r == 0)
+		r = run_tidy_ephemeral(s, e);
+	if (r == 0)
 		r = change_unfinished(s, &changes, e);
 	for (size_t i = 0; i < changes.n && r == 0; i++) {
 		struct err one = ERR_INIT;

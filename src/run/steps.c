@@ -252,6 +252,11 @@ down_start(struct ctx *c, struct err *e)
 	if (!c->hooks || !os_jail_alive(&c->st.ref))
 		return 0;
 	r = hooks_run(c, EXEC_STOP, e);
+	if (r == -ETIMEDOUT) { /* it is ended all the same */
+		if (c->rep && c->rep->warn)
+			c->rep->warn(c->rep->ctx, c->spec->label, e->msg);
+		r = 0;
+	}
 	if (r < 0 && os_jail_alive(&c->st.ref))
 		return r;
 	err_clear(e); /* it ended by itself meanwhile, which is what was wanted */

@@ -191,6 +191,7 @@ parse_record(const json_t *j, struct record *ret)
 	r.template = xstrdup_null(template);
 	r.release = xstrdup_null(release);
 	r.created = xstrdup_null(created);
+	r.ephemeral = json_is_true(json_object_get(j, "ephemeral"));
 	if (parse_changes(j, &r) < 0) {
 		record_free(&r);
 		return -EINVAL;
@@ -284,6 +285,8 @@ record_write(const struct store *s, const char *jail, const struct record *r, st
 		      "release", r->release, "created", r->created);
 	if (j)
 		pack_changes(r, j);
+	if (j && r->ephemeral)
+		(void)json_object_set_new(j, "ephemeral", json_true());
 	text = j ? json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
 	json_decref(j);
 	if (!text)

@@ -58,6 +58,7 @@ struct record {
 	uint32_t idbase;          /* first of its 65,536 host ids */
 	char *template, *release; /* NULL: a jail without a template (ROOT_PATH) */
 	char *created;            /* ISO 8601, UTC */
+	bool ephemeral;           /* of `brig run`: goes with the jail, or with the command that made it */
 	/* upgrades, rollbacks and merges (change.h); empty for a jail that has seen none */
 	enum record_change change; /* what is to be done about change_id before it may start */
 	unsigned change_id;

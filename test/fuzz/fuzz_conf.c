@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libFuzzer entry for conf/: any bytes as jail.conf, rc.conf and fstab.  What reads without an error must
- *print and read back as the same text.  Not built by default:
- *
- *	clang -g -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -include base/banned.h -Isrc \
- *	    test/fuzz/fuzz_conf.c src/conf/(all).c src/base/{err,mem,name,num,path,fsx,resolve_linux}.c -o
- *fuzz_conf
- *	./fuzz_conf -max_len=4096 test/corpus/conf
+ * conf/: any bytes as jail.conf, rc.conf and fstab.  What reads without an error must print and read back as
+ * the same text, and what would be recorded of it must give the same jail.
  */
 #include <stdint.h>
 

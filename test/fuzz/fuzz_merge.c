@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libFuzzer entry for merge/: an input is ours, base and theirs with a line "%%" after the first and the
- * second ("%%~": what is before it has no newline at the end).  What must hold is checked; a violation
- * aborts.  Not built by default:
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -Isrc \
- *	    test/fuzz/fuzz_merge.c src/merge/(all).c src/base/{err,mem,num}.c -o fuzz_merge
- *	./fuzz_merge -max_len=2048 NEW test/corpus/merge
+ * merge/: an input is ours, base and theirs with a line "%%" after the first and the second ("%%~": what is
+ * before it has no newline at the end).  What must hold is checked; a violation aborts.
  *
  * test/unit/t_merge_corpus.c runs it on the corpus.
  */

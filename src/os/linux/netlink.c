@@ -13,6 +13,8 @@
 
 #include "os/linux/netlink.h"
 
+#define MAX_ERRNO 4095 /* the kernel's */
+
 const char *
 net_ip_text(const struct net_ip *ip, char buf[NET_IP_TEXT])
 {
@@ -48,8 +50,11 @@ ack_text(const struct nlmsghdr *msg)
 
 	if (!(msg->nlmsg_flags & NLM_F_ACK_TLVS))
 		return NULL;
-	if (!(msg->nlmsg_flags & NLM_F_CAPPED))
+	if (!(msg->nlmsg_flags & NLM_F_CAPPED)) {
+		if (ack->msg.nlmsg_len < sizeof(ack->msg) || ack->msg.nlmsg_len > msg->nlmsg_len)
+			return NULL;
 		skip += ack->msg.nlmsg_len - sizeof(ack->msg);
+	}
 	mnl_attr_for_each(a, msg, skip) if (mnl_attr_get_type(a) == NLMSGERR_ATTR_MSG &&
 					    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >=
 						0) return mnl_attr_get_str(a);
@@ -66,6 +71,8 @@ ack_result(const struct nlmsghdr *msg, struct err *e)
 		return err_set(e, EBADMSG, "netlink: a short answer");
 	if (ack->error == 0)
 		return 0;
+	if (ack->error > 0 || ack->error < -MAX_ERRNO)
+		return err_set(e, EBADMSG, "netlink: an answer that is no error number");
 	text = ack_text(msg);
 	if (text)
 		return err_set(e, -ack->error, "%s (%s)", strerror(-ack->error), text);
@@ -86,6 +93,29 @@ take_answer(const struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, voi
 	return each(msg, ctx) == 0;
 }
 
+/* Is there a message?  mnl_nlmsg_ok() takes a length of 2 GiB and more for a negative one. */
+static bool
+message_ok(const struct nlmsghdr *h, int left)
+{
+	return mnl_nlmsg_ok(h, left) && h->nlmsg_len <= (uint32_t)left;
+}
+
+/* The answers in one datagram.  1 go on reading. */
+static int
+take_answers(const void *buf, size_t n, uint32_t seq, int (*each)(const struct nlmsghdr *, void *), void *ctx,
+	     struct err *e)
+{
+	int left = (int)n;
+
+	for (const struct nlmsghdr *h = buf; message_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		int r = h->nlmsg_seq == seq ? take_answer(h, each, ctx, e) : 1;
+
+		if (r <= 0)
+			return r;
+	}
+	return 1;
+}
+
 int
 nl_do(int fd, struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *), void *ctx, struct err *e)
 {
@@ -101,7 +131,7 @@ nl_do(int fd, struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *)
 		struct sockaddr_nl from = {0};
 		socklen_t from_len = sizeof(from);
 		ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &from_len);
-		int left = (int)n;
+		int r;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -109,14 +139,17 @@ nl_do(int fd, struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *)
 			return err_sys(e, n < 0 ? errno : EPIPE, "netlink");
 		if (from.nl_pid != 0) /* not the kernel */
 			continue;
-		for (const struct nlmsghdr *h = (const void *)buf; mnl_nlmsg_ok(h, left);
-		     h = mnl_nlmsg_next(h, &left)) {
-			int r = h->nlmsg_seq == msg->nlmsg_seq ? take_answer(h, each, ctx, e) : 1;
-
-			if (r <= 0)
-				return r;
-		}
+		r = take_answers(buf, (size_t)n, msg->nlmsg_seq, each, ctx, e);
+		if (r <= 0)
+			return r;
 	}
+}
+
+/* 0 for an attribute that is shorter than a number. */
+static uint32_t
+attr_u32(const struct nlattr *a)
+{
+	return mnl_attr_get_payload_len(a) < sizeof(uint32_t) ? 0 : mnl_attr_get_u32(a);
 }
 
 static struct nlmsghdr *
@@ -225,6 +258,8 @@ nl_link_parse(const struct nlmsghdr *msg, struct nl_link *ret)
 	const struct nlattr *a, *b;
 
 	memset(ret, 0, sizeof(*ret));
+	if (mnl_nlmsg_get_payload_len(msg) < sizeof(*i))
+		return;
 	ret->index = i->ifi_index;
 	mnl_attr_for_each(a, msg, sizeof(*i))
 	{
@@ -236,7 +271,7 @@ nl_link_parse(const struct nlmsghdr *msg, struct nl_link *ret)
 			copy_str(ret->alias, sizeof(ret->alias), a);
 			break;
 		case IFLA_GROUP:
-			ret->group = mnl_attr_get_u32(a);
+			ret->group = attr_u32(a);
 			break;
 		case IFLA_LINKINFO:
 			mnl_attr_for_each_nested(b, a) if (mnl_attr_get_type(b) == IFLA_INFO_KIND)
@@ -339,12 +374,12 @@ each_route(const struct nlmsghdr *msg, void *ctx)
 	struct nl_route *r = ctx;
 	const struct nlattr *a;
 
-	if (msg->nlmsg_type != RTM_NEWROUTE)
+	if (msg->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(msg) < sizeof(*i))
 		return 0;
 	r->type = i->rtm_type;
 	r->table = i->rtm_table;
 	mnl_attr_for_each(a, msg, sizeof(*i)) if (mnl_attr_get_type(a) == RTA_OIF) r->index =
-	    (int)mnl_attr_get_u32(a);
+	    (int)attr_u32(a);
 	else if (mnl_attr_get_type(a) == RTA_MULTIPATH && mnl_attr_get_payload_len(a) >= sizeof(*hop))
 	{
 		hop = mnl_attr_get_payload(a); /* several ways: the first one stands for them */
@@ -400,7 +435,8 @@ each_neigh(const struct nlmsghdr *msg, void *ctx)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, msg, sizeof(struct ndmsg)) if (mnl_attr_get_type(a) == NDA_PROTOCOL) *
+	mnl_attr_for_each(a, msg, sizeof(struct ndmsg)) if (mnl_attr_get_type(a) == NDA_PROTOCOL &&
+								    mnl_attr_get_payload_len(a) > 0) *
 	    (int *)ctx = mnl_attr_get_u8(a);
 	return 0;
 }

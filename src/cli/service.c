@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <limits.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "cli/service.h"
+#include "init/proto.h"
+
+void
+service_free(struct service_status *s)
+{
+	free(s->command);
+	free(s->state);
+}
+
+/* "STATE PID RESTARTS SECONDS LASTSTATUS", padded with blanks. */
+void
+service_parse(const char *data, size_t len, size_t i, struct service_status *s)
+{
+	char record[INIT_RECORD + 1] = "", *save = NULL, *field[5] = {NULL};
+	uint64_t secs = 0;
+	size_t n = 0;
+
+	if (data && i < len / INIT_RECORD)
+		memcpy(record, data + i * INIT_RECORD, INIT_RECORD);
+	for (char *p = strtok_r(record, " \n", &save); p && n < 5; p = strtok_r(NULL, " \n", &save))
+		field[n++] = p;
+	s->state = xstrdup(n == 5 ? field[0] : "?");
+	if (n < 5)
+		return;
+	if (num_int(field[1], 0, INT_MAX, &s->pid) < 0)
+		s->pid = 0;
+	if (num_int(field[2], 0, INT_MAX, &s->restarts) < 0)
+		s->restarts = 0;
+	if (num_u64(field[3], INT64_MAX, &secs) == 0)
+		s->since = (int64_t)secs;
+	if (num_int(field[4], 0, INT_MAX, &s->last) < 0)
+		s->last = -1;
+}
