@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Starting, stopping and recovering one jail: walks over the table of steps.c. */
+#include <time.h>
+
 #include "base/name.h"
 #include "run/steps.h"
 #include "run/switch.h"
+
+#define OVER_TRIES 20
+#define OVER_PAUSE_NS 5000000
 
 void
 steps_free(struct ctx *c)
@@ -146,16 +151,24 @@ has_something_to_run(const struct jailspec *spec, const struct run_start_opts *o
 	       spec->exec[EXEC_POSTSTART].n || (o && o->command);
 }
 
-/* A command was all that the jail was for: it goes with it. */
+/* A command was all that the jail was for: it goes with it.  What the command itself was may take a moment to
+ * be reaped. */
 static bool
 is_over(const struct ctx *c)
 {
-	size_t n = 0;
-	struct err e = ERR_INIT;
+	bool command = c->spec->exec[EXEC_COMMAND].n > 0 || (c->opts && c->opts->command);
 
 	if (c->spec->persist || c->spec->service.n > 0)
 		return false;
-	return !os_jail_alive(&c->st.ref) || (os_jail_pids(&c->st.ref, NULL, &n, &e) == 0 && n <= 1);
+	for (int i = 0; i < (command ? OVER_TRIES : 1); i++) {
+		struct err e = ERR_INIT;
+		size_t n = 0;
+
+		if (!os_jail_alive(&c->st.ref) || (os_jail_pids(&c->st.ref, NULL, &n, &e) == 0 && n <= 1))
+			return true;
+		(void)nanosleep(&(struct timespec){0, OVER_PAUSE_NS}, NULL);
+	}
+	return false;
 }
 
 /* An upgrade that waited for this start: if the jail does not come up on the new release, it is back on the
