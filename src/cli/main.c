@@ -165,23 +165,8 @@ cli_recover(struct cli *cli)
 	struct err e = ERR_INIT;
 	int r;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0 || cli->store.lock_fd < 0)
 		return 0;
-	/* no run directory, after a reboot: commands that only look make none, unless there is something to
-	 * finish */
-	if (cli->store.lock_fd < 0) {
-		_auto_strv struct strv unfinished = STRV_INIT;
-
-		if (change_unfinished(&cli->store, &unfinished, &e) < 0)
-			return cli_error(cli, &e);
-		if (unfinished.n == 0)
-			return 0;
-		store_close(&cli->store);
-		cli->store_is_open = false;
-		if (store_open(cli->base, cli->run, STORE_CREATE, &cli->store, &e) < 0)
-			return cli_error(cli, &e);
-		cli->store_is_open = true;
-	}
 	r = run_recover(&cli->store, &done, &e);
 	for (size_t i = 0; i < done.cleaned.n && !cli->quiet; i++)
 		cli_warn(cli, "%s: had ended; cleaned up what it left", done.cleaned.v[i]);
@@ -199,7 +184,7 @@ cli_recover(struct cli *cli)
 }
 
 /* An interrupted upgrade, rollback or merge is finished by whatever command comes next, also one that only
- * looks. */
+ * looks; that one makes a run directory (there is none after a reboot) only then. */
 static int
 go_on(struct cli *cli)
 {
@@ -210,7 +195,16 @@ go_on(struct cli *cli)
 		return 0;
 	if (change_unfinished(&cli->store, &unfinished, &e) < 0)
 		return cli_error(cli, &e);
-	return unfinished.n ? cli_recover(cli) : 0;
+	if (unfinished.n == 0)
+		return 0;
+	if (cli->store.lock_fd < 0) {
+		store_close(&cli->store);
+		cli->store_is_open = false;
+		if (store_open(cli->base, cli->run, STORE_CREATE, &cli->store, &e) < 0)
+			return cli_error(cli, &e);
+		cli->store_is_open = true;
+	}
+	return cli_recover(cli);
 }
 
 int

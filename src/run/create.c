@@ -250,13 +250,12 @@ int
 run_tidy_ephemeral(const struct store *s, struct err *e)
 {
 	_auto_strv struct strv names = STRV_INIT;
-	int r = record_list(s, &names, e);
+	int r = record_list_prefix(s, RUN_PREFIX, &names, e);
 
-	for (size_t i = 0; i < names.n && r == 0; i++)
-		if (str_after(names.v[i], RUN_PREFIX)) {
-			err_clear(e);
-			r = tidy_one(s, names.v[i], e) < 0 && e->num != EBUSY ? -e->num : 0;
-		}
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		err_clear(e);
+		r = tidy_one(s, names.v[i], e) < 0 && e->num != EBUSY ? -e->num : 0;
+	}
 	return r;
 }
 

@@ -25,7 +25,7 @@ struct sw {
 	struct ctx old, next;
 	struct record rec;
 	struct change c;
-	_Bool has_change;
+	bool has_change;
 	int space; /* -EBADF: none, or not open now */
 	struct os_watch *watch;
 	int64_t stopped_us; /* when the old services were told to stop */

@@ -167,28 +167,19 @@ one_mount(int a, int b)
 	return host_stat_mount(a, ".", &st, &ma) == 0 && host_stat_mount(b, ".", &st, &mb) == 0 && ma == mb;
 }
 
-int
-change_nodes(const struct change *c, unsigned id, bool inside, int space_fd, int *ret_dir, int *ret_new,
-	     int *ret_old, struct err *e)
-{
-	_auto_close int top = -EBADF, dir = -EBADF, new_fd = -EBADF;
-	struct node_name name = change_node_name(id);
-
-	if (inside && fsx_mkdir_open(space_fd, CHANGE_INSIDE, 0700, &top, e) < 0)
-		return -e->num;
-	if (fsx_mkdir_open(inside ? top : c->change_fd, name.s, 0700, &dir, e) < 0 ||
-	    fsx_mkdir_open(dir, "new", 0700, &new_fd, e) < 0 ||
-	    fsx_mkdir_open(dir, "old", 0700, ret_old, e) < 0)
-		return -e->num;
-	*ret_dir = TAKE_FD(dir);
-	*ret_new = TAKE_FD(new_fd);
-	return 0;
-}
-
 static int
 open_nodes(struct change *c, int space_fd, struct err *e)
 {
-	return change_nodes(c, c->id, c->inside, space_fd, &c->dir_fd, &c->new_fd, &c->old_fd, e);
+	_auto_close int top = -EBADF;
+	struct node_name name = change_node_name(c->id);
+
+	if (c->inside && fsx_mkdir_open(space_fd, CHANGE_INSIDE, 0700, &top, e) < 0)
+		return -e->num;
+	if (fsx_mkdir_open(c->inside ? top : c->change_fd, name.s, 0700, &c->dir_fd, e) < 0 ||
+	    fsx_mkdir_open(c->dir_fd, "new", 0700, &c->new_fd, e) < 0 ||
+	    fsx_mkdir_open(c->dir_fd, "old", 0700, &c->old_fd, e) < 0)
+		return -e->num;
+	return 0;
 }
 
 void

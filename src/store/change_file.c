@@ -7,22 +7,13 @@
 
 #include "base/fsx.h"
 #include "store/change_int.h"
-#include "store/tree.h"
+#include "store/record_json.h"
 
 #define FILE_MAX (64u << 20)
 
 static const char *const kinds[] = {"upgrade", "rollback", "merge"};
 
 /* ---- writing ---- */
-
-static json_t *
-vis_string(const char *s)
-{
-	_auto_buf struct buf b = BUF_INIT;
-
-	vis_add(&b, s);
-	return json_string(b.s ? b.s : "");
-}
 
 static json_t *
 pack_node(const struct change_node *n)
@@ -40,7 +31,7 @@ pack_node(const struct change_node *n)
 	(void)json_object_set_new(
 	    j, "ctime", json_pack("[I, I]", (json_int_t)n->changed.tv_sec, (json_int_t)n->changed.tv_nsec));
 	if (n->link)
-		(void)json_object_set_new(j, "link", vis_string(n->link));
+		(void)json_object_set_new(j, "link", record_json_text(n->link));
 	if (n->digest[0])
 		(void)json_object_set_new(j, "sha256", json_string(n->digest));
 	return j;
@@ -53,8 +44,9 @@ pack_ops(const struct change *c)
 
 	for (size_t i = 0; i < c->n_op; i++) {
 		const struct change_op *op = &c->op[i];
-		json_t *j = json_pack("{s:i, s:o, s:o, s:o}", "n", (int)op->n, "path", vis_string(op->path),
-				      "before", pack_node(&op->before), "after", pack_node(&op->after));
+		json_t *j =
+		    json_pack("{s:i, s:o, s:o, s:o}", "n", (int)op->n, "path", record_json_text(op->path),
+			      "before", pack_node(&op->before), "after", pack_node(&op->after));
 
 		if (op->meta)
 			(void)json_object_set_new(j, "meta", json_true());
@@ -69,28 +61,6 @@ pack_ops(const struct change *c)
 	return list;
 }
 
-static json_t *
-pack_conflicts(const struct record *r)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < r->n_conflict; i++)
-		(void)json_array_append_new(list, json_pack("{s:o, s:s, s:s}", "path",
-							    vis_string(r->conflict[i].path), "base",
-							    r->conflict[i].base, "why", r->conflict[i].why));
-	return list;
-}
-
-static json_t *
-pack_strings(const struct strv *v)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < v->n; i++)
-		(void)json_array_append_new(list, vis_string(v->v[i]));
-	return list;
-}
-
 int
 change_save(struct change *c, struct err *e)
 {
@@ -99,11 +69,11 @@ change_save(struct change *c, struct err *e)
 	json_t *j =
 	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
-		      vis_string(c->space), "inside", c->inside, "restart", c->restart, "boot", c->boot,
-		      "ops", pack_ops(c), "was", pack_conflicts(&c->was), "leaves",
-		      pack_conflicts(&c->leaves), "kept", pack_strings(&c->kept), "regenerate",
-		      pack_strings(&c->regenerate), "always", pack_strings(&c->always), "ignore",
-		      pack_strings(&c->ignore), "was_regenerate", pack_strings(&c->was.regenerate));
+		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "boot", c->boot,
+		      "ops", pack_ops(c), "was", record_json_conflicts(&c->was), "leaves",
+		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "regenerate",
+		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
+		      record_json_texts(&c->ignore), "was_regenerate", record_json_texts(&c->was.regenerate));
 
 	text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
 	json_decref(j);
@@ -117,19 +87,6 @@ change_save(struct change *c, struct err *e)
 }
 
 /* ---- reading ---- */
-
-static char *
-read_vis(const json_t *j)
-{
-	const char *text = json_string_value(j);
-	char *s = text ? xstrdup(text) : NULL;
-
-	if (s && vis_decode(s) < 0) {
-		free(s);
-		return NULL;
-	}
-	return s;
-}
 
 static int
 read_node(const json_t *j, struct change_node *ret)
@@ -151,7 +108,7 @@ read_node(const json_t *j, struct change_node *ret)
 				    .changed = {sec, nsec}};
 	if (digest)
 		(void)stpcpy(ret->digest, digest);
-	ret->link = read_vis(json_object_get(j, "link"));
+	ret->link = record_parse_text(json_object_get(j, "link"));
 	return 0;
 }
 
@@ -163,7 +120,7 @@ read_ops(struct change *c, const json_t *list)
 
 	json_array_foreach(list, i, j)
 	{
-		_auto_free char *path = read_vis(json_object_get(j, "path"));
+		_auto_free char *path = record_parse_text(json_object_get(j, "path"));
 		struct change_op *op;
 
 		if (!path)
@@ -177,42 +134,6 @@ read_ops(struct change *c, const json_t *list)
 		if (read_node(json_object_get(j, "before"), &op->before) < 0 ||
 		    read_node(json_object_get(j, "after"), &op->after) < 0)
 			return -EINVAL;
-	}
-	return 0;
-}
-
-static int
-read_conflicts(struct record *r, const json_t *list)
-{
-	const json_t *j;
-	size_t i;
-
-	json_array_foreach(list, i, j)
-	{
-		_auto_free char *path = read_vis(json_object_get(j, "path"));
-		const char *base = json_string_value(json_object_get(j, "base"));
-		const char *why = json_string_value(json_object_get(j, "why"));
-
-		if (!path || !base || !why)
-			return -EINVAL;
-		record_add_conflict(r, path, base, why);
-	}
-	return 0;
-}
-
-static int
-read_strings(struct strv *ret, const json_t *list)
-{
-	const json_t *j;
-	size_t i;
-
-	json_array_foreach(list, i, j)
-	{
-		char *s = read_vis(j);
-
-		if (!s)
-			return -EINVAL;
-		strv_take(ret, s);
 	}
 	return 0;
 }
@@ -239,17 +160,17 @@ read_all(struct change *c, const json_t *j)
 	c->template = xstrdup(template);
 	c->from = xstrdup(from);
 	c->to = xstrdup(to);
-	c->space = read_vis(json_object_get(j, "space"));
+	c->space = record_parse_text(json_object_get(j, "space"));
 	if (!c->space || read_ops(c, json_object_get(j, "ops")) < 0 ||
-	    read_conflicts(&c->was, json_object_get(j, "was")) < 0 ||
-	    read_conflicts(&c->leaves, json_object_get(j, "leaves")) < 0 ||
-	    read_strings(&c->kept, json_object_get(j, "kept")) < 0)
+	    record_parse_conflicts(json_object_get(j, "was"), &c->was) < 0 ||
+	    record_parse_conflicts(json_object_get(j, "leaves"), &c->leaves) < 0 ||
+	    record_parse_texts(json_object_get(j, "kept"), &c->kept) < 0)
 		return -EINVAL;
-	if (read_strings(&c->was.regenerate, json_object_get(j, "was_regenerate")) < 0 ||
-	    read_strings(&c->always, json_object_get(j, "always")) < 0 ||
-	    read_strings(&c->ignore, json_object_get(j, "ignore")) < 0)
+	if (record_parse_texts(json_object_get(j, "was_regenerate"), &c->was.regenerate) < 0 ||
+	    record_parse_texts(json_object_get(j, "always"), &c->always) < 0 ||
+	    record_parse_texts(json_object_get(j, "ignore"), &c->ignore) < 0)
 		return -EINVAL;
-	return read_strings(&c->regenerate, json_object_get(j, "regenerate"));
+	return record_parse_texts(json_object_get(j, "regenerate"), &c->regenerate);
 }
 
 int

@@ -41,8 +41,5 @@ int change_make_other(struct change *c, struct change_op *op);
 int change_make_file(struct change *c, struct change_op *op, int src);
 int change_note_after(struct change *c, struct change_op *op);
 
-/* change.c: opens new/ and old/ of another change of the same jail. */
-int change_nodes(const struct change *c, unsigned id, bool inside, int space_fd, int *ret_dir, int *ret_new,
-		 int *ret_old, struct err *e);
 
 #endif

@@ -7,9 +7,10 @@
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/num.h"
+#include "store/record_json.h"
 #include "store/store.h"
-#include "store/tree.h"
 
+#define TEMP_PREFIX ".tmp." /* fsx_write_atomic() */
 #define RECORD_MAX (8u << 20)
 
 static const char *const change_names[] = {"settled", "prepared", "apply", "revert"};
@@ -96,40 +97,6 @@ record_add_undo(struct record *r, unsigned id, const char *from, const char *to)
 
 /* ---- reading ---- */
 
-/* File names are any bytes, JSON is UTF-8: paths are in vis(3)'s octal form. */
-static int
-parse_path(const char *text, char **ret)
-{
-	char *path = xstrdup(text);
-
-	if (vis_decode(path) < 0) {
-		free(path);
-		return -EINVAL;
-	}
-	*ret = path;
-	return 0;
-}
-
-static int
-parse_conflicts(const json_t *list, struct record *r)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one)
-	{
-		_auto_free char *decoded = NULL;
-		const char *path, *base, *why;
-
-		if (json_unpack((json_t *)(uintptr_t)one, "{s:s, s:s, s:s}", "path", &path, "base", &base,
-				"why", &why) < 0 ||
-		    parse_path(path, &decoded) < 0)
-			return -EINVAL;
-		record_add_conflict(r, decoded, base, why);
-	}
-	return 0;
-}
-
 static int
 parse_undo(const json_t *list, struct record *r)
 {
@@ -155,24 +122,18 @@ static int
 parse_changes(const json_t *j, struct record *r)
 {
 	const char *state = json_string_value(json_object_get(j, "change"));
-	const json_t *one;
-	size_t i;
 
-	for (i = 0; state && i < ARRAY_LEN(change_names); i++)
+	for (size_t i = 0; state && i < ARRAY_LEN(change_names); i++)
 		if (streq(state, change_names[i]))
 			r->change = (enum record_change)i;
 	r->change_id = (unsigned)json_integer_value(json_object_get(j, "change_id"));
 	r->change_other = xstrdup_null(json_string_value(json_object_get(j, "change_other")));
 	if (state && (r->change == RECORD_SETTLED || r->change_id == 0 || !r->change_other))
 		return -EINVAL;
-	json_array_foreach(json_object_get(j, "regenerate"), i, one)
-	{
-		if (json_is_string(one))
-			strv_add(&r->regenerate, json_string_value(one));
-	}
-	if (parse_undo(json_object_get(j, "undo"), r) < 0)
+	if (record_parse_texts(json_object_get(j, "regenerate"), &r->regenerate) < 0 ||
+	    parse_undo(json_object_get(j, "undo"), r) < 0)
 		return -EINVAL;
-	return parse_conflicts(json_object_get(j, "conflicts"), r);
+	return record_parse_conflicts(json_object_get(j, "conflicts"), r);
 }
 
 static int
@@ -230,38 +191,31 @@ record_read(const struct store *s, const char *jail, struct record *ret, struct 
 
 /* ---- writing ---- */
 
+static json_t *
+pack_undo(const struct record *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_undo; i++)
+		(void)json_array_append_new(list, json_pack("{s:i, s:s, s:s}", "id", (int)r->undo[i].id,
+							    "from", r->undo[i].from, "to", r->undo[i].to));
+	return list;
+}
+
 static void
 pack_changes(const struct record *r, json_t *j)
 {
-	json_t *undo = json_array(), *conflicts = json_array(), *regenerate = json_array();
-
 	if (r->change != RECORD_SETTLED) {
 		(void)json_object_set_new(j, "change", json_string(change_names[r->change]));
 		(void)json_object_set_new(j, "change_id", json_integer(r->change_id));
 		(void)json_object_set_new(j, "change_other", json_string(r->change_other));
 	}
-	for (size_t i = 0; i < r->n_undo; i++)
-		(void)json_array_append_new(undo, json_pack("{s:i, s:s, s:s}", "id", (int)r->undo[i].id,
-							    "from", r->undo[i].from, "to", r->undo[i].to));
-	for (size_t i = 0; i < r->n_conflict; i++) {
-		_auto_buf struct buf path = BUF_INIT;
-
-		vis_add(&path, r->conflict[i].path);
-		(void)json_array_append_new(conflicts,
-					    json_pack("{s:s, s:s, s:s}", "path", path.s, "base",
-						      r->conflict[i].base, "why", r->conflict[i].why));
-	}
-	for (size_t i = 0; i < r->regenerate.n; i++)
-		(void)json_array_append_new(regenerate, json_string(r->regenerate.v[i]));
 	if (r->n_undo)
-		(void)json_object_set(j, "undo", undo);
+		(void)json_object_set_new(j, "undo", pack_undo(r));
 	if (r->n_conflict)
-		(void)json_object_set(j, "conflicts", conflicts);
+		(void)json_object_set_new(j, "conflicts", record_json_conflicts(r));
 	if (r->regenerate.n)
-		(void)json_object_set(j, "regenerate", regenerate);
-	json_decref(undo);
-	json_decref(conflicts);
-	json_decref(regenerate);
+		(void)json_object_set_new(j, "regenerate", record_json_texts(&r->regenerate));
 }
 
 static char *
@@ -338,8 +292,9 @@ record_remove(const struct store *s, const char *jail, struct err *e)
 	return fsx_sync_dir(s->record_fd, file, e);
 }
 
-int
-record_list(const struct store *s, struct strv *ret, struct err *e)
+/* Names in js/.brig that begin with prefix, sorted. */
+static int
+names_with(const struct store *s, const char *prefix, struct strv *ret, struct err *e)
 {
 	_auto_closedir DIR *dir = NULL;
 	struct dirent *de;
@@ -353,31 +308,50 @@ record_list(const struct store *s, struct strv *ret, struct err *e)
 		fd_close(fd);
 		return err_sys(e, errno, "%s/js/.brig", s->base);
 	}
-	while ((de = readdir(dir))) {
-		size_t len = strlen(de->d_name);
+	while ((errno = 0, de = readdir(dir)))
+		if (str_after(de->d_name, prefix))
+			strv_add(ret, de->d_name);
+	if (errno)
+		return err_sys(e, errno, "%s/js/.brig", s->base);
+	strv_sort(ret);
+	return 0;
+}
 
-		if (len > 5 && streq(de->d_name + len - 5, ".json")) {
-			_auto_free char *name = xstrndup(de->d_name, len - 5);
+int
+record_list_prefix(const struct store *s, const char *prefix, struct strv *ret, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int r = names_with(s, prefix, &names, e);
+
+	for (size_t i = 0; i < names.n; i++) {
+		size_t len = strlen(names.v[i]);
+
+		if (len > 5 && streq(names.v[i] + len - 5, ".json")) {
+			_auto_free char *name = xstrndup(names.v[i], len - 5);
 
 			if (name_ok(name))
 				strv_add(ret, name);
 		}
 	}
-	strv_sort(ret);
-	return 0;
+	strv_sort(ret); /* "a-b.json" comes before "a.json" */
+	return r;
+}
+
+int
+record_list(const struct store *s, struct strv *ret, struct err *e)
+{
+	return record_list_prefix(s, "", ret, e);
 }
 
 int
 record_tidy(const struct store *s, struct err *e)
 {
 	_auto_strv struct strv names = STRV_INIT;
-	int r = s->record_fd < 0 ? 0 : tree_names(s->record_fd, &names);
+	int r = names_with(s, TEMP_PREFIX, &names, e);
 
-	if (r < 0)
-		return err_sys(e, -r, "%s/js/.brig", s->base);
-	for (size_t i = 0; i < names.n; i++) {
-		const char *name = str_after(names.v[i], ".tmp.");
-		const char *end = name ? strstr(name, ".json.") : NULL;
+	for (size_t i = 0; i < names.n && r >= 0; i++) {
+		const char *name = names.v[i] + strlen(TEMP_PREFIX);
+		const char *end = strstr(name, ".json.");
 		_auto_free char *jail = end ? xstrndup(name, (size_t)(end - name)) : NULL;
 		_auto_free char *file = jail ? xasprintf("%s.json", jail) : NULL;
 		_auto_close int lock = -EBADF;
@@ -387,12 +361,14 @@ record_tidy(const struct store *s, struct err *e)
 		r = store_lock(s, "jail", jail, 0, &lock, e);
 		if (r == -EBUSY) { /* its writer lives */
 			err_clear(e);
+			r = 0;
 			continue;
 		}
 		if (r < 0 || fsx_tidy_at(s->record_fd, file, e) < 0)
 			return -e->num;
+		r = 0;
 	}
-	return 0;
+	return r;
 }
 
 /* subuid(5): NAME:START:COUNT.  Does any line meet the range? */

@@ -91,6 +91,7 @@ int record_write(const struct store *s, const char *jail, const struct record *r
 int record_tidy(const struct store *s, struct err *e);
 int record_remove(const struct store *s, const char *jail, struct err *e);
 int record_list(const struct store *s, struct strv *ret, struct err *e); /* names, sorted */
+int record_list_prefix(const struct store *s, const char *prefix, struct strv *ret, struct err *e);
 /* A free range; the caller holds the registry lock until the record is written (which keeps the range:
  * js/.brig/ids/N is a link to the jail's name).  4,096 ranges from 0x70000000 (above systemd's containers
  * and Debian's subuids, below 2^31); the search begins at a place that depends on BASE, so that two

@@ -3,7 +3,7 @@
  * merge/: an input is ours, base and theirs with a line "%%" after the first and the second ("%%~": what is
  * before it has no newline at the end).  What must hold is checked; a violation aborts.
  *
- * test/unit/t_merge_corpus.c runs it on the corpus.
+ * test/unit/t_corpus.c runs it on the corpus.
  */
 #include <stdint.h>
 

@@ -11,12 +11,14 @@
 
 #include "base/fsx.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define VARIANTS 64 /* of each kind */
 
 static const char *directory;
+static int at_least = 2; /* seeds */
 
 static void
 variants(char *data, size_t len)
@@ -59,7 +61,7 @@ corpus(void **state)
 		assert_int_equal(LLVMFuzzerTestOneInput((const uint8_t *)data, len), 0);
 		variants(data, len);
 	}
-	assert_true(n >= 2);
+	assert_true(n >= at_least);
 }
 
 int
@@ -67,8 +69,8 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(corpus)};
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: t_corpus DIRECTORY\n");
+	if (argc < 2 || argc > 3 || (argc == 3 && num_int(argv[2], 1, 1000, &at_least) < 0)) {
+		fprintf(stderr, "usage: t_corpus DIRECTORY [AT_LEAST]\n");
 		return 2;
 	}
 	if (geteuid() != 0) /* owners are set, records are root's */

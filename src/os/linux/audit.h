@@ -90,6 +90,8 @@ int audit_look_mounts(int procfd, const struct audit_mounts *jail, const struct 
 		      struct audit_facts *f, struct err *e);
 
 /* One value of a host setting (audit_host.c): "" and false when it is not there. */
+/* Is word in a list with commas between? */
+bool audit_has_word(const char *list, const char *word);
 bool audit_setting(const char *name, char *buf, size_t size);
 
 #endif

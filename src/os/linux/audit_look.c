@@ -326,8 +326,8 @@ static const struct {
     [AUDIT_IO] = {"blkio", "blkio.throttle.write_bps_device", "io.max"},
 };
 
-static bool
-has_word(const char *list, const char *word)
+bool
+audit_has_word(const char *list, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -355,7 +355,7 @@ group_dir(const struct look *l, const char *word)
 		if (!p)
 			continue;
 		*p = '\0';
-		if (*word ? has_word(list + 1, word) : list[1] == '\0')
+		if (*word ? audit_has_word(list + 1, word) : list[1] == '\0')
 			path = p + 1;
 	}
 	if (!path || path[0] != '/' || strstr(path, "/.."))
@@ -363,7 +363,7 @@ group_dir(const struct look *l, const char *word)
 	for (size_t i = 0; i < l->host.n; i++) {
 		const struct audit_mount *m = &l->host.v[i];
 
-		if (streq(m->root, "/") && (*word ? streq(m->type, "cgroup") && has_word(m->super, word)
+		if (streq(m->root, "/") && (*word ? streq(m->type, "cgroup") && audit_has_word(m->super, word)
 						  : streq(m->type, "cgroup2")))
 			return xasprintf("%s%s", m->point, path);
 	}

@@ -39,21 +39,6 @@ unescape(char *s)
 	*to = '\0';
 }
 
-static bool
-has_option(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *p = list; *p; p += strspn(p, ",")) {
-		size_t n = strcspn(p, ",");
-
-		if (n == len && memcmp(p, word, len) == 0)
-			return true;
-		p += n;
-	}
-	return false;
-}
-
 /* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG...] - TYPE SOURCE SUPEROPTIONS" */
 static bool
 parse_mount(char *line, struct audit_mount *m)
@@ -77,9 +62,9 @@ parse_mount(char *line, struct audit_mount *m)
 	if (!type || num_u64(field[0], UINT64_MAX, &m->id) < 0 ||
 	    sscanf(field[2], "%u:%u", &m->major, &m->minor) != 2)
 		return false;
-	m->read_only = has_option(field[5], "ro") || (super && has_option(super, "ro"));
-	m->nosuid = has_option(field[5], "nosuid");
-	m->nodev = has_option(field[5], "nodev");
+	m->read_only = audit_has_word(field[5], "ro") || (super && audit_has_word(super, "ro"));
+	m->nosuid = audit_has_word(field[5], "nosuid");
+	m->nodev = audit_has_word(field[5], "nodev");
 	unescape(field[3]);
 	unescape(field[4]);
 	m->root = xstrdup(field[3]);
