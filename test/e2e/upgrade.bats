@@ -662,6 +662,49 @@ no_leftovers() {
 	[ "$(mounted a)" = r2 ]
 }
 
+@test "a jail whose change cannot be finished does not start; the others do, and it can be destroyed" {
+	python3 - "$BRIG_BASE/js/.brig/s.json" <<-'EOF'
+		import json, sys
+		record = json.load(open(sys.argv[1]))
+		record.update(change="apply", change_id=99, change_other="r1", release="r2")
+		json.dump(record, open(sys.argv[1], "w"))
+	EOF
+	mkdir -p "$BRIG_BASE/js/.brig/switch"
+	touch "$BRIG_BASE/js/.brig/switch/s" # decided, and its description is lost
+	run brig start s
+	[ "$status" = 1 ]
+	[[ "$output" == *"s: an interrupted change of its files cannot be finished"* ]]
+	[ ! -e "$BRIG_RUN/jail/s" ]
+	run brig upgrade mroot/r3 --jail s
+	[ "$status" = 1 ]
+	brig -q start a
+	brig -q stop a
+	brig -q destroy -y s
+	run brig list
+	[ "$status" = 0 ]
+	[[ "$output" != *warning* ]]
+}
+
+@test "a command that comes while all are stopped at once leaves them to the upgrade" {
+	conf <<-EOF
+		exec.start = "true"; persist; stop.timeout = 2;
+		a { }
+		b { exec.stop = "sleep 1"; }
+	EOF
+	brig -q start a b
+	"$BRIG" -q upgrade --all-at-once mroot/r2 &
+	upgrade=$!
+	eventually 5 test ! -e "$BRIG_RUN/jail/a"
+	[ -e "$BRIG_RUN/jail/b" ] # it is on its way down
+	run brig list
+	[ "$status" = 0 ]
+	[[ "$output" != *started* ]]
+	[ ! -e "$BRIG_RUN/jail/a" ]
+	wait $upgrade
+	[ "$(mounted a)" = r2 ] && [ "$(mounted b)" = r2 ]
+	no_leftovers
+}
+
 @test "destroy takes what upgrades kept" {
 	brig -q upgrade mroot/r2
 	[ -n "$(ls "$BRIG_BASE/js/.brig/change/s")" ]
