@@ -121,6 +121,47 @@ knows() { for c in "$@"; do grep -q "^$c 1$" "$LAB/plain" && echo "$c"; done; }
 	[ "$status" = 0 ] || opens mlock limit
 }
 
+@test "a core dump's size stays, and setting it to 0 is no error" {
+	# 0 would start the program of core_pattern again, core(5)
+	# shellcheck disable=SC2016 # the jail's shell
+	brig exec plain sh -c 'ulimit -S -c 0 && ulimit -c 0 && grep -q "^Max core file size  *1  *1 " /proc/self/limits'
+	# shellcheck disable=SC2016
+	brig exec core sh -c 'ulimit -c 0 && grep -q "^Max core file size  *0  *0 " /proc/self/limits'
+}
+
+# into JAIL COMMAND...: a process of the host, without any confinement, in the jail's control group
+into() {
+	local group
+	group=$(sed -n 's/^0:://p' "/proc/$(jail_pid "$1")/cgroup")
+	shift
+	# shellcheck disable=SC2016 # the group is its first argument
+	sh -c 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"' sh "$(findmnt -nt cgroup2 -o TARGET | head -n 1)$group" "$@"
+}
+
+@test "the device controller lets the group open its own nodes and no others" {
+	[ -n "$(findmnt -nt cgroup2)" ] || skip "no control groups of version 2"
+	mknod "$LAB/null" c 1 3
+	mknod "$LAB/kmsg" c 1 11
+	mknod "$LAB/ptmx" c 5 2
+	mknod "$LAB/console" c 5 1
+	mknod "$LAB/loop" b 7 0
+	open=": <\"\$1\""
+	into plain sh -c "$open" sh "$LAB/null"
+	run into plain sh -c "$open" sh "$LAB/ptmx" # there is no terminal beside it, but it may be asked
+	[[ $output == *"No such file"* ]]
+	for n in kmsg loop console; do
+		run ! into plain sh -c "$open" sh "$LAB/$n"
+		[[ $output == *"not permitted"* ]]
+	done
+	run ! into plain mknod "$LAB/other" c 1 11
+	into plain mknod "$LAB/other" c 1 5
+	# the controls: beside the group they can be opened and made; in it, other things can be done
+	sh -c "$open" sh "$LAB/kmsg"
+	mknod "$LAB/third" c 1 11
+	into plain touch "$LAB/file"
+	rm -f "$LAB"/{null,kmsg,ptmx,console,loop,other,third,file}
+}
+
 @test "/proc, /sys and /dev" {
 	for f in kallsyms interrupts modules keys timer_list config.gz kmsg; do
 		[ ! -e /proc/$f ] || [ -z "$(brig exec plain cat "/proc/$f")" ]

@@ -48,6 +48,7 @@ strong(struct audit_facts *f)
 				  .root_ro = true,
 				  .own_proc = true,
 				  .all_fds = true,
+				  .devices = true,
 				  .label = xstrdup("brig (enforce)")};
 	for (int k = 0; k < AUDIT_NS_N; k++) {
 		f->ns[k].own = true;
@@ -201,6 +202,7 @@ static const struct weakening weakenings[] = {
     {"process limit", w_limit, AUDIT_PIDS, NULL},
     {"CPU limit", w_limit, AUDIT_CPU, NULL},
     {"I/O limit", w_limit, AUDIT_IO, NULL},
+    {"device controller", w_flag, AT(devices), NULL},
     {"security module", w_label, 0, NULL},
 };
 

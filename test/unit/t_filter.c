@@ -12,10 +12,13 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -181,6 +184,8 @@ expected(int nr, int alone)
 	case CALL_ALLOW:
 	case CALL_PERSONALITY: /* -1 asks */
 	case CALL_IOCTL:
+	case CALL_SETRLIMIT:
+	case CALL_PRLIMIT:
 		return alone;
 	case CALL_SOCKET:
 		return EAFNOSUPPORT;
@@ -230,6 +235,40 @@ every_call(void **state)
 	assert_true(allowed > 200 && controlled > 35);
 }
 
+/* `what` in a process of its own, under the program for s if there is one; what it returned. */
+static int
+under(const struct jailspec *s, int (*what)(void *), void *data)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (s)
+			load_or_die(s);
+		_exit(what(data));
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int
+try_socket(void *data)
+{
+	const int *a = data;
+
+	return socket(a[0], a[1], a[2]) < 0 ? errno : 0;
+}
+
+static int
+socket_errno(const struct jailspec *s, int family, int type, int protocol)
+{
+	int a[] = {family, type, protocol};
+
+	return under(s, try_socket, a);
+}
+
 #define OFF(f) offsetof(struct jailspec, allow.f)
 static const struct {
 	const char *name;
@@ -246,7 +285,6 @@ static const struct {
     /* no system calls */
     {"suid", OFF(suid), CALL_UNKNOWN},
     {"raw_sockets", OFF(raw_sockets), CALL_UNKNOWN},
-    {"coredump", OFF(coredump), CALL_UNKNOWN},
 };
 
 /* Its own calls, and no others. */
@@ -280,6 +318,99 @@ one_by_one(void **state)
 		assert_int_equal(bad, 0);
 		assert_true(opened > 0);
 	}
+}
+
+/* Socket types and protocols, the same with a parameter that opens them. */
+static void
+sockets(void **state)
+{
+	static const struct {
+		int family, type, protocol, want; /* 0: as without the program */
+	} rows[] = {
+	    {AF_UNIX, SOCK_STREAM, 0, 0},
+	    {AF_UNIX, SOCK_SEQPACKET, 0, 0},
+	    {AF_INET, SOCK_STREAM, 0, 0},
+	    {AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP, 0},
+	    {AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP, 0},
+	    {AF_INET, SOCK_DGRAM, IPPROTO_ICMP, 0},
+	    {AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6, 0},
+	    {AF_INET, SOCK_STREAM, 262 /* MPTCP */, 0},
+	    {AF_INET, SOCK_RAW, 89 /* OSPF */, 0},
+	    {AF_NETLINK, SOCK_RAW, 0 /* ROUTE */, 0},
+	    {AF_INET, SOCK_STREAM, IPPROTO_SCTP, EPROTONOSUPPORT},
+	    {AF_INET6, SOCK_STREAM, 256 /* SMC */, EPROTONOSUPPORT},
+	    {AF_INET, SOCK_DGRAM, 115 /* L2TP */, EPROTONOSUPPORT},
+	    {AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP, ESOCKTNOSUPPORT},
+	    {AF_INET, SOCK_DCCP, IPPROTO_DCCP, ESOCKTNOSUPPORT},
+	    {AF_INET, SOCK_PACKET, 0x300, ESOCKTNOSUPPORT},
+	    {AF_INET, SOCK_PACKET | SOCK_NONBLOCK, 0x300, ESOCKTNOSUPPORT},
+	    {AF_NETLINK, SOCK_RAW, 12 /* NETFILTER */, EPROTONOSUPPORT},
+	    {AF_PACKET, SOCK_RAW, 0, EAFNOSUPPORT},
+	    {38 /* AF_ALG */, SOCK_SEQPACKET, 0, EAFNOSUPPORT},
+	};
+	struct jailspec closed = plain(), open = plain();
+
+	(void)state;
+	open.allow.socket_af = true;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int own = socket_errno(NULL, rows[i].family, rows[i].type, rows[i].protocol);
+		int shut = socket_errno(&closed, rows[i].family, rows[i].type, rows[i].protocol);
+
+		if (shut != (rows[i].want ? rows[i].want : own))
+			fail_msg("row %zu: %d, without the program %d", i, shut, own);
+		assert_int_equal(socket_errno(&open, rows[i].family, rows[i].type, rows[i].protocol), own);
+	}
+	/* the control: what is denied last is there */
+	assert_int_equal(socket_errno(NULL, AF_INET, SOCK_PACKET, 0x300), 0);
+	assert_int_equal(socket_errno(NULL, AF_NETLINK, SOCK_RAW, 12), 0);
+}
+
+/* Every way to set the size of a core dump, with the numbers that a program sees. */
+static int
+core_limits(void *data)
+{
+	static const struct rlimit zero;
+	struct rlimit old = {42, 42}, now;
+	bool *open = data;
+
+	if (getrlimit(RLIMIT_CORE, &now) < 0 || now.rlim_cur != 1)
+		return 1;
+	if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, &zero, &old) == 0 ? !*open : errno != EPERM)
+		return 2;
+	if (!*open && old.rlim_cur != 42)
+		return 3;
+	/* resource is an int: the other half of the register is nothing to the kernel */
+	if (syscall(SYS_prlimit64, 0, RLIMIT_CORE | 1L << 32, &zero, NULL) < 0 ||
+	    setrlimit(RLIMIT_CORE, &zero) < 0)
+		return 4;
+#ifdef SYS_setrlimit
+	if (syscall(SYS_setrlimit, RLIMIT_CORE | 1L << 32, &zero) < 0)
+		return 5;
+#endif
+	if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, NULL, &now) < 0 || now.rlim_cur != (*open ? 0 : 1))
+		return 6;
+	/* another limit is set as ever */
+	now.rlim_cur = now.rlim_max = 77;
+	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &now, &old) < 0 || setrlimit(RLIMIT_NOFILE, &now) < 0 ||
+	    getrlimit(RLIMIT_NOFILE, &now) < 0 || now.rlim_cur != 77)
+		return 7;
+	return 0;
+}
+
+static void
+core_size(void **state)
+{
+	const struct rlimit one = {1, 1};
+	struct jailspec closed = plain(), open = plain();
+	bool no = false, yes = true;
+
+	(void)state;
+	if (setrlimit(RLIMIT_CORE, &one) < 0)
+		skip(); /* 0 is the hard limit here, and cannot be raised */
+	open.allow.coredump = true;
+	assert_int_equal(under(&closed, core_limits, &no), 0);
+	assert_int_equal(under(&open, core_limits, &yes), 0);
+	assert_int_equal(under(NULL, core_limits, &yes), 0);
 }
 
 /* Larger programs, each using a good part of what its runtime can. */
@@ -389,8 +520,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(drift),      cmocka_unit_test(each_once),    cmocka_unit_test(every_call),
-	    cmocka_unit_test(one_by_one), cmocka_unit_test(programs_run),
+	    cmocka_unit_test(drift),        cmocka_unit_test(each_once), cmocka_unit_test(every_call),
+	    cmocka_unit_test(one_by_one),   cmocka_unit_test(sockets),   cmocka_unit_test(core_size),
+	    cmocka_unit_test(programs_run),
 	};
 
 	if (geteuid() != 0) {

@@ -250,6 +250,17 @@ judge_limit(const struct audit_facts *f, uint64_t kind, char *what)
 }
 
 static int
+judge_devices(const struct audit_facts *f, uint64_t arg, char *what)
+{
+	(void)arg;
+	if (!f->devices)
+		return say(what, 0, "none: mounts without devices are the only line");
+	if (f->other_group)
+		return say(what, 0, "not for %u of %u processes", f->other_group, f->processes);
+	return say(what, 1, "holds for the jail's control group");
+}
+
+static int
 judge_label(const struct audit_facts *f, uint64_t arg, char *what)
 {
 	(void)arg;
@@ -303,6 +314,7 @@ static const struct item items[] = {
     {"process limit", 2, judge_limit, AUDIT_PIDS, "limit.pids"},
     {"CPU limit", 1, judge_limit, AUDIT_CPU, "limit.cpu"},
     {"I/O limit", 1, judge_limit, AUDIT_IO, "limit.io"},
+    {"device controller", 1, judge_devices, 0, "version 2 of control groups, CONFIG_CGROUP_BPF"},
     {"security module", 1, judge_label, 0, "AppArmor or SELinux on the host"},
 };
 

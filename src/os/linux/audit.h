@@ -55,6 +55,7 @@ struct audit_facts {
 	bool all_fds;             /* false: too many to look at all of them */
 
 	char *limit[AUDIT_LIMIT_N]; /* its value; NULL: none of its own */
+	bool devices;               /* a device controller that is not open for all */
 	unsigned other_group;       /* in other control groups than the first process */
 	bool core_pipe;             /* a crash starts a program on the host */
 	unsigned core;              /* may write core files or start that program */

@@ -16,6 +16,7 @@
 #include "base/name.h"
 #include "base/num.h"
 #include "os/linux/audit.h"
+#include "os/linux/device.h"
 #include "os/linux/ref.h"
 #include "os/linux/userns.h"
 
@@ -407,9 +408,23 @@ limit_value(const char *dir, const char *file)
 	return text_printable(text, 60);
 }
 
+/* Version 1 has a list that is open for all until somebody closes it, admin-guide/cgroup-v1/devices.rst. */
+static bool
+look_devices(const struct look *l)
+{
+	_auto_free char *v1 = group_dir(l, "devices"), *v2 = group_dir(l, "");
+	_auto_free char *path = v1 ? xasprintf("%s/devices.list", v1) : NULL, *text = NULL;
+	_auto_close int group = v2 ? open(v2, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+	if (group >= 0 && device_guarded(group))
+		return true;
+	return path && read_at(AT_FDCWD, path, &text) == 0 && !str_after(text, "a *:* rwm");
+}
+
 static void
 look_groups(struct look *l)
 {
+	l->f->devices = look_devices(l);
 	for (int i = 0; i < AUDIT_LIMIT_N; i++) {
 		_auto_free char *v1 = group_dir(l, limit_files[i].v1), *v2 = group_dir(l, "");
 

@@ -339,8 +339,6 @@ static const int processes_calls[] = {
     NR_lsm_list_modules,
     SCMP_SYS(getrlimit),
     SCMP_SYS(ugetrlimit),
-    SCMP_SYS(setrlimit),
-    SCMP_SYS(prlimit64),
     SCMP_SYS(getrusage),
     SCMP_SYS(getpriority),
     SCMP_SYS(setpriority),
@@ -545,6 +543,12 @@ static const int socket_calls[] = {
     SCMP_SYS(socket),
     SCMP_SYS(socketpair),
 };
+static const int setrlimit_calls[] = {
+    SCMP_SYS(setrlimit),
+};
+static const int prlimit_calls[] = {
+    SCMP_SYS(prlimit64),
+};
 /* Other processes' memory and descriptors. */
 static const int debug_calls[] = {
     SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise),
@@ -598,6 +602,8 @@ const struct call_group call_groups[] = {
     GROUP(CALL_PERSONALITY, personality_calls),
     GROUP(CALL_IOCTL, ioctl_calls),
     GROUP(CALL_SOCKET, socket_calls),
+    GROUP(CALL_SETRLIMIT, setrlimit_calls),
+    GROUP(CALL_PRLIMIT, prlimit_calls),
     GROUP(CALL_DEBUG, debug_calls),
     GROUP(CALL_HOSTNAME, hostname_calls),
     GROUP(CALL_MSGBUF, msgbuf_calls),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every system call that is known, and what a jail may do with it: data for filter.c.  A call that is not
- * here answers ENOSYS, as on a kernel without it; t_confine fails when the installed headers have one.
+ * here answers ENOSYS, as on a kernel without it; t_filter fails when the installed headers have one.
  *
  * Names are libseccomp's, which has those of all architectures: a call that this one lacks has a negative
  * number.
@@ -23,6 +23,8 @@ enum call_rule {
 	CALL_PERSONALITY,
 	CALL_IOCTL,
 	CALL_SOCKET,
+	CALL_SETRLIMIT,
+	CALL_PRLIMIT,
 	/* EPERM unless a parameter opens them */
 	CALL_DEBUG,
 	CALL_HOSTNAME,

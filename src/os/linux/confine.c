@@ -26,7 +26,6 @@
 #define NOFILE_HARD 524288u
 #define STACK_SOFT (8u << 20)
 #define MSGQUEUE 819200u
-#define LANDLOCK_SCOPES 6 /* the ABI that has them */
 
 /* Made once a process; a fork(2) inherits it. */
 static struct sock_fprog program;
@@ -75,7 +74,7 @@ confine_prepare(const struct jailspec *spec, struct err *e)
 /*
  * What the caller's shell may have set (ulimit) does not reach a jail, except where a hard limit is lower.
  * Core size 1, not 0: a program in core_pattern is run on the host, as root, also with 0 and not with 1,
- * core(5).
+ * core(5).  The filter keeps it so.
  */
 int
 confine_limits(const struct jailspec *spec, struct err *e)
@@ -119,6 +118,14 @@ confine_limits(const struct jailspec *spec, struct err *e)
 	return 0;
 }
 
+int
+confine_landlock(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	return abi < 0 ? -errno : (int)abi;
+}
+
 /*
  * Names of abstract UNIX sockets belong to a network namespace: a jail with the host's could connect to those
  * of every daemon of the host (CVE-2020-15257).  The scope of a Landlock domain keeps it to sockets made in
@@ -140,7 +147,7 @@ scope_sockets(struct err *e)
 	} rules = {.scoped = 1 /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET */};
 	_auto_close int fd = -EBADF;
 
-	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < LANDLOCK_SCOPES)
+	if (confine_landlock() < CONFINE_LANDLOCK_SCOPES)
 		return 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
 	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)

@@ -17,12 +17,13 @@
  *	raw_sockets	CAP_NET_RAW
  *	reserved_ports	off: CAP_NET_BIND_SERVICE is taken away
  *	routing, vnet	CAP_NET_ADMIN over the jail's own network stack, never over the host's
- *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), process_madvise(2), kcmp(2), pidfd_getfd(2)
- *	suid		no_new_privs stays off
- *	socket_af	every socket family; otherwise UNIX, INET, INET6 and NETLINK_ROUTE
+ *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), process_madvise(2), kcmp(2),
+ *pidfd_getfd(2) suid		no_new_privs stays off
+ *	socket_af	every socket family, type and protocol; otherwise UNIX, INET and INET6 with TCP, UDP,
+ *			ICMP (SOCK_RAW: any, with CAP_NET_RAW), and NETLINK_ROUTE
  *	read_msgbuf	syslog(2), as far as kernel.dmesg_restrict lets it
  *	mlock		the memory lock limit of the caller instead of 8 MiB
- *	coredump	RLIMIT_CORE of the caller instead of 1
+ *	coredump	RLIMIT_CORE of the caller instead of 1, and it can be set
  *	io_uring	io_uring_*(2)
  *	keyring		keyctl(2), add_key(2), request_key(2); the session keyring is the jail's own
  *	numa		mbind(2), set_mempolicy(2), move_pages(2) and the like
@@ -52,5 +53,8 @@ int confine_limits(const struct jailspec *spec, struct err *e);
 int confine(const struct jailspec *spec, struct err *e);
 /* The capabilities that remain, as a mask (1 << CAP_*). */
 uint64_t confine_caps(const struct jailspec *spec);
+/* The kernel's Landlock ABI, landlock_create_ruleset(2); -errno: none, or not switched on. */
+int confine_landlock(void);
+#define CONFINE_LANDLOCK_SCOPES 6 /* the one that has scopes */
 
 #endif

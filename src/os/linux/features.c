@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "base/where.h"
 #include "os/linux/confine.h"
+#include "os/linux/device.h"
 #include "os/linux/mnt.h"
 #include "os/linux/net.h"
 #include "os/linux/netlink.h"
@@ -246,6 +247,26 @@ probe_io(struct err *e)
 }
 
 static int
+probe_devices(struct err *e)
+{
+	return device_supported(e);
+}
+
+static int
+probe_landlock(struct err *e)
+{
+	int abi = confine_landlock();
+
+	if (abi < 0)
+		return err_sys(e, -abi, "landlock(7), Linux 6.12");
+	return abi < CONFINE_LANDLOCK_SCOPES
+		   ? err_set(e, ENOTSUP,
+			     "landlock(7): the kernel has ABI %d, scopes came with %d, Linux 6.12", abi,
+			     CONFINE_LANDLOCK_SCOPES)
+		   : 0;
+}
+
+static int
 probe_loop(struct err *e)
 {
 	_auto_close int fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
@@ -299,6 +320,8 @@ static const struct probe probes[] = {
     {"pids controller", "limit.pids", false, probe_pids},
     {"cpu controller", "limit.cpu", false, probe_cpu},
     {"io controller", "limit.io", false, probe_io},
+    {"device controller", "a second line before devices", false, probe_devices},
+    {"Landlock scopes", "abstract sockets with ip4 = inherit", false, probe_landlock},
     {"loop devices", "space = image:FILE", false, probe_loop},
     {"static busybox", "templates from busybox", false, probe_busybox},
     {"mmdebstrap", "templates from debian:", false, probe_mmdebstrap},

@@ -13,8 +13,10 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sched.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
@@ -28,6 +30,7 @@
 #define KEY_IO_URING 16u
 #define KEY_KEYRING 32u
 #define KEY_NUMA 64u
+#define KEY_COREDUMP 128u
 
 #define NS_FLAGS                                                                                  \
 	((uint32_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
@@ -52,6 +55,7 @@
 #endif
 
 /* Jumps count the instructions passed over. */
+#define AND(bits) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (uint32_t)(bits))
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offset))
 #define IF_EQ(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
 #define IF_GE(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)(value), yes, no)
@@ -68,7 +72,7 @@ filter_key(const struct jailspec *spec)
 	return (spec->allow.socket_af ? KEY_SOCKET_AF : 0) | (spec->allow.proc_debug ? KEY_DEBUG : 0) |
 	       (spec->allow.set_hostname ? KEY_HOSTNAME : 0) | (spec->allow.read_msgbuf ? KEY_MSGBUF : 0) |
 	       (spec->allow.io_uring ? KEY_IO_URING : 0) | (spec->allow.keyring ? KEY_KEYRING : 0) |
-	       (spec->allow.numa ? KEY_NUMA : 0);
+	       (spec->allow.numa ? KEY_NUMA : 0) | (spec->allow.coredump ? KEY_COREDUMP : 0);
 }
 
 /* What a rule that parameters open comes to. */
@@ -80,10 +84,11 @@ decide(enum call_rule rule, unsigned key)
 		unsigned key;
 		enum call_rule without;
 	} opened[] = {
-	    {CALL_SOCKET, KEY_SOCKET_AF, CALL_SOCKET}, {CALL_DEBUG, KEY_DEBUG, CALL_DENY},
-	    {CALL_HOSTNAME, KEY_HOSTNAME, CALL_DENY},  {CALL_MSGBUF, KEY_MSGBUF, CALL_DENY},
-	    {CALL_IO_URING, KEY_IO_URING, CALL_DENY},  {CALL_KEYRING, KEY_KEYRING, CALL_DENY},
-	    {CALL_NUMA, KEY_NUMA, CALL_DENY},
+	    {CALL_SOCKET, KEY_SOCKET_AF, CALL_SOCKET},  {CALL_DEBUG, KEY_DEBUG, CALL_DENY},
+	    {CALL_HOSTNAME, KEY_HOSTNAME, CALL_DENY},   {CALL_MSGBUF, KEY_MSGBUF, CALL_DENY},
+	    {CALL_IO_URING, KEY_IO_URING, CALL_DENY},   {CALL_KEYRING, KEY_KEYRING, CALL_DENY},
+	    {CALL_NUMA, KEY_NUMA, CALL_DENY},           {CALL_SETRLIMIT, KEY_COREDUMP, CALL_SETRLIMIT},
+	    {CALL_PRLIMIT, KEY_COREDUMP, CALL_PRLIMIT},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(opened); i++)
@@ -143,7 +148,7 @@ ranges_make(unsigned key, size_t *ret_n)
 	return v;
 }
 
-#define INSNS_MAX 512 /* there are 210; a conditional jump passes over 255, half of a tree */
+#define INSNS_MAX 512 /* there are 240; a conditional jump passes over 255, half of a tree */
 
 /* Written from its end on: jumps go forward only, and so the distance is known. */
 struct prog {
@@ -168,6 +173,85 @@ put(struct prog *p, const struct sock_filter *f, size_t n)
 		const struct sock_filter insns_[] = {__VA_ARGS__}; \
 		put(p, insns_, ARRAY_LEN(insns_));                 \
 	} while (0)
+
+/* Goes on at `to`, an index of what is there already, where what is loaded is `value`. */
+static void
+put_eq(struct prog *p, uint32_t value, size_t to)
+{
+	size_t over = to - p->at;
+
+	if (over > UINT8_MAX)
+		p->full = true;
+	PUT(p, IF_EQ(value, (uint8_t)over, 0));
+}
+
+/*
+ * socket(2), socketpair(2): UNIX; TCP, UDP and ping over IPv4 and IPv6; NETLINK_ROUTE.  The errors are those
+ * of a kernel that lacks the rest: programs know them.
+ *
+ * The protocol, because SCTP, DCCP, L2TP and SMC are behind these families too and are loaded when somebody
+ * asks for them.  The type, because SOCK_PACKET makes AF_INET an AF_PACKET.  Raw sockets are the business of
+ * CAP_NET_RAW, whatever their protocol.
+ */
+static void
+put_socket(struct prog *p)
+{
+	static const uint32_t protocols[] = {
+	    IPPROTO_IP,     IPPROTO_TCP,     IPPROTO_UDP, IPPROTO_ICMP,
+	    IPPROTO_ICMPV6, IPPROTO_UDPLITE, 262 /* MPTCP, falls back on TCP */};
+	size_t allow, inet, netlink, protocol;
+
+	PUT(p, ANSWER(ALLOW));
+	allow = p->at;
+	PUT(p, ANSWER(FAIL(EPROTONOSUPPORT)));
+	for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
+		put_eq(p, protocols[i], allow);
+	PUT(p, LOAD(LOW(2)));
+	protocol = p->at;
+	PUT(p, ANSWER(FAIL(ESOCKTNOSUPPORT)));
+	put_eq(p, SOCK_DGRAM, protocol);
+	put_eq(p, SOCK_STREAM, protocol);
+	put_eq(p, SOCK_RAW, allow);
+	PUT(p, LOAD(LOW(1)), AND(0xf) /* without SOCK_CLOEXEC and SOCK_NONBLOCK */);
+	inet = p->at;
+	PUT(p, ANSWER(FAIL(EPROTONOSUPPORT)));
+	put_eq(p, 0 /* NETLINK_ROUTE */, allow);
+	PUT(p, LOAD(LOW(2)));
+	netlink = p->at;
+	PUT(p, ANSWER(FAIL(EAFNOSUPPORT)));
+	put_eq(p, AF_NETLINK, netlink);
+	put_eq(p, AF_INET6, inet);
+	put_eq(p, AF_INET, inet);
+	put_eq(p, AF_UNIX, allow);
+	PUT(p, LOAD(LOW(0)));
+}
+
+/*
+ * prlimit64(pid, resource, new, old) and setrlimit(resource, new).  The size of a core dump stays 1, at which
+ * the kernel does not run the program of core_pattern (confine.c).  Setting it is answered as if it were
+ * done: those who set it, ssh-agent and the like, want 0, which comes to the same, and end when they cannot.
+ * With `old` that answer would leave the caller's buffer as it was: EPERM.
+ */
+static void
+put_prlimit(struct prog *p)
+{
+	size_t allow, done, deny, given;
+
+	PUT(p, ANSWER(ALLOW));
+	allow = p->at;
+	PUT(p, ANSWER(FAIL(0)));
+	done = p->at;
+	PUT(p, ANSWER(FAIL(EPERM)));
+	deny = p->at;
+	put_eq(p, 0, done);
+	PUT(p, LOAD(LOW(3)));
+	PUT(p, LOAD(HIGH(3)), IF_EQ(0, 0, (uint8_t)(deny - p->at)));
+	given = p->at;
+	put_eq(p, 0, allow);
+	PUT(p, LOAD(LOW(2)));
+	PUT(p, LOAD(HIGH(2)), IF_EQ(0, 0, (uint8_t)(given - p->at)));
+	PUT(p, LOAD(LOW(1)), IF_EQ(RLIMIT_CORE, 0, (uint8_t)(allow - p->at)));
+}
 
 static void
 put_answer(struct prog *p, enum call_rule rule)
@@ -195,10 +279,14 @@ put_answer(struct prog *p, enum call_rule rule)
 		PUT(p, LOAD(LOW(1)), IF_EQ(TIOCSTI, 2, 0), IF_EQ(TIOCLINUX, 1, 0), ANSWER(ALLOW),
 		    ANSWER(FAIL(EPERM)));
 		break;
-	case CALL_SOCKET: /* the errors of a kernel without the family: programs know them */
-		PUT(p, LOAD(LOW(0)), IF_EQ(AF_UNIX, 6, 0), IF_EQ(AF_INET, 5, 0), IF_EQ(AF_INET6, 4, 0),
-		    IF_EQ(AF_NETLINK, 0, 4), LOAD(LOW(2)), IF_EQ(0 /* NETLINK_ROUTE */, 1, 0),
-		    ANSWER(FAIL(EPROTONOSUPPORT)), ANSWER(ALLOW), ANSWER(FAIL(EAFNOSUPPORT)));
+	case CALL_SOCKET:
+		put_socket(p);
+		break;
+	case CALL_SETRLIMIT:
+		PUT(p, LOAD(LOW(0)), IF_EQ(RLIMIT_CORE, 1, 0), ANSWER(ALLOW), ANSWER(FAIL(0)));
+		break;
+	case CALL_PRLIMIT:
+		put_prlimit(p);
 		break;
 	default:
 		PUT(p, ANSWER(FAIL(EPERM)));
