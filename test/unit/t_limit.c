@@ -10,6 +10,7 @@
 #include <glob.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/child.h"
@@ -75,7 +76,7 @@ static int
 in_group(const struct jailspec *s, void (*body)(void))
 {
 	struct err e = ERR_INIT;
-	pid_t pid = s ? limit_fork(&id, s, &e) : fork();
+	pid_t pid = s ? limit_fork(&id, s, NULL, &e) : fork();
 	int status;
 
 	if (pid == 0) {
@@ -206,6 +207,7 @@ small_share(void **state)
 static _Noreturn void
 rest(void)
 {
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		(void)pause();
 }
@@ -223,7 +225,7 @@ no_limits(void **state)
 	assert_int_equal(os_limit_up(&id, &none, &e), 0);
 	n = (int)left_over();
 	assert_in_range(n, 0, 1); /* nothing in the hierarchies of version 1 */
-	pid = limit_fork(&id, &none, &e);
+	pid = limit_fork(&id, &none, NULL, &e);
 	if (pid == 0)
 		rest();
 	assert_true(pid > 0);
@@ -252,7 +254,7 @@ frozen(void **state)
 		down();
 		skip();
 	}
-	pid = limit_fork(&id, &none, &e);
+	pid = limit_fork(&id, &none, NULL, &e);
 	if (pid == 0)
 		rest();
 	fd = open(g.gl_pathv[0], O_WRONLY | O_CLOEXEC);
@@ -260,7 +262,7 @@ frozen(void **state)
 	fd_close(fd);
 	globfree(&g);
 	/* who joined would wait for ever, and we for it */
-	assert_int_equal(limit_fork(&id, &none, &e), -EBUSY);
+	assert_int_equal(limit_fork(&id, &none, NULL, &e), -EBUSY);
 	assert_non_null(strstr(e.msg, "is frozen"));
 	down();
 	assert_int_equal(child_wait(pid, &status), 0);
@@ -282,7 +284,7 @@ group_names(void **state)
 	up(&s);
 	assert_int_equal(os_limit_up(&id, &s, &e), 0);
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	pid = limit_fork(&id, &s, &e);
+	pid = limit_fork(&id, &s, NULL, &e);
 	if (pid == 0) {
 		(void)!write(p[1], limit_join(&id, &s, &e) == 0 ? "y" : "n", 1);
 		rest();

@@ -24,13 +24,14 @@ struct build {
 	const struct os_root *root;
 	int userns, pidns; /* of the jail */
 	int null_fd;       /* the host's /dev/null, checked */
+	int group;         /* control group of version 2, or -EBADF */
 	int tree;          /* the jail's "/": first detached, then attached in the builder's namespace */
 	int space, hosts;  /* detached, or -EBADF */
 };
 #define BUILD_INIT                                                                                     \
 	{                                                                                              \
-		.userns = -EBADF, .pidns = -EBADF, .null_fd = -EBADF, .tree = -EBADF, .space = -EBADF, \
-		.hosts = -EBADF                                                                        \
+		.userns = -EBADF, .pidns = -EBADF, .null_fd = -EBADF, .group = -EBADF, .tree = -EBADF, \
+		.space = -EBADF, .hosts = -EBADF                                                       \
 	}
 
 /*
@@ -98,6 +99,8 @@ struct report {
 	struct err e;
 };
 void report_err(int fd, const struct err *e);
+/* brig-init's file, to be executed by descriptor. */
+int init_open(int *ret_fd, struct err *e);
 /* Gives sockets to the first process of a jail that was not released, and waits until it has them. */
 int jail_give(struct os_jail *j, const int *fds, size_t n, struct err *e);
 const struct os_ref *jail_ref(const struct os_jail *j);

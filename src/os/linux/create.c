@@ -39,6 +39,7 @@
 #include "base/where.h"
 #include "init/proto.h"
 #include "os/linux/build.h"
+#include "os/linux/device.h"
 #include "os/linux/limit.h"
 #include "os/linux/ref.h"
 #include "os/linux/syscalls.h"
@@ -93,22 +94,9 @@ open_null(int *ret_fd, struct err *e)
 	return 0;
 }
 
-/* A caller that the kernel spares from memory shortage must not hand that on. */
-static void
-oom_ordinary(void)
-{
-	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
-	char c = '0';
-
-	if (fd >= 0 && read(fd, &c, 1) == 1 && c == '-')
-		(void)!pwrite(fd, "0", 1, 0);
-	fd_close(fd);
-}
-
 static int
 builder_start(const struct os_id *id, const struct jailspec *spec, struct build *b, struct err *e)
 {
-	oom_ordinary();
 	if (limit_join(id, spec, e) < 0 || mounts_take(b, e) < 0)
 		return -e->num;
 	if (unshare(CLONE_NEWNS) < 0)
@@ -127,9 +115,9 @@ report_pid(int fd, pid_t pid, pid_t door, struct err *e)
 }
 
 static int
-birth(struct inside *in, int go[2], pid_t *ret, struct err *e)
+birth(struct inside *in, uint32_t idbase, int go[2], pid_t *ret, struct err *e)
 {
-	pid_t pid = sys_clone(CLONE_NEWUSER | CLONE_NEWPID | CLONE_PARENT, 0);
+	pid_t pid = userns_birth(CLONE_NEWPID | CLONE_PARENT, idbase);
 
 	if (pid == 0) {
 		fd_close(go[1]);
@@ -138,6 +126,7 @@ birth(struct inside *in, int go[2], pid_t *ret, struct err *e)
 	if (pid < 0)
 		return err_sys(e, errno, "make a user and a pid namespace (%s)",
 			       errno == EAGAIN ? "limit.pids?" : "brig doctor says what is missing");
+	die_with_parent(in->ctl); /* again: see userns_birth() */
 	*ret = pid;
 	return report_pid(in->report, pid, 0, e);
 }
@@ -212,7 +201,7 @@ builder_clone(struct build *b, struct inside *in, int go[2], struct err *e)
 	_auto_close int procfd = -EBADF;
 	pid_t pid = 0;
 
-	if ((in->keep ? birth_by_door(in, go, &pid, e) : birth(in, go, &pid, e)) < 0)
+	if ((in->keep ? birth_by_door(in, go, &pid, e) : birth(in, b->root->idbase, go, &pid, e)) < 0)
 		return -e->num;
 	if (proc_dir(pid, &procfd, e) < 0 || proc_ns(procfd, "user", &b->userns, e) < 0 ||
 	    proc_ns(procfd, "pid", &b->pidns, e) < 0)
@@ -243,13 +232,14 @@ builder_steps(const struct os_id *id, struct inside *in, struct build *b, struct
 		return -e->num;
 	fd_close(TAKE_FD(in->proc));
 	fd_close(TAKE_FD(go[0]));
-	if (builder_go(go[1], e) < 0 || mounts_build(b, e) < 0 || mounts_pivot(b, e) < 0)
+	if (builder_go(go[1], e) < 0 || mounts_build(b, e) < 0 ||
+	    (b->group >= 0 && device_guard(b->group, e) < 0) || mounts_pivot(b, e) < 0)
 		return -e->num;
 	return builder_go(go[1], e);
 }
 
 static _Noreturn void
-builder_main(const struct os_id *id, struct inside *in, const struct os_root *root)
+builder_main(const struct os_id *id, struct inside *in, const struct os_root *root, int group)
 {
 	struct build b = BUILD_INIT;
 	struct err e = ERR_INIT;
@@ -265,6 +255,7 @@ builder_main(const struct os_id *id, struct inside *in, const struct os_root *ro
 		      root->fill ? root->fill_fd : -1,
 		      in->keep ? in->keep->userns : -1,
 		      in->keep ? in->keep->netns : -1,
+		      group,
 		      2};
 
 	/* the socket's other end is still open here too, so it is closed first: then only the caller has it
@@ -275,6 +266,7 @@ builder_main(const struct os_id *id, struct inside *in, const struct os_root *ro
 	(void)umask(0);
 	b.spec = in->spec;
 	b.root = root;
+	b.group = group;
 	if (builder_steps(id, in, &b, &e) == 0)
 		_exit(0);
 	report_err(in->report, &e);
@@ -355,8 +347,8 @@ listen_names(const struct jailspec *spec)
 	return buf_take(&b);
 }
 
-static int
-open_init(int *ret_fd, struct err *e)
+int
+init_open(int *ret_fd, struct err *e)
 {
 	_auto_free char *path = where_libexec("brig-init");
 	int fd = open(path, O_PATH | O_CLOEXEC);
@@ -371,7 +363,7 @@ open_init(int *ret_fd, struct err *e)
 static int
 build(const struct os_id *id, struct inside *in, const struct os_root *root, struct os_jail *j, struct err *e)
 {
-	int ctl[2], channel[2], status = 0, r;
+	int ctl[2], channel[2], group = -EBADF, status = 0, r;
 	pid_t builder;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ctl) < 0)
@@ -383,9 +375,9 @@ build(const struct os_id *id, struct inside *in, const struct os_root *root, str
 	}
 	in->ctl = ctl[1];
 	in->report = channel[1];
-	builder = limit_fork(id, in->spec, e);
+	builder = limit_fork(id, in->spec, &group, e);
 	if (builder == 0)
-		builder_main(id, in, root);
+		builder_main(id, in, root, group);
 	fd_close(ctl[1]);
 	fd_close(channel[1]);
 	if (builder < 0) {
@@ -413,7 +405,7 @@ os_jail_create(const struct os_id *id, const struct jailspec *spec, const struct
 	struct inside in = {
 	    .spec = spec, .log = init->log_fd, .logrw = init->log_rw_fd, .status = init->status_fd};
 
-	if (init_argv(spec, init, &argv, e) < 0 || open_init(&exe, e) < 0)
+	if (init_argv(spec, init, &argv, e) < 0 || init_open(&exe, e) < 0)
 		return -e->num;
 	if (keep && keep_open(keep, spec, &k, e) < 0)
 		return -e->num;

@@ -10,9 +10,10 @@
  *
  * Why at the top and not below a unit of systemd: systemd's rules (systemd.io/CGROUP_DELEGATION) are that the
  * top is its own, and that groups of others belong below a unit with Delegate=yes.  Such a unit needs a
- * process that stays, which a program without a daemon does not have, and the groups would go with it.  What
- * systemd does at the top is to switch controllers on and off for its own units, and the kernel does not let
- * it switch off one that brig/ hands down to its jails (EBUSY).
+ * process that stays, which a program without a daemon does not have: when the last of its own processes has
+ * ended, systemd gives the group up also of a unit that remains active (RemainAfterExit=).  What systemd does
+ * at the top is to switch controllers on and off for its own units, and the kernel does not let it switch off
+ * one that brig/ hands down to its jails (EBUSY).  test/vm/systemd shows that it leaves the rest alone.
  *
  * Controllers that are switched on at the top stay so: other groups may have come to use them meanwhile, and
  * would silently lose their limits.
@@ -31,6 +32,7 @@
 #define REMOVE_WAIT_MS 3000
 #define FILE_MAX_LEN 65536
 #define MOUNTINFO_MAX (16u << 20)
+#define SWITCH_TRIES 100 /* of a millisecond */
 
 enum controller { C_MEMORY, C_PIDS, C_CPU, C_IO, C_CPUACCT, C_N };
 static const struct {
@@ -388,6 +390,24 @@ make_group(const char *top, const char *dir, struct err *e)
 	return err_set(e, EAGAIN, "make control group %s: it keeps coming and going", dir);
 }
 
+/* From the hierarchy's top to the jails.  Who manages that may switch a controller off there that nobody has
+ * below it yet; once ours hands it down, the kernel does not let them. */
+static int
+hand_down(const char *mount, const char *top, unsigned want, struct err *e)
+{
+	for (int tries = 0;; tries++) {
+		struct timespec ts = {0, 1000000};
+		int r = enable_v2(mount, want, e);
+
+		if (r == 0)
+			r = enable_v2(top, want, e);
+		if (r != -ENOENT || tries == SWITCH_TRIES)
+			return r;
+		err_clear(e);
+		(void)nanosleep(&ts, NULL);
+	}
+}
+
 static int
 up_one(const struct hiers *h, const char *mount, const struct os_id *id, const struct jailspec *spec,
        struct err *e)
@@ -406,7 +426,7 @@ up_one(const struct hiers *h, const char *mount, const struct os_id *id, const s
 	if (!v2)
 		return set_v1(h, mount, dir, spec, want, e);
 	/* a controller shows up in dir once its parent hands it down */
-	return enable_v2(top, want, e) < 0 ? -e->num : set_v2(dir, spec, want, e);
+	return hand_down(mount, top, want, e) < 0 ? -e->num : set_v2(dir, spec, want, e);
 }
 
 static void
@@ -492,7 +512,7 @@ open_group(const struct hiers *h, const struct os_id *id, bool needed, int *ret_
 }
 
 pid_t
-limit_fork(const struct os_id *id, const struct jailspec *spec, struct err *e)
+limit_fork(const struct os_id *id, const struct jailspec *spec, int *ret_group, struct err *e)
 {
 	_auto_hiers struct hiers h = {0};
 	_auto_close int group = -EBADF;
@@ -508,7 +528,27 @@ limit_fork(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	/* the jail may not be in reach of a namespace of ours: then, and without a group, beside it */
 	if (pid < 0 && !needed && (r == 0 || errno == EACCES || errno == EPERM || errno == ENOENT))
 		pid = sys_clone(0, SIGCHLD);
+	else if (pid == 0 && ret_group)
+		*ret_group = TAKE_FD(group);
 	return pid >= 0 ? pid : err_sys(e, errno, "new process%s", errno == EAGAIN ? " (limit.pids?)" : "");
+}
+
+/*
+ * A caller that the kernel spares from memory shortage must not hand that on.  Written also where the value
+ * is an ordinary one: what is written with CAP_SYS_RESOURCE is the lowest that the process, and those it
+ * makes, may set later without (proc_pid_oom_score_adj(5)), and that of a service that was spared once is
+ * below its value.
+ */
+static void
+oom_ordinary(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char value[16];
+	ssize_t n = fd < 0 ? -1 : read(fd, value, sizeof(value));
+
+	if (n > 0)
+		(void)!pwrite(fd, value[0] == '-' ? "0" : value, value[0] == '-' ? 1 : (size_t)n, 0);
+	fd_close(fd);
 }
 
 int
@@ -518,6 +558,7 @@ limit_join(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	_auto_strv struct strv mounts = STRV_INIT;
 	int r;
 
+	oom_ordinary();
 	if (!wanted(spec))
 		return 0;
 	r = hiers_find(&h, e);

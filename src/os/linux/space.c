@@ -19,6 +19,10 @@
 #include "os/linux/userns.h"
 
 #define LOOP_TRIES 64
+/* Names and empty files take kernel memory that the size does not count; by itself the kernel would allow one
+ * for every second page of the machine (tmpfs(5)). */
+#define TMPFS_PER_INODE 2048
+#define TMPFS_INODES_MIN 1024
 
 /* The image on a free loop device, which the kernel frees when its last user is gone (LO_FLAGS_AUTOCLEAR):
  * *ret_fd is that user until the file system is mounted.  LOOP_CONFIGURE: Linux 5.8, loop(4). */
@@ -143,11 +147,15 @@ int
 space_tmpfs(struct build *b, int skel, int *ret_fd, struct err *e)
 {
 	_auto_close int fs = -EBADF;
-	char id[16], size[24];
-	const struct mnt_opt opts[] = {{"mode", "755"}, {"size", size}, {"uid", id}, {"gid", id}};
+	char id[16], size[24], inodes[24];
+	const struct mnt_opt opts[] = {
+	    {"mode", "755"}, {"size", size}, {"nr_inodes", inodes}, {"uid", id}, {"gid", id}};
+	uint64_t n = b->root->space_tmpfs / TMPFS_PER_INODE;
 
 	(void)snprintf(id, sizeof(id), "%u", b->root->idbase);
 	(void)snprintf(size, sizeof(size), "%llu", (unsigned long long)b->root->space_tmpfs);
+	(void)snprintf(inodes, sizeof(inodes), "%llu",
+		       (unsigned long long)(n > TMPFS_INODES_MIN ? n : TMPFS_INODES_MIN));
 	if (mnt_new("tmpfs", opts, ARRAY_LEN(opts), MNT_PLAIN, &fs, e) < 0)
 		return -e->num;
 	if (skel >= 0 && b->root->fill) {

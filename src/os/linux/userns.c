@@ -2,10 +2,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/magic.h>
+#include <linux/securebits.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/vfs.h>
 
 #include "base/fsx.h"
+#include "os/linux/syscalls.h"
 #include "os/linux/userns.h"
 
 int
@@ -37,6 +40,32 @@ proc_ns(int procfd, const char *ns, int *ret_fd, struct err *e)
 		return err_sys(e, errno, "%s namespace of the jail", ns);
 	*ret_fd = fd;
 	return 0;
+}
+
+pid_t
+userns_birth(uint64_t flags, uint32_t idbase)
+{
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), num;
+	uid_t self = geteuid();
+	pid_t pid = -1;
+
+	/* the capabilities stay: some hosts ask them of whoever makes a user namespace.  The new one begins
+	 * with the default bits, user_namespaces(7). */
+	if (bits >= 0)
+		(void)prctl(PR_SET_SECUREBITS, (unsigned)bits | SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
+	if (setresuid((uid_t)-1, idbase, (uid_t)-1) == 0)
+		pid = sys_clone(CLONE_NEWUSER | flags, 0);
+	if (pid == 0)
+		return 0;
+	num = errno;
+	if (setresuid((uid_t)-1, self, (uid_t)-1) < 0) {
+		num = errno;
+		pid = -1;
+	}
+	if (bits >= 0)
+		(void)prctl(PR_SET_SECUREBITS, (unsigned)bits, 0, 0, 0);
+	errno = num;
+	return pid;
 }
 
 static int
