@@ -8,9 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -671,12 +673,79 @@ make_commands_pipe(void)
 	return 0;
 }
 
+/* ---- brig-init -x ---- */
+
+/* A text without "#!" and an interpreter is the shell's, as execvp(3) has it. */
+static void
+execute(char *path, char **argv)
+{
+	static char sh[] = "/bin/sh";
+
+	(void)execve(path, argv, environ);
+	if (errno != ENOEXEC)
+		return;
+	/* the two words before argv are -x and FILE: there is room */
+	argv[-1] = sh;
+	argv[0] = path;
+	(void)execve(sh, argv - 1, environ);
+}
+
+/* In each directory of PATH; that one of them may not be executed counts more than that others are not there.
+ */
+static int
+search(char *file, char **argv)
+{
+	static char path[PATH_MAX];
+	const char *dirs = getenv("PATH");
+	int refused = 0;
+
+	if (!dirs)
+		dirs = "/bin:/usr/bin";
+	for (;; dirs++) {
+		size_t n = strcspn(dirs, ":"), len = strlen(file);
+
+		if (n + len + 2 <= sizeof(path)) {
+			memcpy(path, dirs, n);
+			path[n] = '/';
+			/* an empty one is the working directory */
+			memcpy(path + n + (n > 0), file, len + 1);
+			execute(path, argv);
+			if (errno == EACCES)
+				refused = 1;
+			else if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+				return errno;
+		}
+		dirs += n;
+		if (!*dirs)
+			return refused ? EACCES : ENOENT;
+	}
+}
+
+static int
+exec_main(char **argv)
+{
+	int num;
+
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)fcntl(INIT_FD_CTL, F_SETFD, FD_CLOEXEC);
+	if (strchr(argv[2], '/')) {
+		execute(argv[2], argv + 3);
+		num = errno;
+	} else {
+		num = *argv[2] ? search(argv[2], argv + 3) : ENOENT;
+	}
+	(void)!write(INIT_FD_CTL, &num, sizeof(num));
+	return 127;
+}
+
 int
 main(int argc, char **argv)
 {
 	static const char ready = INIT_READY;
 	sigset_t all;
 
+	if (argc > 3 && strcmp(argv[1], INIT_EXEC) == 0 && getpid() != 1)
+		return exec_main(argv);
 	if (getpid() != 1 || arguments(argc, argv) < 0)
 		return 2;
 	standard_fds();

@@ -139,6 +139,110 @@ err" ]
 	[ $SECONDS -lt 5 ]
 }
 
+@test "exec ends with its command, whatever goes on writing; what the command wrote arrives" {
+	brig exec a sh -c 'cat >/root/loud' <<-'E'
+		(trap "" HUP TERM; exec yes) &
+		sleep 0.2
+		exit 3
+	E
+	for opts in '' -T; do # a terminal of the jail's, pipes
+		run timeout 20 script -qec "'$BRIG' exec $opts a sh /root/loud" /dev/null
+		[ "$status" = 3 ]
+		[[ "$output" == *y*y* ]]
+	done
+	[ "$(brig exec a sh -c 'head -c 60000 /dev/zero' </dev/null | wc -c)" = 60000 ]
+	[ "$(on_tty "'$BRIG' exec -T a sh -c 'head -c 60000 /dev/zero'" | tr -dc '\0' | wc -c)" = 60000 ]
+	[ "$(on_tty "'$BRIG' exec a sh -c 'head -c 60000 /dev/zero'" | tr -dc '\0' | wc -c)" = 60000 ]
+	run brig exec a killall yes
+}
+
+@test "files of the host as standard output are not the jail's to read, cut or keep" {
+	mkdir -m 700 "$LAB/private"
+	echo secret >"$LAB/private/log"
+	chmod 666 "$LAB/private/log"
+	# shellcheck disable=SC2016 # the jail's shell
+	try='cat /proc/$$/fd/1 2>/dev/null | grep -q secret && echo read >&2; (: >/proc/$$/fd/1) 2>/dev/null; echo new; echo err >&2; (sleep 1; echo late) &'
+	run brig exec a sh -c "$try" >"$LAB/none"
+	[ "$(brig exec a sh -c "$try" 2>&1 >>"$LAB/private/log")" = err ]
+	sleep 1.5
+	[ "$(cat "$LAB/private/log")" = "secret
+new" ]
+	# the control: a shell of the host that gets the file does all of it
+	[ "$(sh -c "$try" 2>&1 >>"$LAB/private/log")" = "read
+err" ]
+	eventually 5 grep -q late "$LAB/private/log"
+	run ! grep -q secret "$LAB/private/log"
+	# one file for both keeps the order; block by block, and much of it
+	# shellcheck disable=SC2016
+	brig exec a sh -c 'i=0; while [ $i -lt 200 ]; do echo $i; i=$((i+1)); echo $i >&2; i=$((i+1)); done' >"$LAB/both" 2>&1
+	seq 0 199 | cmp - "$LAB/both"
+	brig exec a sh -c 'head -c 30000000 /dev/zero' >"$LAB/both"
+	[ "$(stat -c %s "$LAB/both")" = 30000000 ]
+	run brig exec a sh -c 'echo x' >/dev/full
+	rm -r "$LAB/private" "$LAB/both" "$LAB/none"
+}
+
+@test "who comes into a jail shows it nothing of the host" {
+	[ -x "$BRIG_BUILD/test/spy" ] || skip "a build with sanitizers has no static programs"
+	cp "$BRIG_BUILD/test/spy" "$BRIG_BASE/js/a/etc/spy"
+	watched() { # COMMAND...: again and again while the jail looks; what it saw
+		brig exec a /etc/spy 4 >"$LAB/seen" &
+		eventually 5 grep -q ready "$LAB/seen"
+		while kill -0 $! 2>/dev/null; do "$@" || true; done
+		wait $!
+		read -r seen mounts net < <(tail -n 1 "$LAB/seen")
+		echo "$seen processes, $mounts mounts, $net networks"
+	}
+	busybox nc -ll -p 7777 & # something to see
+	listener=$!
+	watched "$BRIG" exec a true
+	[ "$seen" -ge 10 ] && [ "$mounts" = 0 ] && [ "$net" = 0 ]
+	# the control: the pid namespace first, the others when the jail sees it already
+	pid=$(jail_pid a)
+	watched nsenter -t "$pid" -p sleep 0.1
+	kill "$listener"
+	[ "$seen" -ge 2 ] && [ "$mounts" -ge 1 ] && [ "$net" -ge 1 ]
+}
+
+@test "a script whose interpreter is /proc/self/exe does not get the host's program" {
+	printf '#!/proc/self/exe\n' >"$BRIG_BASE/js/a/root/self"
+	chmod 755 "$BRIG_BASE/js/a/root/self"
+	run brig exec a /root/self # brig-init, which does nothing where it is not the first process
+	[ "$status" = 2 ] && [ -z "$output" ]
+	# the control: the kernel does so; here the shell's program is busybox
+	run -127 brig exec a sh -c 'exec /root/self'
+	[[ "$output" == *"applet not found"* ]]
+	# what execvp(3) does: PATH, texts without an interpreter, errors
+	brig exec a sh -c 'mkdir -p /root/x/none; echo "echo plain \$0 \$1" >/root/x/text; chmod 755 /root/x/text; echo >/root/x/refused'
+	[ "$(brig exec a env PATH=/nowhere:/root/x:/bin text one)" = "plain /root/x/text one" ]
+	[ "$(brig exec a /root/x/text two)" = "plain /root/x/text two" ]
+	run -126 brig exec a /root/x/refused
+	[ "$output" = "brig: /root/x/refused: Permission denied" ]
+	run -126 brig exec a /root/x
+}
+
+@test "a stopped or blocked exec does not hold up stop" {
+	conf <<-E
+		persist; exec.clean; full { limit.pids = 12; }
+	E
+	brig -q stop full
+	for how in stopped blocked; do
+		brig -q start full
+		if [ $how = stopped ]; then
+			"$BRIG" exec full sleep 1000 &
+			sleep 0.3
+			kill -STOP $!
+		else
+			mkfifo "$LAB/slow"
+			(exec 9<>"$LAB/slow" && exec "$BRIG" exec full yes >"$LAB/slow") & # nobody reads
+			sleep 0.3
+		fi
+		run timeout 10 "$BRIG" -q stop full
+		[ "$status" = 0 ] || { echo "$how: $output"; false; }
+		kill -KILL $! 2>/dev/null || true
+	done
+}
+
 @test "doctor tells what works and exits 1 where something is needed" {
 	run brig doctor
 	[ "$status" = 0 ] && [[ $output == *"user namespaces"*ok* ]]

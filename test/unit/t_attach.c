@@ -20,6 +20,7 @@
 
 #include "base/child.h"
 #include "base/fsx.h"
+#include "base/where.h"
 #include "os/linux/confine.h"
 #include "os/linux/ref.h"
 #include "os/linux/syscalls.h"
@@ -30,6 +31,16 @@
 #define IDBASE 0x7abc0000u
 #define BUSYBOX "/bin/busybox"
 #define KILL_SLEEP "kill -9 $(busybox ps | busybox awk '/[s]leep/ {print $1}')"
+
+static const char *init_path;
+
+/* Test double: brig-init of this build. */
+char *
+where_libexec(const char *program)
+{
+	assert_string_equal(program, "brig-init");
+	return xstrdup(init_path);
+}
 
 static struct {
 	pid_t pid;
@@ -859,7 +870,7 @@ cost(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(statuses),
@@ -886,6 +897,11 @@ main(void)
 	};
 	int r;
 
+	if (argc != 2) {
+		fprintf(stderr, "usage: t_attach BRIG_INIT\n");
+		return 2;
+	}
+	init_path = argv[1];
 	if (geteuid() != 0 || access(BUSYBOX, X_OK) < 0) {
 		fprintf(stderr, "t_attach: needs root and " BUSYBOX "\n");
 		return 77;

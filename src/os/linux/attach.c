@@ -3,26 +3,31 @@
  * Running a command in a jail.
  *
  *	caller		finds the jail, opens its namespaces, copies bytes, waits (this process)
- *	door		a child, born in the jail's control group: joins the pid namespace, which counts
- *			for its children only; makes the command's process a child of the caller and ends
+ *	door		a child, born in the jail's control group: joins the jail's namespaces but the
+ *			user's (the pid namespace counts for its children only), makes the command's
+ *			process, waits for it, and passes on signals and the status.  Not the caller: that
+ *			can be stopped, or wait for a terminal that takes nothing, and meanwhile a zombie in
+ *			the jail's pid namespace would hold up the jail's end, pid_namespaces(7)
  *	command		the process that becomes the command.  In the background it is a grandchild, made
- *			in the jail, so that the jail's first process reaps it: a zombie of ours in the
- *			jail's pid namespace would hold up the jail's end
+ *			in the jail, so that the jail's first process reaps it
  *
  * The command's process has the jail's root for a neighbour that would like to take it over, and must end up
  * with nothing more than the jail's own processes.  Hence the order:
  *
  *  1 not dumpable: ptrace(2) and /proc/PID of us need CAP_SYS_PTRACE on the host (CVE-2016-9962)
  *  2 control groups, before the cgroup namespace
- *  3 network, IPC, UTS, cgroup, mount namespaces, the user namespace last: until then we are the host's root
- *    and out of reach, and afterwards no namespace is left to be joined
+ *  3 network, IPC, UTS, cgroup, mount namespaces, all before anything of us is in the pid namespace and so in
+ *    the jail's /proc; the user namespace last: until then we are the host's root and out of reach, and
+ *    afterwards no namespace is left to be joined
  *  4 "/", and the kernel's word for it
  *  5 descriptors: 0, 1, 2 and the report, which closes on exec; no directory (CVE-2024-21626)
  *  6 keyring, session, limits, as inside.c does for the first process
  *  7 terminal of the jail's own devpts; the caller gets the other end
  *  8 confine: capabilities, no_new_privs, seccomp
  *  9 the user, looked up only now: what is read from here on is the jail's
- * 10 ids, groups, environment, working directory, exec
+ * 10 ids, groups, environment, working directory
+ * 11 exec of brig-init, which executes the command (proto.h): the program of a process of the host is never
+ *what /proc/self/exe leads to in a script of the jail's ("#!/proc/self/exe")
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -41,6 +46,7 @@
 #include "base/clock.h"
 #include "base/child.h"
 #include "base/name.h"
+#include "init/proto.h"
 #include "os/linux/build.h"
 #include "os/linux/confine.h"
 #include "os/linux/limit.h"
@@ -50,7 +56,8 @@
 #include "os/linux/users.h"
 #include "os/linux/userns.h"
 
-#define FD_REPORT 3
+#define FD_REPORT INIT_FD_CTL
+#define FD_INIT (FD_REPORT + 1)
 #define GRACE_MS 2000 /* between the polite signal and SIGKILL */
 #define STATUS_EXIT(n) ((n) << 8)
 
@@ -82,14 +89,16 @@ struct job {
 	int io[3];             /* the command's 0, 1, 2 (without tty) */
 	bool io_own[3];
 	struct relay relay;
-	int report, report_child; /* two ends of a socket */
+	int init;                 /* brig-init */
+	int report, report_child; /* two ends of a socket: until the command is executed */
+	int ctl, ctl_child;       /* the same: signals to the door, the status from it */
 	/* the caller's view */
-	pid_t pid;
-	int pidfd;
+	pid_t door;
+	bool begun; /* there is a process of the command */
 	int sigfd;
 	sigset_t old_mask;
 	int status;
-	bool ended;         /* and waited for */
+	bool ended;
 	struct msg failure; /* e.num 0: none */
 	long deadline;      /* ms, 0: none */
 	bool timed_out;
@@ -134,6 +143,13 @@ command_name(const struct os_exec *x)
 }
 
 /* --- messages --- */
+
+/* From the caller to the door: to the command's process and its group.  last: when it ends, KILL to what it
+ * leaves. */
+struct order {
+	int sig;
+	bool last;
+};
 
 static void
 send_msg(int fd, enum msg_kind kind, pid_t pid, const struct err *e, int pass_fd)
@@ -180,7 +196,14 @@ recv_msg(int fd, struct msg *ret, int *ret_fd)
 	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS &&
 	    cm->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(ret_fd, CMSG_DATA(cm), sizeof(int));
-	return n == sizeof(*ret) ? 1 : -EPROTO;
+	if (n == sizeof(int)) { /* brig-init: the errno of execve(2) */
+		int num;
+
+		memcpy(&num, ret, sizeof(num));
+		*ret = (struct msg){.kind = MSG_NO_EXEC};
+		ret->e.num = num;
+	}
+	return n == sizeof(*ret) || n == sizeof(int) ? 1 : -EPROTO;
 }
 
 /* --- the command's process --- */
@@ -202,9 +225,6 @@ enter(const struct target *t, struct err *e)
 {
 	char cwd[64];
 
-	for (size_t i = 0; i < NS_USER; i++)
-		if (setns(t->ns[i], 0) < 0)
-			return err_sys(e, errno, "join the jail's %s namespace", ns_names[i]);
 	if (userns_become_root(t->ns[NS_USER], e) < 0)
 		return -e->num;
 	if (chdir("/") < 0 || syscall(SYS_getcwd, cwd, sizeof(cwd)) < 0)
@@ -214,21 +234,31 @@ enter(const struct target *t, struct err *e)
 	return 0;
 }
 
-/* 0 to 2 as wanted, the report on 3, nothing else. */
+/* Out of the way of those that have a fixed place. */
+static int
+move_up(int *fd)
+{
+	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, FD_INIT + 1);
+	return *fd < 0 ? -1 : 0;
+}
+
+/* 0 to 2 as wanted, the report on 3, brig-init on 4, nothing else. */
 static int
 place_fds(struct job *j, struct err *e)
 {
+	bool bad = false;
+
 	for (int i = 0; i < 3; i++)
-		if (j->io[i] >= 0 && (j->io[i] = fcntl(j->io[i], F_DUPFD_CLOEXEC, FD_REPORT + 1)) < 0)
-			return err_sys(e, errno, "descriptors of the command");
-	j->report_child = fcntl(j->report_child, F_DUPFD_CLOEXEC, FD_REPORT + 1);
-	if (j->report_child < 0 || dup3(j->report_child, FD_REPORT, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "descriptors of the command");
+		bad |= j->io[i] >= 0 && move_up(&j->io[i]) < 0;
+	bad |= move_up(&j->report_child) < 0 || move_up(&j->init) < 0;
+	bad |= dup3(j->report_child, FD_REPORT, O_CLOEXEC) < 0 || dup3(j->init, FD_INIT, O_CLOEXEC) < 0;
 	j->report_child = FD_REPORT;
+	j->init = FD_INIT;
 	for (int i = 0; i < 3; i++)
-		if (j->io[i] >= 0 && dup2(j->io[i], i) < 0)
-			return err_sys(e, errno, "descriptors of the command");
-	if (close_range(FD_REPORT + 1, ~0U, 0) < 0)
+		bad |= j->io[i] >= 0 && dup2(j->io[i], i) < 0;
+	if (bad)
+		return err_sys(e, errno, "descriptors of the command");
+	if (close_range(FD_INIT + 1, ~0U, 0) < 0)
 		return err_sys(e, errno, "close descriptors");
 	return 0;
 }
@@ -295,9 +325,24 @@ go_to(const struct os_exec *x, const struct user *u, struct err *e)
 	return 0;
 }
 
-/* Only returns when there is no such program. */
+/* By way of brig-init, which is executed by descriptor and says so when there is no such program. */
 static void
-run_shell(const struct os_exec *x, const char *shell)
+run_program(struct job *j, const char *file, char *const *argv, const struct strv *env)
+{
+	_auto_strv struct strv words = STRV_INIT;
+	static char *nothing[] = {NULL};
+
+	strv_add(&words, "brig-init");
+	strv_add(&words, INIT_EXEC);
+	strv_add(&words, file);
+	for (; *argv; argv++)
+		strv_add(&words, *argv);
+	(void)fcntl(j->report_child, F_SETFD, 0);
+	(void)syscall(SYS_execveat, j->init, "", words.v, env->n ? env->v : nothing, AT_EMPTY_PATH);
+}
+
+static void
+run_shell(struct job *j, const char *shell, const struct strv *env)
 {
 	static char interactive[] = "-i";
 	_auto_free char *name = NULL;
@@ -305,34 +350,41 @@ run_shell(const struct os_exec *x, const char *shell)
 	const char *base = strrchr(shell, '/');
 
 	base = base ? base + 1 : shell;
-	name = x->login ? xasprintf("-%s", base) : xstrdup(shell);
+	name = j->x->login ? xasprintf("-%s", base) : xstrdup(shell);
 	argv[0] = name;
-	argv[1] = x->login ? NULL : interactive;
-	(void)execvp(shell, argv);
+	argv[1] = j->x->login ? NULL : interactive;
+	run_program(j, shell, argv, env);
 }
 
-static _Noreturn void
-run_command(const struct job *j, const struct user *u, struct strv *env)
+/* The one that the caller wants, the user's own, /bin/sh: the first that can be executed. */
+static char *
+choose_shell(const struct user *u, const struct strv *env)
 {
-	static char *nothing[] = {NULL};
-	const struct os_exec *x = j->x;
+	static const char sh[] = "/bin/sh";
 	const char *own = NULL;
-	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < env->n; i++)
 		if (str_after(env->v[i], "SHELL="))
 			own = str_after(env->v[i], "SHELL=");
-	environ = env->n ? env->v : nothing; /* execvp(3) searches the PATH found here */
-	if (x->shell) {
-		if (own && *own == '/')
-			run_shell(x, own);
-		run_shell(x, u->shell);
-		run_shell(x, "/bin/sh");
+	if (own && *own == '/' && faccessat(AT_FDCWD, own, X_OK, AT_EACCESS) == 0)
+		return xstrdup(own);
+	return xstrdup(faccessat(AT_FDCWD, u->shell, X_OK, AT_EACCESS) == 0 ? u->shell : sh);
+}
+
+static _Noreturn void
+run_command(struct job *j, const struct user *u, struct strv *env)
+{
+	struct err e = ERR_INIT;
+
+	if (j->x->shell) {
+		_auto_free char *shell = choose_shell(u, env);
+
+		run_shell(j, shell, env);
 	} else {
-		(void)execvp(x->argv[0], x->argv);
+		run_program(j, j->x->argv[0], j->x->argv, env);
 	}
-	(void)err_sys(&e, errno, "%s", command_name(x));
-	send_msg(j->report_child, MSG_NO_EXEC, 0, &e, -1);
+	(void)err_sys(&e, errno, "start brig-init in the jail");
+	send_msg(j->report_child, MSG_FAILED, 0, &e, -1);
 	_exit(127);
 }
 
@@ -384,12 +436,9 @@ command_main(struct job *j)
 	struct strv env = STRV_INIT;
 	struct user u = {0};
 	struct err e = ERR_INIT;
-	char go;
 
 	plain_signals();
-	/* nothing runs that the caller does not know the pid of */
-	if (recv(j->report_child, &go, 1, 0) != 1)
-		_exit(1);
+	fd_close(TAKE_FD(j->ctl_child));
 	if (!j->x->background)
 		die_with_parent(j->report_child);
 	else
@@ -400,19 +449,90 @@ command_main(struct job *j)
 	_exit(1);
 }
 
+/*
+ * Every namespace but the user's, and the pid namespace last: only who is born in that is seen by the jail,
+ * in whose /proc anybody reads the mounts and sockets of a process (proc_pid_mountinfo(5), /proc/PID/net), as
+ * of a process that is still in the host's namespaces.
+ */
+static int
+door_join(struct job *j, struct err *e)
+{
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(e, errno, "prctl");
+	if (limit_join(j->id, j->spec, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < NS_USER; i++)
+		if (setns(j->t.ns[i], 0) < 0)
+			return err_sys(e, errno, "join the jail's %s namespace", ns_names[i]);
+	return setns(j->t.pidns, CLONE_NEWPID) < 0 ? err_sys(e, errno, "join the jail's pid namespace") : 0;
+}
+
+/* The number is the command's until we have waited for it. */
+static void
+door_kill(pid_t pid, int sig)
+{
+	if (kill(-pid, sig) < 0) /* before setsid(2) it has no group of its own */
+		(void)kill(pid, sig);
+}
+
+/* The command's process lives: signals to it, until it has ended; then its status to the caller. */
+static _Noreturn void
+door_wait(int ctl, pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status = SIGKILL;
+	struct order o = {0};
+	bool last = false;
+
+	if (pidfd < 0)
+		door_kill(pid, SIGKILL);
+	for (;;) {
+		struct pollfd p[] = {{.fd = pidfd, .events = POLLIN}, {.fd = ctl, .events = POLLIN}};
+
+		if (pidfd >= 0 && poll(p, 2, -1) < 0)
+			continue;
+		if (pidfd < 0 || p[0].revents)
+			break;
+		if (p[1].revents && recv(ctl, &o, sizeof(o), 0) != sizeof(o))
+			_exit(1); /* the caller has gone: what dies with its parent dies */
+		if (p[1].revents)
+			door_kill(pid, o.sig);
+		last |= o.last;
+	}
+	while (recv(ctl, &o, sizeof(o), MSG_DONTWAIT) == sizeof(o))
+		last |= o.last;
+	if (last)
+		door_kill(pid, SIGKILL);
+	(void)child_wait(pid, &status);
+	(void)send(ctl, &status, sizeof(status), MSG_NOSIGNAL);
+	_exit(0);
+}
+
+/* Nothing is held but what it needs: the ends of the command's pipes would keep them open. */
+static void
+door_close(struct job *j)
+{
+	int ctl = fcntl(j->ctl_child, F_DUPFD_CLOEXEC, 0);
+
+	(void)close_range(0, (unsigned)ctl - 1, 0);
+	(void)close_range((unsigned)ctl + 1, ~0U, 0);
+	j->ctl_child = ctl;
+}
+
 static _Noreturn void
 door_main(struct job *j)
 {
 	struct err e = ERR_INIT;
-	pid_t pid;
+	pid_t pid = -1;
 
 	fd_close(TAKE_FD(j->report));
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		(void)err_sys(&e, errno, "prctl");
-	else if (limit_join(j->id, j->spec, &e) == 0 && setns(j->t.pidns, CLONE_NEWPID) < 0)
-		(void)err_sys(&e, errno, "join the jail's pid namespace");
-	if (!e.num) {
-		pid = sys_clone(CLONE_PARENT, 0);
+	fd_close(TAKE_FD(j->ctl));
+	plain_signals();
+	/* ^Z and ^C at the caller's terminal are not for us */
+	if (setsid() < 0)
+		(void)err_sys(&e, errno, "new session");
+	else if (door_join(j, &e) == 0) {
+		die_with_parent(j->report_child);
+		pid = sys_clone(0, SIGCHLD);
 		if (pid == 0)
 			command_main(j);
 		if (pid < 0)
@@ -421,12 +541,12 @@ door_main(struct job *j)
 				      errno == EAGAIN   ? "new process (limit.pids?)"
 				      : errno == ENOMEM ? "new process (the jail is ending?)"
 							: "new process");
-		else
-			send_msg(j->report_child, MSG_PID, pid, NULL, -1);
 	}
+	send_msg(j->report_child, e.num ? MSG_FAILED : MSG_PID, pid, e.num ? &e : NULL, -1);
 	if (e.num)
-		send_msg(j->report_child, MSG_FAILED, 0, &e, -1);
-	_exit(0);
+		_exit(1);
+	door_close(j);
+	door_wait(j->ctl_child, pid);
 }
 
 /* --- the caller's process: before --- */
@@ -449,7 +569,24 @@ io_pipe(struct job *j, int i, int outside, struct buf *sink, struct err *e)
 	return 0;
 }
 
-/* What the command gets as 0, 1 or 2: given or ours, but neither a terminal nor a directory of the host. */
+/* A file or disk that can be written: the jail would read it, truncate it, and keep it after the command. */
+static bool
+is_store(int fd, const struct stat *st)
+{
+	return (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)) && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
+/* Two descriptors of one terminal or file: what is written to both keeps its order. */
+static bool
+same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* What the command gets as 0, 1 or 2: given or ours, but neither a terminal, a directory nor a file to write
+ * of the host: for these there are pipes, and what comes is copied. */
 static int
 io_one(struct job *j, int i, int given, struct err *e)
 {
@@ -461,8 +598,12 @@ io_one(struct job *j, int i, int given, struct err *e)
 		return err_sys(e, errno, "%s", names[i]);
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "%s is a directory of the host", names[i]);
-	if (!isatty(fd)) {
+	if (!isatty(fd) && (j->x->background || !is_store(fd, &st))) {
 		j->io[i] = fd;
+		return 0;
+	}
+	if (i == 2 && j->io_own[1] && same_file(fd, j->x->fd_out >= 0 ? j->x->fd_out : 1)) {
+		j->io[2] = j->io[1];
 		return 0;
 	}
 	if (!j->x->background)
@@ -519,23 +660,24 @@ signals_take(struct job *j, struct err *e)
 
 /* --- the caller's process: meanwhile --- */
 
-/* Its whole group; before setsid(2) it has none of its own.  Until it is waited for the number is its. */
+/* To its whole group. */
 static void
 job_kill(const struct job *j, int sig)
 {
-	if (j->pid > 0 && !j->ended && kill(-j->pid, sig) < 0)
-		(void)kill(j->pid, sig);
+	const struct order o = {sig, j->timed_out};
+
+	if (!j->ended)
+		(void)send(j->ctl, &o, sizeof(o), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Waited for at once, whatever is still to be written: see above for zombies. */
+/* The door says how it ended.  Silence: it was killed with the jail. */
 static void
-job_reap(struct job *j)
+job_end(struct job *j)
 {
-	if (j->timed_out)
-		job_kill(j, SIGKILL); /* what its leader leaves behind */
-	if (child_wait(j->pid, &j->status) < 0)
-		j->status = STATUS_EXIT(1);
+	if (recv(j->ctl, &j->status, sizeof(j->status), 0) != sizeof(j->status))
+		j->status = SIGKILL;
 	j->ended = true;
+	relay_last(&j->relay);
 }
 
 static void
@@ -593,8 +735,8 @@ on_deadline(struct job *j)
 	}
 }
 
-static int
-on_report(struct job *j, struct err *e)
+static void
+on_report(struct job *j)
 {
 	struct msg m;
 	int fd, r = recv_msg(j->report, &m, &fd);
@@ -602,23 +744,19 @@ on_report(struct job *j, struct err *e)
 	if (r <= 0) {
 		/* closed on exec; or the process has ended without a word */
 		fd_close(TAKE_FD(j->report));
-		return 0;
+		return;
 	}
 	if (m.kind == MSG_PID) {
-		j->pid = m.pid;
-		j->pidfd = (int)syscall(SYS_pidfd_open, j->pid, 0);
-		if (j->pidfd < 0)
-			return err_sys(e, errno, "pidfd of the command");
-		if (send(j->report, "", 1, MSG_NOSIGNAL) != 1)
-			return err_sys(e, errno, "the command's process");
+		j->begun = true;
 	} else if (m.kind == MSG_TTY && fd >= 0 && j->relay.master < 0) {
 		relay_tty(&j->relay, TAKE_FD(fd));
 	} else if (m.kind == MSG_FAILED || m.kind == MSG_NO_EXEC) {
 		m.e.msg[sizeof(m.e.msg) - 1] = '\0';
+		if (!m.e.msg[0])
+			(void)err_sys(&m.e, m.e.num, "%s", command_name(j->x));
 		j->failure = m;
 	}
 	fd_close(fd);
-	return 0;
 }
 
 enum { P_REPORT = STREAM_MAX, P_SIGNAL, P_END, P_N };
@@ -638,20 +776,20 @@ watch(struct job *j, struct err *e)
 		relay_poll(&j->relay, p);
 		p[P_REPORT] = (struct pollfd){.fd = j->report, .events = POLLIN};
 		p[P_SIGNAL] = (struct pollfd){.fd = j->sigfd, .events = POLLIN};
-		p[P_END] = (struct pollfd){.fd = j->ended ? -1 : j->pidfd, .events = POLLIN};
+		p[P_END] = (struct pollfd){.fd = j->ended ? -1 : j->ctl, .events = POLLIN};
 		if (poll(p, P_N, left > INT_MAX ? INT_MAX : (int)left) < 0) {
 			if (errno == EINTR)
 				continue;
 			return err_sys(e, errno, "poll");
 		}
-		if (p[P_REPORT].revents && on_report(j, e) < 0)
-			return -e->num;
+		if (p[P_REPORT].revents)
+			on_report(j);
 		if (p[P_SIGNAL].revents)
 			on_signal(j);
 		relay_move(&j->relay, p);
 		if (p[P_END].revents)
-			job_reap(j);
-		if (j->report < 0 && j->pid <= 0)
+			job_end(j);
+		if (j->report < 0 && !j->begun)
 			break; /* the door failed */
 	}
 	return 0;
@@ -662,53 +800,38 @@ watch(struct job *j, struct err *e)
 static int
 job_start(struct job *j, struct err *e)
 {
-	int p[2], status, r;
-	pid_t door;
+	int p[2], q[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0)
 		return err_sys(e, errno, "socketpair");
 	j->report = p[0];
 	j->report_child = p[1];
-	door = limit_fork(j->id, j->spec, e);
-	if (door == 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, q) < 0)
+		return err_sys(e, errno, "socketpair");
+	j->ctl = q[0];
+	j->ctl_child = q[1];
+	j->door = limit_fork(j->id, j->spec, NULL, e);
+	if (j->door == 0)
 		door_main(j);
 	fd_close(TAKE_FD(j->report_child));
+	fd_close(TAKE_FD(j->ctl_child));
 	for (int i = 0; i < 3; i++)
 		if (j->io_own[i])
 			fd_close(TAKE_FD(j->io[i]));
-	if (door < 0)
-		return door;
-	r = child_wait(door, &status);
-	if (r < 0)
-		return err_sys(e, -r, "wait for a child");
-	return WIFSIGNALED(status) ? err_set(e, EIO, "the command's process ended before it began") : 0;
-}
-
-/*
- * The door was killed after it had made the command's process and before it could tell the pid.  That process
- * ends when it finds our end of the channel closed; as a zombie of ours it would keep the jail's pid
- * namespace from ending (pid_namespaces(7)), so it is reaped, whatever its pid is.
- */
-static void
-reap_stray(struct job *j)
-{
-	struct timespec pause = {0, 5 * 1000000L};
-	int status;
-
-	fd_close(TAKE_FD(j->report));
-	for (int i = 0; i < 100 && waitpid(-1, &status, WNOHANG | __WALL) == 0; i++)
-		(void)nanosleep(&pause, NULL);
+	return j->door < 0 ? (int)j->door : 0;
 }
 
 static int
 job_result(struct job *j, int r, int *ret_status, struct err *e)
 {
-	if (j->pid <= 0 && !j->failure.e.num)
-		reap_stray(j);
-	if (j->pid > 0 && !j->ended) {
+	int ignored;
+
+	if (j->door > 0) {
 		if (r < 0)
 			job_kill(j, SIGKILL);
-		job_reap(j);
+		if (!j->ended)
+			job_end(j);
+		(void)child_wait(j->door, &ignored);
 	}
 	if (r < 0)
 		return r;
@@ -720,7 +843,7 @@ job_result(struct job *j, int r, int *ret_status, struct err *e)
 	}
 	if (j->timed_out)
 		return err_set(e, ETIMEDOUT, "%s: timed out after %d s", command_name(j->x), j->x->timeout_s);
-	if (j->pid <= 0)
+	if (!j->begun)
 		return err_set(e, EIO, "the command's process ended before it began");
 	*ret_status = j->status;
 	return 0;
@@ -745,7 +868,10 @@ job_free(struct job *j)
 	target_close(&j->t);
 	user_free(&j->host_user);
 	fd_close(j->report);
-	fd_close(j->pidfd);
+	fd_close(j->report_child);
+	fd_close(j->ctl);
+	fd_close(j->ctl_child);
+	fd_close(j->init);
 	fd_close(j->sigfd);
 	for (int i = 0; i < 3; i++)
 		if (j->io_own[i])
@@ -764,7 +890,9 @@ os_jail_exec(const struct os_id *id, const struct os_ref *ref, const struct jail
 			.relay = RELAY_INIT,
 			.report = -EBADF,
 			.report_child = -EBADF,
-			.pidfd = -EBADF,
+			.ctl = -EBADF,
+			.ctl_child = -EBADF,
+			.init = -EBADF,
 			.sigfd = -EBADF};
 	int r = job_check(x, e);
 
@@ -774,6 +902,8 @@ os_jail_exec(const struct os_id *id, const struct os_ref *ref, const struct jail
 		r = user_outside(x->host_user, &j.host_user, e);
 	if (r == 0)
 		r = confine_prepare(spec, e);
+	if (r == 0)
+		r = init_open(&j.init, e);
 	if (r == 0)
 		r = io_make(&j, e);
 	if (r == 0)

@@ -12,6 +12,9 @@
 #define PTMX_MAJOR 5 /* the kernel's devices.txt */
 #define PTMX_MINOR 2
 #define CTRL_D 4
+#define TTY_LEFT                                                                                   \
+	(128u << 10) /* more than a terminal buffers (64 KiB, drivers/tty/tty_buffer.c, and 4 KiB) \
+		      */
 
 void
 tty_shape(struct tty_shape *ret)
@@ -214,14 +217,17 @@ stream_broken(struct stream *s)
 static void
 stream_read(struct stream *s)
 {
-	ssize_t n = read(s->from, s->data, sizeof(s->data));
+	size_t most = s->last && s->left < sizeof(s->data) ? s->left : sizeof(s->data);
+	ssize_t n = read(s->from, s->data, most);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0) {
-		stream_eof(s); /* a master whose last slave is closed gives EIO */
+		stream_eof(s); /* a master whose last slave is closed gives EIO; nothing is left */
 		return;
 	}
+	if (s->last)
+		s->left -= (size_t)n;
 	if (s->sink) {
 		size_t room = s->sink->len < SINK_MAX ? SINK_MAX - s->sink->len : 0;
 
@@ -264,6 +270,23 @@ relay_move(struct relay *r, const struct pollfd *p)
 	}
 }
 
+/* A terminal says how much it has only of what has arrived at this side. */
+void
+relay_last(struct relay *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct stream *s = &r->s[i];
+		int n = 0;
+
+		if (!s->outward || s->from < 0)
+			continue;
+		s->last = true;
+		s->left = s->from == r->master                         ? TTY_LEFT
+			  : ioctl(s->from, FIONREAD, &n) == 0 && n > 0 ? (size_t)n
+								       : 0;
+	}
+}
+
 bool
 relay_pending(const struct relay *r)
 {
@@ -272,6 +295,8 @@ relay_pending(const struct relay *r)
 
 		if (!r->s[i].outward)
 			continue;
+		if (r->s[i].last && r->s[i].left == 0)
+			p.fd = -1;
 		/* poll(2) on a master first waits for what the slave's side has still to hand over */
 		if (r->s[i].len > 0 || (p.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN)))
 			return true;

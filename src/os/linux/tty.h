@@ -36,8 +36,10 @@ struct stream {
 	bool outward;     /* out of the jail: what has arrived when the command ends is still passed on */
 	bool tty_eof;     /* to is a terminal's master: the end of file is a control character */
 	struct buf *sink; /* instead of to */
+	bool last;        /* only what is on its way is still passed on: left bytes */
+	size_t left;
 	size_t at, len;
-	char data[4096];
+	char data[32768];
 };
 #define STREAM_MAX 3
 #define SINK_MAX 65536
@@ -67,7 +69,10 @@ struct pollfd;
 void relay_poll(const struct relay *r, struct pollfd *p);
 /* Moves what can be moved. */
 void relay_move(struct relay *r, const struct pollfd *p);
-/* After the end of the command: true while something that it wrote is still on its way. */
+/* The command has ended.  What it wrote and is still on its way is passed on; what processes that it left
+ * behind write from now on is not: they could go on for ever. */
+void relay_last(struct relay *r);
+/* After that: true while something is still on its way. */
 bool relay_pending(const struct relay *r);
 
 #endif
