@@ -284,6 +284,10 @@ show_info(const struct release *r, const json_t *info, bool current, const struc
 	show_line("built", text ? text : "by hand");
 	if ((text = json_string_value(json_object_get(recipe, "source"))))
 		show_line("source", text);
+	if ((text = json_string_value(json_object_get(json_object_get(info, "image"), "digest"))))
+		show_line("image", text);
+	if ((text = json_string_value(json_object_get(json_object_get(info, "image"), "tag"))))
+		show_line("tag", text);
 	show_list("packages", json_object_get(recipe, "packages"));
 	show_list("overlays", json_object_get(recipe, "overlays"));
 	if ((text = json_string_value(json_object_get(recipe, "rules"))))
@@ -365,7 +369,7 @@ verify_one(struct cli *cli, const char *template, const char *name, json_t *list
 	struct err e = ERR_INIT;
 	struct progress *pr;
 	struct release r;
-	size_t diffs = 0;
+	size_t diffs = 0, cached_only = 0;
 	int got;
 
 	if (release_open(&cli->store, template, name, &r, &e) < 0)
@@ -373,13 +377,14 @@ verify_one(struct cli *cli, const char *template, const char *name, json_t *list
 	v.r = &r;
 	title = xasprintf("verify %s/%s", r.template, r.name);
 	pr = progress_start(cli, title);
-	got = release_verify(&r, pr, difference, &v, &diffs, &e);
+	got = release_verify(&r, pr, difference, &v, &diffs, &cached_only, &e);
 	progress_end(pr);
 	if (got < 0)
 		cli_error(cli, &e);
 	else if (diffs == 0)
-		cli_say(cli, "%s/%s: %s", r.template, r.name,
-			r.dir_fd < 0 ? "made by hand; nothing is wrong with it" : "is as it was built");
+		cli_say(cli, "%s/%s: %s%s", r.template, r.name,
+			r.dir_fd < 0 ? "made by hand; nothing is wrong with it" : "is as it was built",
+			cached_only ? " (as the page cache has it: no direct I/O on this file system)" : "");
 	else if (!cli->json)
 		cli_warn(cli, "%s/%s: %zu difference%s", r.template, r.name, diffs, diffs > 1 ? "s" : "");
 	release_close(&r);

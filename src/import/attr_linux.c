@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xattr(7): user.* and file capabilities are taken from an archive, nothing else; acl(5) as the kernel keeps
- * it (system.posix_acl_access, linux/posix_acl_xattr.h: version 2, then tag, permissions, id, little-endian).
+/* xattr(7): user.* and file capabilities are taken from an archive, nothing else, and of these not
+ * user.overlay.*, which would speak to overlayfs; acl(5) as the kernel keeps it (system.posix_acl_access,
+ * linux/posix_acl_xattr.h: version 2, then tag, permissions, id, little-endian).
  */
 #include <endian.h>
 #include <stdint.h>
@@ -66,6 +67,13 @@ apply_acl(int fd, struct archive_entry *entry, int kind, const char *name)
 	return fsetxattr(fd, name, b.s, b.len, 0) < 0 ? -errno : 0;
 }
 
+static bool
+wanted(const char *name)
+{
+	return (str_after(name, "user.") && !str_after(name, "user.overlay.")) ||
+	       streq(name, "security.capability");
+}
+
 int
 attr_apply(int fd, struct archive_entry *entry)
 {
@@ -78,10 +86,27 @@ attr_apply(int fd, struct archive_entry *entry)
 		r = apply_acl(fd, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default");
 	(void)archive_entry_xattr_reset(entry);
 	while (r == 0 && archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
-		if (!name || (!str_after(name, "user.") && !streq(name, "security.capability")))
+		if (!name || !wanted(name))
 			continue;
 		if (fsetxattr(fd, name, value, size, 0) < 0)
 			r = -errno;
 	}
 	return r;
+}
+
+int
+attr_clear(int fd)
+{
+	ssize_t len = flistxattr(fd, NULL, 0);
+	_auto_free char *names = len > 0 ? xcalloc((size_t)len + 1, 1) : NULL;
+
+	if (names)
+		len = flistxattr(fd, names, (size_t)len);
+	if (len < 0)
+		return errno == ENOTSUP ? 0 : -errno;
+	for (const char *p = names; p && p < names + len; p += strlen(p) + 1)
+		if ((wanted(p) || str_after(p, "system.posix_acl_")) && fremovexattr(fd, p) < 0 &&
+		    errno != ENODATA)
+			return -errno;
+	return 0;
 }

@@ -44,8 +44,11 @@ keep_caps(void)
 /* What filling a directory and reading from an open file needs, and nothing that names a process, a socket, a
  * mount, a device or a program. */
 static int
-filter(void)
+filter(bool image)
 {
+	/* layers: whiteouts, directories that come again; the door (image.h) is 0, and the only socket there
+	 * is */
+	static const int layers[] = {SCMP_SYS(getdents64), SCMP_SYS(flistxattr), SCMP_SYS(fremovexattr)};
 	static const int yes[] = {
 	    /* the archive, the files, the report */
 	    SCMP_SYS(read),
@@ -97,6 +100,10 @@ filter(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(yes) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, yes[i], 0);
+	for (size_t i = 0; i < ARRAY_LEN(layers) && image && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, layers[i], 0);
+	if (r == 0 && image)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, 0));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -126,7 +133,7 @@ limit_itself(void)
 }
 
 int
-confine(int *top_fd, struct err *e)
+confine(int *top_fd, bool image, struct err *e)
 {
 	int top;
 
@@ -143,7 +150,7 @@ confine(int *top_fd, struct err *e)
 		return err_sys(e, errno, "open the directory to fill");
 	fd_close(*top_fd);
 	*top_fd = top;
-	if (keep_caps() < 0 || filter() < 0)
+	if (keep_caps() < 0 || filter(image) < 0)
 		return err_set(e, EPERM,
 			       "confine brig-import: capabilities or system calls cannot be limited");
 	return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Entries of an archive, one after the other, into the tree. */
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -7,7 +8,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/path.h"
-#include "import/import.h"
+#include "import/import_int.h"
 
 #define READ_BLOCK (256u << 10)
 
@@ -20,24 +21,8 @@ const struct import_limits import_limits = {
     .ratio = 200,
 };
 
-/* Times of directories are set last: making files in them changes them. */
-struct dir_time {
-	char *path;
-	struct timespec mtime;
-};
-
-struct import {
-	struct archive *a;
-	const struct import_limits *limits;
-	int top;
-	uint64_t entries, names, total; /* so far */
-	struct dir_time *dirs;
-	size_t n_dirs, cap_dirs;
-	char *path, *shown; /* of the entry in hand: normal, and for messages */
-};
-
-static int
-archive_fail(const struct import *im, struct err *e)
+int
+import_broken(const struct import *im, struct err *e)
 {
 	const char *what = archive_error_string(im->a);
 	_auto_free char *text = text_printable(what ? what : "damaged archive", 300);
@@ -50,9 +35,12 @@ archive_fail(const struct import *im, struct err *e)
 static int
 check_ratio(const struct import *im, struct err *e)
 {
-	uint64_t packed = (uint64_t)archive_filter_bytes(im->a, -1);
-	uint64_t unpacked = (uint64_t)archive_filter_bytes(im->a, 0);
+	uint64_t packed = im->packed + (uint64_t)archive_filter_bytes(im->a, -1);
+	uint64_t unpacked = im->unpacked + (uint64_t)archive_filter_bytes(im->a, 0);
 
+	/* holes are not unpacked, but they will be read (manifest, verify) */
+	if (im->total - im->coming > unpacked)
+		unpacked = im->total - im->coming;
 	if (unpacked <= im->limits->unpacked || unpacked / im->limits->ratio <= packed)
 		return 0;
 	return err_set(
@@ -62,9 +50,24 @@ check_ratio(const struct import *im, struct err *e)
 	    im->shown, (unsigned long long)im->limits->ratio);
 }
 
+/* What is passed over is unpacked all the same. */
+int
+import_pass(const struct import *im, struct err *e)
+{
+	const void *block;
+	size_t len;
+	la_int64_t at;
+	int r;
+
+	while ((r = archive_read_data_block(im->a, &block, &len, &at)) == ARCHIVE_OK)
+		if (check_ratio(im, e) < 0)
+			return -e->num;
+	return r == ARCHIVE_EOF ? 0 : import_broken(im, e);
+}
+
 /* Of every kind of member: also what is passed over has to be unpacked. */
-static int
-count_entry(struct import *im, struct archive_entry *entry, struct err *e)
+int
+import_count(struct import *im, struct archive_entry *entry, struct err *e)
 {
 	const struct import_limits *max = im->limits;
 	la_int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
@@ -75,6 +78,7 @@ count_entry(struct import *im, struct archive_entry *entry, struct err *e)
 	im->entries++;
 	im->names += strlen(im->path);
 	im->total += (uint64_t)size;
+	im->coming = (uint64_t)size;
 	if (im->entries > max->entries)
 		return err_set(e, EFBIG, "'%s': more than %llu members", im->shown,
 			       (unsigned long long)max->entries);
@@ -123,8 +127,8 @@ clean_name(const char *name, struct err *e)
 }
 
 /* The directory that path is in; missing ones are made. */
-static int
-open_parent(const struct import *im, const char *path, bool make, const char **ret_leaf, struct err *e)
+int
+import_parent(const struct import *im, const char *path, bool make, const char **ret_leaf, struct err *e)
 {
 	_auto_free char *work = xstrdup(path);
 	char *p = work, *slash;
@@ -219,9 +223,10 @@ put_directory(struct import *im, struct archive_entry *entry, struct err *e)
 {
 	_auto_close int dir = -EBADF, fd = -EBADF;
 	const char *leaf = ".";
+	int r;
 
 	if (*im->path) {
-		dir = open_parent(im, im->path, true, &leaf, e);
+		dir = import_parent(im, im->path, true, &leaf, e);
 		if (dir < 0)
 			return dir;
 		fd = path_open(dir, leaf, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
@@ -237,13 +242,15 @@ put_directory(struct import *im, struct archive_entry *entry, struct err *e)
 	}
 	if (fd < 0)
 		return err_sys(e, fd == -1 ? errno : -fd, "'%s'", im->shown);
+	if (im->layers && (r = attr_clear(fd)) < 0) /* it may be of a layer below */
+		return err_sys(e, -r, "'%s': attributes", im->shown);
 	GROW(im->dirs, im->n_dirs, im->cap_dirs);
 	im->dirs[im->n_dirs++] = (struct dir_time){xstrdup(im->path), mtime_of(entry)};
 	return apply_fd(im, fd, entry, false, e);
 }
 
 static int
-write_content(const struct import *im, int fd, la_int64_t size, struct err *e)
+write_content(struct import *im, int fd, la_int64_t size, struct err *e)
 {
 	const la_int64_t max = (la_int64_t)im->limits->file;
 	const void *block;
@@ -272,8 +279,11 @@ write_content(const struct import *im, int fd, la_int64_t size, struct err *e)
 		}
 	}
 	if (r != ARCHIVE_EOF)
-		return archive_fail(im, e);
-	return ftruncate(fd, size) < 0 ? err_sys(e, errno, "'%s'", im->shown) : 0;
+		return import_broken(im, e);
+	if (ftruncate(fd, size) < 0)
+		return err_sys(e, errno, "'%s'", im->shown);
+	im->coming = 0;
+	return check_ratio(im, e);
 }
 
 static int
@@ -284,7 +294,7 @@ put_file(struct import *im, struct archive_entry *entry, struct err *e)
 	const char *leaf;
 	int r;
 
-	dir = open_parent(im, im->path, true, &leaf, e);
+	dir = import_parent(im, im->path, true, &leaf, e);
 	if (dir < 0)
 		return dir;
 	if (make_room(im, dir, leaf, e) < 0)
@@ -309,7 +319,7 @@ put_link(struct import *im, struct archive_entry *entry, struct err *e)
 		return err_set(e, EINVAL, "'%s': a link without a usable target", im->shown);
 	if (owner_of(im, entry, &uid, &gid, e) < 0)
 		return -e->num;
-	dir = open_parent(im, im->path, true, &leaf, e);
+	dir = import_parent(im, im->path, true, &leaf, e);
 	if (dir < 0)
 		return dir;
 	if (make_room(im, dir, leaf, e) < 0)
@@ -334,7 +344,7 @@ put_hardlink(struct import *im, const char *target, struct err *e)
 	shown = text_printable(clean, 120);
 	if (streq(clean, im->path))
 		return 0;
-	from = open_parent(im, clean, false, &from_leaf, e);
+	from = import_parent(im, clean, false, &from_leaf, e);
 	if (from < 0)
 		return err_set(e, EINVAL, "'%s': hard link to '%s', which is not in the archive before it",
 			       im->shown, shown);
@@ -342,7 +352,7 @@ put_hardlink(struct import *im, const char *target, struct err *e)
 		return err_set(e, EINVAL,
 			       "'%s': hard link to '%s', which is not a file in the archive before it",
 			       im->shown, shown);
-	to = open_parent(im, im->path, true, &to_leaf, e);
+	to = import_parent(im, im->path, true, &to_leaf, e);
 	if (to < 0)
 		return to;
 	if (make_room(im, to, to_leaf, e) < 0)
@@ -390,32 +400,63 @@ put_entry(struct import *im, struct archive_entry *entry, struct err *e)
 
 /* ---- the archive ---- */
 
+int
+import_next(struct import *im, struct archive_entry **ret, struct err *e)
+{
+	const char *name;
+	int r;
+
+	free(im->shown);
+	im->shown = NULL;
+	while ((r = archive_read_next_header(im->a, ret)) == ARCHIVE_RETRY)
+		;
+	if (r == ARCHIVE_EOF)
+		return 0;
+	if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
+		return import_broken(im, e);
+	name = archive_entry_pathname(*ret);
+	free(im->path);
+	im->shown = name ? text_printable(*name ? name : ".", 200) : NULL;
+	im->path = clean_name(name, e);
+	return im->path ? 1 : -e->num;
+}
+
+/* A whiteout has done its work before the layer's entries come. */
 static int
 take_entry(struct import *im, struct archive_entry *entry, struct err *e)
 {
-	const char *name = archive_entry_pathname(entry);
+	enum whiteout kind = WHITEOUT_NONE;
+
+	if (import_count(im, entry, e) < 0)
+		return -e->num;
+	if (im->layers && whiteout_of(im, entry, &kind, e) < 0)
+		return -e->num;
+	if (kind == WHITEOUT_NONE && put_entry(im, entry, e) < 0)
+		return -e->num;
+	/* a file's content has been taken */
+	if (kind == WHITEOUT_NONE && !archive_entry_hardlink(entry) &&
+	    archive_entry_filetype(entry) == AE_IFREG)
+		return 0;
+	return import_pass(im, e);
+}
+
+int
+import_entries(struct import *im, struct err *e)
+{
+	struct archive_entry *entry;
 	int r;
 
-	free(im->path);
-	free(im->shown);
-	im->shown = name ? text_printable(*name ? name : ".", 200) : NULL;
-	im->path = clean_name(name, e);
-	if (!im->path)
-		return -e->num;
-	r = count_entry(im, entry, e);
-	if (r == 0)
-		r = put_entry(im, entry, e);
-	free(im->shown);
-	im->shown = NULL;
+	while ((r = import_next(im, &entry, e)) > 0)
+		if (take_entry(im, entry, e) < 0)
+			return -e->num;
 	return r;
 }
 
-/* Last: the times of directories that are still directories.  Deep ones first, in the reverse of their order.
- */
-static int
-set_dir_times(const struct import *im, struct err *e)
+/* Last, of what still is a directory; where one came twice, the later time stays. */
+int
+import_dir_times(const struct import *im, struct err *e)
 {
-	for (size_t i = im->n_dirs; i-- > 0;) {
+	for (size_t i = 0; i < im->n_dirs; i++) {
 		struct timespec t[2] = {{0, UTIME_OMIT}, im->dirs[i].mtime};
 		_auto_close int fd = path_open(im->top, *im->dirs[i].path ? im->dirs[i].path : ".",
 					       O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
@@ -426,21 +467,14 @@ set_dir_times(const struct import *im, struct err *e)
 	return 0;
 }
 
-static int
-read_all(struct import *im, struct err *e)
+void
+import_free(struct import *im)
 {
-	struct archive_entry *entry;
-	int r;
-
-	while ((r = archive_read_next_header(im->a, &entry)) != ARCHIVE_EOF) {
-		if (r == ARCHIVE_RETRY)
-			continue;
-		if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
-			return archive_fail(im, e);
-		if (take_entry(im, entry, e) < 0)
-			return -e->num;
-	}
-	return set_dir_times(im, e);
+	for (size_t i = 0; i < im->n_dirs; i++)
+		free(im->dirs[i].path);
+	free(im->dirs);
+	free(im->path);
+	free(im->shown);
 }
 
 /* Only formats and filters that need nothing but libraries already loaded: no programs, no character set
@@ -472,13 +506,11 @@ import_run(int in_fd, int top_fd, const struct import_limits *limits, struct err
 
 	if (!im.a)
 		return err_sys(e, ENOMEM, "read the archive");
-	r = archive_read_open_fd(im.a, in_fd, READ_BLOCK) == ARCHIVE_OK ? read_all(&im, e)
-									: archive_fail(&im, e);
+	r = archive_read_open_fd(im.a, in_fd, READ_BLOCK) == ARCHIVE_OK ? import_entries(&im, e)
+									: import_broken(&im, e);
+	if (r == 0)
+		r = import_dir_times(&im, e);
 	(void)archive_read_free(im.a);
-	for (size_t i = 0; i < im.n_dirs; i++)
-		free(im.dirs[i].path);
-	free(im.dirs);
-	free(im.path);
-	free(im.shown);
+	import_free(&im);
 	return r;
 }

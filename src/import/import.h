@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * brig-import: fills a directory from an archive that may be hostile.
+ * brig-import: fills a directory from an archive that may be hostile, or from an image (image.h).
  *
- * Descriptors: 0 the archive, 3 for one struct err when it fails, 4 the directory, which must be empty and
- * which nobody else writes to.  Nothing outside that directory is ever written: every name is opened below it
+ *	brig-import			0 is the archive
+ *	brig-import image [TAG]		0 is a socket to brig, which opens the image's files (image.h)
+ *
+ * Descriptors: 0, 3 for one struct err when it fails, 4 the directory, which must be empty and which nobody
+ * else writes to.  Nothing outside that directory is ever written: every name is opened below it
  * with path_open(PATH_BENEATH), links are recorded and never followed, and the process has left the rest of
  * the file system behind before it reads the first byte.
  */
@@ -12,6 +15,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -25,7 +29,7 @@ struct import_limits {
 	uint64_t names;    /* bytes of their names together: they are kept until the end */
 	uint64_t file;     /* apparent bytes of one member: holes cost nothing on disk, but are read later */
 	uint64_t total;    /* of all */
-	uint64_t unpacked; /* from here on what is unpacked may be ... */
+	uint64_t unpacked; /* from here on what is unpacked, or apparent with holes, may be ... */
 	uint64_t ratio;    /* ... at most so many times what was read: real trees pack to a tenth */
 };
 extern const struct import_limits import_limits;
@@ -34,10 +38,13 @@ extern const struct import_limits import_limits;
 int import_run(int in_fd, int top_fd, const struct import_limits *limits, struct err *e);
 
 /* confine_HOST.c.  Gives up everything but writing below top_fd; *top_fd is replaced by a descriptor that
- * leads nowhere else.  What the host does not offer is left out: the names are safe without it. */
-int confine(int *top_fd, struct err *e);
+ * leads nowhere else.  What the host does not offer is left out: the names are safe without it.  With image,
+ * descriptors may be received from 0, directories listed, and attributes removed. */
+int confine(int *top_fd, bool image, struct err *e);
 
 /* attr_HOST.c: extended attributes and access control lists of an entry, on the open file.  -errno. */
 int attr_apply(int fd, struct archive_entry *entry);
+/* Takes those away that attr_apply() could have given a directory.  -errno. */
+int attr_clear(int fd);
 
 #endif

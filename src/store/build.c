@@ -30,6 +30,7 @@ struct build {
 	char *rules_file;     /* resolved; NULL: default */
 	struct rules rules;
 	struct strv warnings;
+	struct source_image image;
 	const struct progress *pr;
 	int template_fd, dir_fd, root_fd, skel_fd;
 	char tmp[64]; /* name in template_fd */
@@ -48,6 +49,8 @@ build_free(struct build *b)
 	free(b->source);
 	free(b->rules_file);
 	free(b->path);
+	free(b->image.digest);
+	free(b->image.tag);
 	strv_free(&b->overlays);
 	strv_free(&b->warnings);
 	rules_free(&b->rules);
@@ -125,8 +128,8 @@ make_place(struct build *b, struct err *e)
 static int
 fill(struct build *b, struct err *e)
 {
-	const struct source_place at = {b->s,       b->template, b->dir_fd,   b->path,
-					b->root_fd, b->pr,       &b->warnings};
+	const struct source_place at = {b->s,       b->template, b->dir_fd,    b->path,
+					b->root_fd, b->pr,       &b->warnings, &b->image};
 	int r = source_fill(&at, b->source, e);
 
 	for (size_t i = 0; i < b->overlays.n && r == 0; i++)
@@ -190,6 +193,13 @@ json_list(const struct strv *v)
 	return a;
 }
 
+/* NULL where the source is no image: then there is no such member. */
+static json_t *
+json_image(const struct source_image *image)
+{
+	return image->digest ? json_pack("{s:s, s:s?}", "digest", image->digest, "tag", image->tag) : NULL;
+}
+
 static int
 write_info(struct build *b, const char *name, struct err *e)
 {
@@ -200,13 +210,13 @@ write_info(struct build *b, const char *name, struct err *e)
 
 	source_packages(b->source, &packages);
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	j = json_pack("{s:s, s:s, s:s, s:f, s:{s:s, s:o, s:o, s:s?}, s:o, s:I, s:I, s:s, s:s}", "template",
-		      b->template, "release", name, "built", built, "seconds",
+	j = json_pack("{s:s, s:s, s:s, s:f, s:{s:s, s:o, s:o, s:s?}, s:o*, s:o, s:I, s:I, s:s, s:s}",
+		      "template", b->template, "release", name, "built", built, "seconds",
 		      (double)(now.tv_sec - b->start.tv_sec) + (double)(now.tv_nsec - b->start.tv_nsec) / 1e9,
 		      "recipe", "source", b->source, "packages", json_list(&packages), "overlays",
-		      json_list(&b->overlays), "rules", b->rules_file, "warnings", json_list(&b->warnings),
-		      "files", (json_int_t)b->sum.files, "bytes", (json_int_t)b->sum.bytes, "manifest_sha256",
-		      b->sum.digest, "brig", BRIG_VERSION);
+		      json_list(&b->overlays), "rules", b->rules_file, "image", json_image(&b->image),
+		      "warnings", json_list(&b->warnings), "files", (json_int_t)b->sum.files, "bytes",
+		      (json_int_t)b->sum.bytes, "manifest_sha256", b->sum.digest, "brig", BRIG_VERSION);
 	text = j ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
 	json_decref(j);
 	if (!text)
@@ -264,7 +274,9 @@ static int
 publish(struct build *b, const char *name, struct err *e)
 {
 	build_step(b->pr, "writing to disk");
-	if (fchmod(b->dir_fd, 0755) < 0 || syncfs(b->dir_fd) < 0)
+	/* it stays 0700: its set-user-id programs are for jails, and none of the host's users is to run them
+	 * as root */
+	if (syncfs(b->dir_fd) < 0)
 		return err_sys(e, errno, "write the release to disk");
 	if (renameat2(b->template_fd, b->tmp, b->template_fd, name, RENAME_NOREPLACE) < 0)
 		return err_sys(e, errno, "put release %s in place", name);

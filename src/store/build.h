@@ -16,6 +16,13 @@ int release_template_dir(const struct store *s, const char *template, int *ret, 
 /* remove.c: the caller holds the template's lock. */
 int release_sweep(int template_fd, const char *template, struct err *e);
 
+/* Which image oci: found: goes into release.json.  NULL for other sources; the caller of source_fill() frees.
+ */
+struct source_image {
+	char *digest; /* "sha256:..." of its manifest */
+	char *tag;    /* or NULL */
+};
+
 /* source.c */
 struct source_place {
 	const struct store *store;
@@ -25,6 +32,7 @@ struct source_place {
 	int root_fd;
 	const struct progress *pr;
 	struct strv *warnings; /* what was left out; goes into release.json */
+	struct source_image *image;
 };
 /* Checks a source and makes it independent of the working directory: "dir:x" -> "dir:/cwd/x".  Everything
  * that can be said before the build begins is said here.  The caller frees *ret. */
@@ -43,6 +51,17 @@ void debian_sources(const char *etc_apt, const char *suite, struct buf *ret_list
 int busybox_fill(const struct source_place *at, struct err *e);
 /* Unpacks the archive that in_fd reads into the tree, by brig-import. */
 int import_archive(const struct source_place *at, int in_fd, struct err *e);
+/* The same in steps, for one that is talked to (oci.c): its report becomes readable when it ends.
+ * import_finish() must follow; it says what went wrong. */
+struct import_child {
+	pid_t pid;
+	int report;
+	char *program;
+};
+int import_start(const struct source_place *at, int in_fd, const char *mode, const char *arg,
+		 struct import_child *ret, struct err *e);
+void import_kill(const struct import_child *c);
+int import_finish(struct import_child *c, struct err *e);
 
 /* Runs a command that fills the tree, contained (os_contained_start); its output goes to the log
  * LOG/template-NAME.log. On failure the message is its last line of output that says something. */

@@ -19,6 +19,8 @@ int host_xattrs(int src, int dst);
 /* The same for a link or a FIFO; -EOPNOTSUPP: not possible here. */
 int host_node_xattrs(int src_dir, int dst_dir, const char *name);
 int host_no_default_acl(int dir); /* new files take nothing from an ACL of this directory */
+/* Takes file capabilities away. */
+int host_no_capability(int fd);
 /* lstat; *ret_mount tells mounts apart: equal for everything that is in one mount. */
 int host_stat_mount(int dir, const char *name, struct stat *ret, uint64_t *ret_mount);
 int host_sync(int fd); /* everything of the file system that fd is on */

@@ -117,6 +117,14 @@ host_no_default_acl(int dir)
 	return 0;
 }
 
+int
+host_no_capability(int fd)
+{
+	if (fremovexattr(fd, "security.capability") < 0 && errno != ENODATA && errno != ENOTSUP)
+		return -errno;
+	return 0;
+}
+
 /* Before Linux 5.8 only mounts of other file systems are told apart here. */
 int
 host_stat_mount(int dir, const char *name, struct stat *ret, uint64_t *ret_mount)

@@ -11,6 +11,7 @@
 #include "store/tree.h"
 
 #define READ_CHUNK (256u << 10)
+#define READ_ALIGN 65536 /* for O_DIRECT: a page or a block of any file system, open(2) */
 #define FLUSH_AT (1u << 20)
 #define REPORT_EVERY 256 /* files between two reports of progress */
 
@@ -34,7 +35,7 @@ static const struct kind {
 int
 manifest_digest(int fd, char digest[65], uint64_t *bytes)
 {
-	static uint8_t chunk[READ_CHUNK];
+	static _Alignas(READ_ALIGN) uint8_t chunk[READ_CHUNK];
 	SHA2_CTX sha;
 
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);

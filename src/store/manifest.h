@@ -39,7 +39,7 @@ struct manifest {
 /* text is the manifest's and becomes ret's, also on failure. */
 int manifest_parse(char *text, struct manifest *ret, struct err *e);
 void manifest_free(struct manifest *m);
-/* SHA-256 of what fd reads, as 64 hex digits; the bytes read are added to *bytes. */
+/* SHA-256 of what fd reads, as 64 hex digits; the bytes read are added to *bytes.  fd may be O_DIRECT. */
 int manifest_digest(int fd, char digest[65], uint64_t *bytes);
 
 #endif

@@ -23,6 +23,7 @@ release_close(struct release *r)
 	free(r->template);
 	free(r->name);
 	free(r->root_path);
+	free(r->rules_text);
 	*r = (struct release){.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 }
 

@@ -22,7 +22,8 @@ struct release {
 	char *template, *name;
 	int dir_fd; /* the release directory; -EBADF for RELEASE_BY_HAND */
 	int root_fd, skel_fd;
-	char *root_path; /* absolute, for messages and FreeBSD's nullfs */
+	char *root_path;  /* absolute, for messages and FreeBSD's nullfs */
+	char *rules_text; /* of rules_keep(), or NULL */
 };
 void release_close(struct release *r);
 
@@ -38,8 +39,9 @@ int release_current(const struct store *s, const char *template, char **ret, str
 int release_set_current(const struct store *s, const char *template, const char *name, struct err *e);
 /* release.json:
  * {"template","release","built","seconds","recipe":{"source","packages":[],"overlays":[],"rules"},
- * "warnings":[],"files","bytes","manifest_sha256","brig"}.  "rules" is the file given with --rules or null.
- * Of RELEASE_BY_HAND only the first two are known, "built" and "recipe" are null.  A new reference. */
+ * "image":{"digest","tag"} (of oci: only; tag or
+ * null),"warnings":[],"files","bytes","manifest_sha256","brig"}.  "rules" is the file given with --rules or
+ * null. Of RELEASE_BY_HAND only the first two are known, "built" and "recipe" are null.  A new reference. */
 int release_info(const struct release *r, json_t **ret, struct err *e);
 /* The root directory with this device and inode is which release of ours?  1 found. */
 int release_by_inode(const struct store *s, dev_t dev, ino_t ino, char **ret_template, char **ret_name,
@@ -60,7 +62,7 @@ struct progress {
 };
 
 struct recipe {
-	char *source;         /* dir:PATH tar:FILE debian:SUITE[,PKG...] cmd:COMMAND busybox */
+	char *source;         /* dir:PATH tar:FILE oci:DIR[:TAG] debian:SUITE[,PKG...] cmd:COMMAND busybox */
 	struct strv overlays; /* directories copied over the tree, in order */
 	char *rules;          /* file with the rules of the split; NULL: the installed default */
 };
@@ -73,10 +75,11 @@ int release_build(const struct store *s, const char *template, const struct reci
 int release_tidy(const struct store *s, const char *template, struct err *e);
 /* Checks every file against the manifest: type, mode, owner, size, SHA-256, link target; also what is there
  * and should not be.  say() gets one line per difference ("usr/bin/x: mode 0755, was built as 0555").
- * *ret_diffs their number. */
+ * *ret_diffs is their number; *ret_cached_only that of the files whose file system has no direct I/O
+ * (open(2), O_DIRECT): they were read through the page cache only, the others past it as well. */
 int release_verify(const struct release *r, const struct progress *pr,
 		   void (*say)(void *ctx, const char *path, const char *what), void *ctx, size_t *ret_diffs,
-		   struct err *e);
+		   size_t *ret_cached_only, struct err *e);
 /* Refused (-EBUSY, naming the jails) while a jail uses it or it is current with other releases left. */
 int release_remove(const struct store *s, const char *template, const char *name, struct err *e);
 

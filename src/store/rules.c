@@ -276,17 +276,32 @@ rules_load(const char *file, struct rules *ret, struct err *e)
 	return rules_parse(text, path, ret, e);
 }
 
+static int
+read_rules(const struct release *r, char **ret, struct err *e)
+{
+	size_t len;
+
+	if (fsx_read_at(r->dir_fd, "rules", RULES_MAX, ret, &len, e) < 0)
+		return err_wrap(e, "release %s/%s", r->template, r->name);
+	return 0;
+}
+
 int
 rules_of_release(const struct release *r, struct rules *ret, struct err *e)
 {
 	_auto_free char *text = NULL, *file = xasprintf("%s/%s/rules", r->template, r->name);
-	size_t len;
 
 	if (r->dir_fd < 0)
 		return rules_load(NULL, ret, e);
-	if (fsx_read_at(r->dir_fd, "rules", RULES_MAX, &text, &len, e) < 0)
-		return err_wrap(e, "release %s/%s", r->template, r->name);
-	return rules_parse(text, file, ret, e);
+	if (!r->rules_text && read_rules(r, &text, e) < 0)
+		return -e->num;
+	return rules_parse(text ? text : r->rules_text, file, ret, e);
+}
+
+int
+rules_keep(struct release *r, struct err *e)
+{
+	return r->dir_fd < 0 || r->rules_text ? 0 : read_rules(r, &r->rules_text, e);
 }
 
 char *

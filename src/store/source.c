@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "os/os.h"
 #include "store/build.h"
+#include "store/oci.h"
 #include "store/space.h"
 #include "store/tree.h"
 
@@ -97,6 +98,8 @@ source_resolve(const char *source, char **ret, struct err *e)
 		return resolve_path("dir:", arg, S_IFDIR, ret, e);
 	if ((arg = str_after(source, "tar:")))
 		return resolve_path("tar:", arg, S_IFREG, ret, e);
+	if ((arg = str_after(source, "oci:")))
+		return oci_resolve(arg, ret, e);
 	if ((arg = str_after(source, "debian:"))) {
 		if (check_debian(arg, e) < 0)
 			return -e->num;
@@ -108,15 +111,10 @@ source_resolve(const char *source, char **ret, struct err *e)
 			return err_set(
 			    e, ENOENT,
 			    "busybox: this host has no static busybox (apt install busybox-static)");
-	} else if (str_after(source, "oci:")) {
-		return err_set(e, EOPNOTSUPP,
-			       "%s: OCI images are not supported yet by this version "
-			       "(unpack it and use dir: or tar:)",
-			       shown);
 	} else {
 		return err_set(e, EINVAL,
-			       "source '%s': expected dir:PATH, tar:FILE, debian:SUITE[,PACKAGE...], "
-			       "cmd:COMMAND or busybox",
+			       "source '%s': expected dir:PATH, tar:FILE, oci:DIR[:TAG], "
+			       "debian:SUITE[,PACKAGE...], cmd:COMMAND or busybox",
 			       shown);
 	}
 	*ret = xstrdup(source);
@@ -249,6 +247,8 @@ source_fill(const struct source_place *at, const char *source, struct err *e)
 		r = fill_dir(at, arg, e);
 	else if ((arg = str_after(source, "tar:")))
 		r = fill_tar(at, arg, e);
+	else if ((arg = str_after(source, "oci:")))
+		r = oci_fill(at, arg, e);
 	else if ((arg = str_after(source, "debian:")))
 		r = debian_fill(at, arg, e);
 	else if ((arg = str_after(source, "cmd:")))

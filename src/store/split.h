@@ -31,9 +31,10 @@ enum rule_kind {
 	RULE_LINE,  /* file path gets the line arg, unless it has one that sets the same variable */
 	RULE_ADD, /* file arg of the rules' own directory skel/ is put at path with mode, unless unless exists
 		   */
-	RULE_REGENERATE, /* after an upgrade arg is run in the jail, when unless (a path; NULL: path itself, where the
-			  * jail's differs) was changed: path is made by a program, and never a conflict */
-	RULE_DANGLING, /* a link at path (pattern over the whole path as the jail sees it) may dangle */
+	RULE_REGENERATE, /* after an upgrade arg is run in the jail, when unless (a path; NULL: path itself,
+			  * where the jail's differs) was changed: path is made by a program, and never a
+			  * conflict */
+	RULE_DANGLING,   /* a link at path (pattern over the whole path as the jail sees it) may dangle */
 };
 
 struct rule {
@@ -62,6 +63,8 @@ void rules_free(struct rules *r);
 int rules_load(const char *file, struct rules *ret, struct err *e);
 /* The rules that release r was built with.  A release made by hand: those of rules_load(NULL). */
 int rules_of_release(const struct release *r, struct rules *ret, struct err *e);
+/* Reads them now, for a process that will use r and may not open the files of a release: a jail's root. */
+int rules_keep(struct release *r, struct err *e);
 /* From text; file is what messages call it. */
 int rules_parse(const char *text, const char *file, struct rules *ret, struct err *e);
 

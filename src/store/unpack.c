@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Unpacking an archive by brig-import (src/import): a program of its own, confined, with an empty environment
- * and these descriptors: 0 the archive, 3 its report (one struct err when it failed), 4 the directory to
- * fill.
+ * Unpacking by brig-import (src/import): a program of its own, confined, with an empty environment and these
+ * descriptors: 0 the archive, or a socket on which it asks for files (oci.h); 3 its report (one struct err
+ * when it failed); 4 the directory to fill.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -17,9 +17,10 @@
 #define POLL_MS 100
 
 static _Noreturn void
-run_import(const char *program, int in, int report, int root)
+run_import(const char *program, int in, int report, int root, const char *mode, const char *arg)
 {
-	char *name = xstrdup("brig-import"), *argv[] = {name, NULL}, *envp[] = {NULL};
+	char *name = xstrdup("brig-import"), *what = xstrdup_null(mode), *how = xstrdup_null(arg);
+	char *argv[] = {name, what, how, NULL}, *envp[] = {NULL};
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct err e = ERR_INIT;
 	sigset_t none;
@@ -60,27 +61,48 @@ wait_report(const struct source_place *at, int in_fd, int report)
 }
 
 int
-import_archive(const struct source_place *at, int in_fd, struct err *e)
+import_start(const struct source_place *at, int in_fd, const char *mode, const char *arg,
+	     struct import_child *ret, struct err *e)
 {
-	_auto_free char *program = where_libexec("brig-import");
-	_auto_close int out = -EBADF, in = -EBADF;
-	struct err got;
-	int p[2], r, status = 0;
-	pid_t pid;
+	struct import_child c = {.program = where_libexec("brig-import")};
+	int p[2];
 
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "%s", program);
-	in = p[0];
-	out = p[1];
-	pid = fork();
-	if (pid == 0)
-		run_import(program, in_fd, out, at->root_fd);
-	if (pid < 0)
-		return err_sys(e, errno, "%s", program);
-	fd_close(TAKE_FD(out));
-	wait_report(at, in_fd, in);
-	r = err_recv(in, &got);
-	if (child_wait(pid, &status) < 0)
+	if (pipe2(p, O_CLOEXEC) < 0) {
+		(void)err_sys(e, errno, "%s", c.program);
+		free(c.program);
+		return -e->num;
+	}
+	c.report = p[0];
+	c.pid = fork();
+	if (c.pid == 0)
+		run_import(c.program, in_fd, p[1], at->root_fd, mode, arg);
+	if (c.pid < 0) {
+		(void)err_sys(e, errno, "%s", c.program);
+		fd_close(p[0]);
+		free(c.program);
+	}
+	fd_close(p[1]);
+	if (c.pid < 0)
+		return -e->num;
+	*ret = c;
+	return 0;
+}
+
+void
+import_kill(const struct import_child *c)
+{
+	(void)kill(c->pid, SIGKILL);
+}
+
+int
+import_finish(struct import_child *c, struct err *e)
+{
+	_auto_free char *program = c->program;
+	_auto_close int report = c->report;
+	struct err got;
+	int status = 0, r = err_recv(report, &got);
+
+	if (child_wait(c->pid, &status) < 0)
 		return err_sys(e, ECHILD, "%s", program);
 	if (r > 0) {
 		*e = got;
@@ -89,4 +111,15 @@ import_archive(const struct source_place *at, int in_fd, struct err *e)
 	if (WIFSIGNALED(status))
 		return err_set(e, EIO, "%s was ended by signal %d", program, WTERMSIG(status));
 	return status == 0 ? 0 : err_set(e, EIO, "%s ended before it was done", program);
+}
+
+int
+import_archive(const struct source_place *at, int in_fd, struct err *e)
+{
+	struct import_child child;
+
+	if (import_start(at, in_fd, NULL, NULL, &child, e) < 0)
+		return -e->num;
+	wait_report(at, in_fd, child.report);
+	return import_finish(&child, e);
 }

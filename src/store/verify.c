@@ -19,7 +19,7 @@ struct verify {
 	const struct progress *pr;
 	void (*say)(void *ctx, const char *path, const char *what);
 	void *ctx;
-	size_t diffs, done;
+	size_t diffs, done, cached_only;
 };
 
 static _printf_(3, 4) void differs(struct verify *v, const char *path, const char *fmt, ...)
@@ -72,14 +72,34 @@ find(const struct manifest *m, const char *path)
 	return NULL;
 }
 
+/* The same file again, from the disk: 1, or 0 where the file system has no direct I/O. */
+static int
+digest_past_cache(int fd, char *digest)
+{
+	int flags = fcntl(fd, F_GETFL), r;
+	uint64_t bytes = 0;
+
+	if (flags < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	if (fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+		return errno == EINVAL ? 0 : -errno;
+	r = manifest_digest(fd, digest, &bytes);
+	return r == 0 ? 1 : r == -EINVAL ? 0 : r;
+}
+
+/*
+ * Twice: as the jails of the release see it, and as the disk has it.  They differ when the kernel was made to
+ * write to pages of a file that is open for reading only (CVE-2016-5195, CVE-2022-0847), which no other check
+ * sees.
+ */
 static int
 verify_content(struct verify *v, const char *path, const struct tree_entry *t, const struct manifest_entry *m,
 	       struct err *e)
 {
-	char digest[SHA256_DIGEST_STRING_LENGTH];
+	char cached[SHA256_DIGEST_STRING_LENGTH], disk[SHA256_DIGEST_STRING_LENGTH];
 	_auto_close int fd = -EBADF;
 	uint64_t bytes = 0;
-	int r;
+	int r, past = 0;
 
 	if ((uint64_t)t->st.st_size != m->size) {
 		differs(v, path, "size %lld, was built as %llu", (long long)t->st.st_size,
@@ -87,15 +107,26 @@ verify_content(struct verify *v, const char *path, const struct tree_entry *t, c
 		return 0;
 	}
 	fd = path_open(t->dir_fd, t->name, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
-	r = fd < 0 ? fd : manifest_digest(fd, digest, &bytes);
+	r = fd < 0 ? fd : manifest_digest(fd, cached, &bytes);
+	if (r == 0)
+		r = past = digest_past_cache(fd, disk);
 	if (r == -EIO) { /* a bad sector is a difference; the others are still looked at */
 		differs(v, path, "cannot be read: %s", strerror(EIO));
 		return 0;
 	}
 	if (r < 0)
 		return err_sys(e, -r, "%s", path);
-	if (!streq(digest, m->digest))
-		differs(v, path, "content differs: SHA-256 %.12s..., was built as %.12s...", digest,
+	v->cached_only += !past;
+	if (past && !streq(cached, disk))
+		differs(
+		    v, path,
+		    "content differs between page cache and disk: SHA-256 %.12s... and %.12s..., was built "
+		    "as %.12s... (stop the jails of the release and restart the host: its kernel was made to "
+		    "change "
+		    "a file that it had open for reading)",
+		    cached, disk, m->digest);
+	else if (!streq(cached, m->digest))
+		differs(v, path, "content differs: SHA-256 %.12s..., was built as %.12s...", cached,
 			m->digest);
 	return 0;
 }
@@ -203,7 +234,7 @@ verify_built(const struct release *r, struct verify *v, struct err *e)
 int
 release_verify(const struct release *r, const struct progress *pr,
 	       void (*say)(void *ctx, const char *path, const char *what), void *ctx, size_t *ret_diffs,
-	       struct err *e)
+	       size_t *ret_cached_only, struct err *e)
 {
 	struct verify v = {.pr = pr, .say = say, .ctx = ctx};
 	int got = r->dir_fd < 0 ? verify_by_hand(r, &v, e) : verify_built(r, &v, e);
@@ -212,5 +243,6 @@ release_verify(const struct release *r, const struct progress *pr,
 	if (got < 0)
 		return err_wrap(e, "verify %s/%s", r->template, r->name);
 	*ret_diffs = v.diffs;
+	*ret_cached_only = v.cached_only;
 	return 0;
 }

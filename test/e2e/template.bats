@@ -166,6 +166,32 @@ current() { readlink "$T/$1/current"; }
 	[ -f "$T/o/current/root/bin/new" ]
 }
 
+@test "verify reads what jails see and what the disk has" {
+	mkdir -p "$LAB/over/usr/share" "$LAB/disk"
+	# a block whose place in the image can be found
+	head -c 8192 /dev/zero | tr '\0' m >"$LAB/over/usr/share/big"
+	printf 'brig-%s-marker' 4711 | dd of="$LAB/over/usr/share/big" bs=1 seek=4096 conv=notrunc status=none
+	truncate -s 64M "$LAB/image"
+	mke2fs -q -t ext4 "$LAB/image"
+	mount -o loop "$LAB/image" "$LAB/disk"
+	brig -b "$LAB/disk" -q template build v busybox --overlay "$LAB/over"
+	sync -f "$LAB/disk"
+	run brig -b "$LAB/disk" template verify v
+	[ "$status" = 0 ]
+	[[ "$output" != *"page cache"* ]]
+	file=$(echo "$LAB"/disk/templates/v/2*/root/usr/share/big)
+	at=$(grep -abo brig-4711-marker "$LAB/image" | cut -d: -f1)
+	printf X | dd of="$LAB/image" bs=1 seek="$at" conv=notrunc status=none
+	# the control: the file reads as before
+	grep -q brig-4711-marker "$file"
+	run brig -b "$LAB/disk" template verify v
+	umount "$LAB/disk"
+	rm -r "$LAB/image" "$LAB/over" "$LAB/disk"
+	[ "$status" = 1 ]
+	[[ "$output" == *"usr/share/big: content differs between page cache and disk: SHA-256 "* ]]
+	[ "$(grep -c differ <<<"$output")" = 2 ] # and the number of differences
+}
+
 @test "verify names every difference" {
 	brig -q template build v busybox
 	root=$(readlink -f "$T/v/current/root")

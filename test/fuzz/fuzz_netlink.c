@@ -25,7 +25,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct nl_route route;
 		int protocol;
 	} found;
-	_auto_free void *buf = xcalloc(size + 1, 1); /* aligned, and ends where it ends */
+	/* libmnl walks a message to its aligned end; that of a datagram is in the buffer, whose size is a
+	 * multiple */
+	_auto_free void *buf = xcalloc(NLMSG_ALIGN(size), 1);
 	struct err e;
 
 	if (size < sizeof(struct nlmsghdr))

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An OCI image (image-spec 1.0: image-layout, image-index, manifest, layer) into a tree.
+ *
+ * Everything is hostile: the JSON as well as the layers.  So the JSON is read here, in the confined program,
+ * and not by brig, which is root: brig only opens, below the layout, the three kinds of files that are asked
+ * for by a name of a fixed form, and never looks into one.
+ *
+ * Size and SHA-256 of a file are compared before a byte of it is parsed, and what is parsed is what was
+ * compared (blob.c).  index.json and oci-layout have no digest: they are the layout.  The sums of
+ * import_limits are those of all layers together.
+ */
+#ifndef BRIG_IMPORT_IMAGE_H
+#define BRIG_IMPORT_IMAGE_H
+
+#include "import/import.h"
+
+#define IMAGE_JSON (4u << 20) /* bytes of an index, a manifest or a configuration */
+#define IMAGE_MANIFESTS 4096  /* in one index */
+#define IMAGE_LAYERS 1000
+#define IMAGE_DEPTH 4 /* indexes in indexes */
+#define IMAGE_TAG 255
+
+/* In the words of the image-spec, which are Go's: "linux", "amd64". */
+struct image_platform {
+	char os[16], arch[16];
+	int variant; /* of arm: 5 to 8; 0: none */
+};
+int image_platform(struct image_platform *ret, struct err *e); /* this machine's */
+
+struct image_want {
+	const char *tag; /* NULL: there must be only one image */
+	struct image_platform host;
+	/* Opens "oci-layout", "index.json" or "blobs/sha256/HEX" for reading.  The caller closes. */
+	int (*open)(void *ctx, const char *name, struct err *e);
+	void *ctx;
+};
+
+struct image_result {
+	char digest[65]; /* of the manifest: hexadecimal SHA-256 */
+	char *tag;       /* the image's name in index.json, or NULL; the caller frees */
+};
+
+int image_run(const struct image_want *want, int top_fd, const struct import_limits *limits,
+	      struct image_result *ret, struct err *e);
+
+/*
+ * The door of the confined program (ask.c): a SOCK_SEQPACKET socket to brig.  It sends the name of a file;
+ * the answer is one struct err, and with num 0 the file's descriptor.  At the end it says what it took:
+ * "= HEX" or "= HEX TAG".
+ */
+int ask_open(int sock, const char *name, struct err *e);
+int ask_result(int sock, const struct image_result *result, struct err *e);
+
+#endif
