@@ -36,7 +36,33 @@ change_node_of(const struct stat *st, struct change_node *ret)
 				    .gid = st->st_gid,
 				    .size = (uint64_t)st->st_size,
 				    .ino = st->st_ino,
-				    .changed = st->st_ctim};
+				    .changed = st->st_ctim,
+				    .modified = S_ISREG(st->st_mode) ? st->st_mtim : (struct timespec){0}};
+}
+
+bool
+change_is_jails_doing(int r)
+{
+	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV || r == -ENXIO || r == -ESTALE ||
+	       r == -EAGAIN;
+}
+
+bool
+change_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool
+change_time_differs(const struct timespec *recorded, const struct timespec *now)
+{
+	return (recorded->tv_sec != 0 || recorded->tv_nsec != 0) && !change_same_time(recorded, now);
+}
+
+bool
+change_same_owner(const struct change_node *a, const struct change_node *b)
+{
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid;
 }
 
 int
@@ -578,9 +604,25 @@ settle(struct change *c, struct record *rec, int space_fd, struct err *e)
 	return r < 0 || c->keep_mark ? r : change_unmark(c->store, c->jail, e);
 }
 
+/* The times of large files that are kept are those after the renames, which are on disk before ID.json says
+ * so: what it says is never made again. */
+static int
+save_kept(struct change *c, int space_fd, struct err *e)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_op && !any; i++)
+		any = c->op[i].kept.tv_sec != 0;
+	if (!any || c->kind == CHANGE_ROLLBACK)
+		return 0;
+	return change_sync(c, space_fd, e) < 0 ? -e->num : change_save(c, e);
+}
+
 int
 change_finish(struct change *c, struct record *rec, int space_fd, struct err *e)
 {
+	if (save_kept(c, space_fd, e) < 0)
+		return -e->num;
 	while (rec->n_conflict > 0)
 		record_drop_conflict(rec, rec->conflict[0].path);
 	copy_conflicts(rec, &c->leaves);

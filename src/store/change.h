@@ -39,6 +39,7 @@ struct change_node {
 	char digest[65]; /* of a regular file; "" where it is not known */
 	ino_t ino;       /* with changed: is it the one that was looked at? */
 	struct timespec changed;
+	struct timespec modified; /* of a regular file; 0: not known (an older ID.json) */
 };
 struct change_op {
 	char *path;
@@ -48,6 +49,9 @@ struct change_op {
 	bool skip;   /* was not as expected at its turn: left alone */
 	char *base;  /* release of the merge base */
 	struct change_node before, after;
+	/* ctime of old/N after the change, where before has no digest: a file too large to be read; 0: nobody
+	 * looked, or brig itself has changed it since */
+	struct timespec kept;
 };
 struct change {
 	const struct store *store;
@@ -56,6 +60,7 @@ struct change {
 	char *jail, *template, *from, *to; /* from and to: releases */
 	char *space; /* "" js/NAME, or as in jail.conf: "/dir", "image:FILE", "device:DEV", "tmpfs" */
 	bool inside;
+	bool saved;     /* ID.json is there */
 	bool keep_mark; /* the end leaves the mark: the jail is yet to be started again */
 	bool restart;   /* the jail ran when it began: after a crash it is started again */
 	char boot[40];  /* in this boot */
@@ -66,6 +71,7 @@ struct change {
 	struct strv kept;           /* paths that are not as the change wants them, and stay */
 	struct strv always, ignore; /* merge_opts, for what has to be merged again */
 	struct strv regenerate;
+	uint64_t hashed; /* bytes of the jail's files that were read for digests so far */
 	int change_fd, dir_fd, new_fd, old_fd; /* js/.brig/change/JAIL, its ID, new, old */
 };
 #define CHANGE_INIT                                                                       \

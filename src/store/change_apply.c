@@ -116,6 +116,50 @@ as_before(const struct place *p)
 	       other_name_is_aside(p);
 }
 
+/* Another operation puts in place the same inode. */
+static bool
+has_other_name(const struct place *p)
+{
+	const struct change *c = p->c;
+
+	for (size_t i = 0; i < c->n_op; i++)
+		if (&c->op[i] != p->op && c->op[i].after.ino == p->op->after.ino)
+			return true;
+	return false;
+}
+
+/*
+ * Is new/N what was staged?  Of a rollback it is an inode that the jail may have another name or a descriptor
+ * of; anything else is brig's own copy.  Renames of the file's other names change its time: then its content
+ * decides, of a file too large for that the rest that is known.
+ */
+static int
+as_staged(const struct place *p)
+{
+	const struct change_node *a = &p->op->after;
+	struct change_node now;
+	struct stat st;
+	int r;
+
+	if (p->c->kind != CHANGE_ROLLBACK || a->type != NODE_FILE)
+		return 1;
+	if (fstatat(p->c->new_fd, p->n.s, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	change_node_of(&st, &now);
+	if (now.type != NODE_FILE || now.ino != a->ino || now.size != a->size ||
+	    !change_same_owner(&now, a) ||
+	    (!a->digest[0] && change_time_differs(&a->modified, &now.modified)))
+		return 0;
+	if (change_same_time(&now.changed, &a->changed))
+		return 1;
+	if (!a->digest[0])
+		return has_other_name(p);
+	r = change_look(p->c->new_fd, p->n.s, a->size, &now);
+	if (r < 0)
+		return change_is_jails_doing(r) ? 0 : r;
+	return streq(now.digest, a->digest);
+}
+
 static int
 set_owner(const struct place *p, const struct change_node *n)
 {
@@ -236,6 +280,10 @@ apply_node(const struct place *p)
 		return exchanged(p);
 	if (!as_before(p))
 		return 1;
+	r = as_staged(p);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = 0;
 	if (is_leaf(before) && is_leaf(after))
 		return replace(p);
 	if (before != NODE_NONE)
@@ -317,6 +365,23 @@ apply_one(struct change *c, size_t i, bool again, int space_fd, struct err *e)
 	return r == 0 ? 0 : changed_meanwhile(c, i, again, space_fd, e);
 }
 
+/* All renames are done, and the jail does not run on what they brought yet: what is kept now is what was
+ * there.  Repeated by a recovery, unless it is written down already. */
+static void
+note_kept_times(struct change *c)
+{
+	for (size_t i = 0; i < c->n_op; i++) {
+		struct change_op *op = &c->op[i];
+		struct stat st;
+
+		if (c->kind != CHANGE_ROLLBACK && !op->skip && !op->meta && op->before.type == NODE_FILE &&
+		    !op->before.digest[0] && op->kept.tv_sec == 0 &&
+		    fstatat(c->old_fd, change_node_name(op->n).s, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_ino == op->before.ino)
+			op->kept = st.st_ctim;
+	}
+}
+
 int
 change_apply(struct change *c, int space_fd, struct err *e)
 {
@@ -325,6 +390,7 @@ change_apply(struct change *c, int space_fd, struct err *e)
 	for (size_t i = 0; i < c->n_op; i++)
 		if (apply_one(c, i, i >= first, space_fd, e) < 0)
 			return -e->num;
+	note_kept_times(c);
 	return 0;
 }
 

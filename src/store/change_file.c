@@ -9,11 +9,19 @@
 #include "store/change_int.h"
 #include "store/record_json.h"
 
-#define FILE_MAX (64u << 20)
+#define FILE_MAX (128u << 20)
+/* At its first writing: what is decided must have room for what the carrying out adds. */
+#define FILE_MAX_NEW (64u << 20)
 
 static const char *const kinds[] = {"upgrade", "rollback", "merge"};
 
 /* ---- writing ---- */
+
+static json_t *
+pack_time(const struct timespec *t)
+{
+	return json_pack("[I, I]", (json_int_t)t->tv_sec, (json_int_t)t->tv_nsec);
+}
 
 static json_t *
 pack_node(const struct change_node *n)
@@ -28,8 +36,9 @@ pack_node(const struct change_node *n)
 	(void)json_object_set_new(j, "gid", json_integer(n->gid));
 	(void)json_object_set_new(j, "size", json_integer((json_int_t)n->size));
 	(void)json_object_set_new(j, "ino", json_integer((json_int_t)n->ino));
-	(void)json_object_set_new(
-	    j, "ctime", json_pack("[I, I]", (json_int_t)n->changed.tv_sec, (json_int_t)n->changed.tv_nsec));
+	(void)json_object_set_new(j, "ctime", pack_time(&n->changed));
+	if (n->modified.tv_sec || n->modified.tv_nsec)
+		(void)json_object_set_new(j, "mtime", pack_time(&n->modified));
 	if (n->link)
 		(void)json_object_set_new(j, "link", record_json_text(n->link));
 	if (n->digest[0])
@@ -56,6 +65,8 @@ pack_ops(const struct change *c)
 			(void)json_object_set_new(j, "skip", json_true());
 		if (op->base)
 			(void)json_object_set_new(j, "base", json_string(op->base));
+		if (op->kept.tv_sec || op->kept.tv_nsec)
+			(void)json_object_set_new(j, "kept", pack_time(&op->kept));
 		(void)json_array_append_new(list, j);
 	}
 	return list;
@@ -75,14 +86,15 @@ change_save(struct change *c, struct err *e)
 		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
 		      record_json_texts(&c->ignore), "was_regenerate", record_json_texts(&c->was.regenerate));
 
-	text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
+	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
 	if (!text)
 		return err_set(e, ENOMEM, "change %u of jail %s: out of memory", c->id, c->jail);
-	if (strlen(text) > FILE_MAX) /* it could not be read again */
+	if (strlen(text) > (c->saved ? FILE_MAX : FILE_MAX_NEW)) /* it could not be read again */
 		return err_set(e, E2BIG, "change %u of jail %s: too many files change", c->id, c->jail);
 	if (fsx_write_atomic(c->change_fd, file, text, strlen(text), 0600, FSX_SYNC, e) < 0)
 		return err_wrap(e, "change %u of jail %s", c->id, c->jail);
+	c->saved = true;
 	return 0;
 }
 
@@ -91,12 +103,13 @@ change_save(struct change *c, struct err *e)
 static int
 read_node(const json_t *j, struct change_node *ret)
 {
-	json_int_t type, mode = 0, uid = 0, gid = 0, size = 0, ino = 0, sec = 0, nsec = 0;
+	json_int_t type, mode = 0, uid = 0, gid = 0, size = 0, ino = 0, sec = 0, nsec = 0, msec = 0,
+			 mnsec = 0;
 	const char *digest = NULL;
 
-	if (json_unpack((json_t *)(uintptr_t)j, "{s:I, s?I, s?I, s?I, s?I, s?I, s?[I, I], s?s}", "type",
-			&type, "mode", &mode, "uid", &uid, "gid", &gid, "size", &size, "ino", &ino, "ctime",
-			&sec, &nsec, "sha256", &digest) < 0 ||
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:I, s?I, s?I, s?I, s?I, s?I, s?[I, I], s?[I, I], s?s}",
+			"type", &type, "mode", &mode, "uid", &uid, "gid", &gid, "size", &size, "ino", &ino,
+			"ctime", &sec, &nsec, "mtime", &msec, &mnsec, "sha256", &digest) < 0 ||
 	    type < NODE_NONE || type > NODE_BLOCK || (digest && strlen(digest) >= sizeof(ret->digest)))
 		return -EINVAL;
 	*ret = (struct change_node){.type = (enum node_type)type,
@@ -105,7 +118,8 @@ read_node(const json_t *j, struct change_node *ret)
 				    .gid = (gid_t)gid,
 				    .size = (uint64_t)size,
 				    .ino = (ino_t)ino,
-				    .changed = {sec, nsec}};
+				    .changed = {sec, nsec},
+				    .modified = {msec, mnsec}};
 	if (digest)
 		(void)stpcpy(ret->digest, digest);
 	ret->link = record_parse_text(json_object_get(j, "link"));
@@ -121,11 +135,13 @@ read_ops(struct change *c, const json_t *list)
 	json_array_foreach(list, i, j)
 	{
 		_auto_free char *path = record_parse_text(json_object_get(j, "path"));
+		json_int_t sec = 0, nsec = 0;
 		struct change_op *op;
 
-		if (!path)
+		if (!path || json_unpack((json_t *)(uintptr_t)j, "{s?[I, I]}", "kept", &sec, &nsec) < 0)
 			return -EINVAL;
 		op = change_add_op(c, path);
+		op->kept = (struct timespec){sec, nsec};
 		op->n = (unsigned)json_integer_value(json_object_get(j, "n"));
 		op->meta = json_is_true(json_object_get(j, "meta"));
 		op->merged = json_is_true(json_object_get(j, "merged"));
@@ -187,6 +203,7 @@ change_read(struct change *c, struct err *e)
 	j = json_loadb(text, len, 0, NULL);
 	r = j ? read_all(c, j) : -EINVAL;
 	json_decref(j);
+	c->saved = true;
 	return r < 0
 		   ? err_set(e, EINVAL, "%s/js/.brig/change/%s/%s is damaged", c->store->base, c->jail, file)
 		   : 0;

@@ -22,6 +22,17 @@ void change_node_of(const struct stat *st, struct change_node *ret); /* without 
 /* With link target and, for a regular file of exactly this size, digest: a jail's file can be of any size,
  * and one of another size is another file.  type NODE_NONE when it is not there. */
 int change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret);
+/* The jail's own files are as large as its root likes: of what a change puts aside no more than this is read
+ * for digests, of one file and in all.  For the rest the inode's times and sizes decide. */
+#define KEPT_FILE_MAX TEXT_MAX
+#define KEPT_ALL_MAX (256u << 20)
+/* A jail's root can bring this about at any path of its own: an answer about that path, never an error of the
+ * whole change.  -EAGAIN: another process has a lease on the file (fcntl(2), F_SETLEASE). */
+bool change_is_jails_doing(int r);
+bool change_same_time(const struct timespec *a, const struct timespec *b);
+bool change_same_owner(const struct change_node *a, const struct change_node *b); /* and mode */
+/* A time that was recorded, and is another one now. */
+bool change_time_differs(const struct timespec *recorded, const struct timespec *now);
 
 /* new/NAME goes. */
 void change_drop_staged(const struct change *c, const char *name);
@@ -40,6 +51,5 @@ int change_make_other(struct change *c, struct change_op *op);
 /* A regular file as a copy of src, with owner and mode of op->after; fills in after. */
 int change_make_file(struct change *c, struct change_op *op, int src);
 int change_note_after(struct change *c, struct change_op *op);
-
 
 #endif

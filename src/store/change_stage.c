@@ -96,7 +96,7 @@ make_text(struct change *c, struct change_op *op, struct text t, int like)
 		r = change_own(c->new_fd, name.s, &op->after);
 	if (r == 0 && like >= 0)
 		r = host_xattrs(like, fd);
-	return r;
+	return r < 0 ? r : host_no_capability(fd);
 }
 
 /* A directory, link or FIFO as op->after says. */
@@ -127,13 +127,64 @@ int
 change_note_after(struct change *c, struct change_op *op)
 {
 	struct node_name name = change_node_name(op->n);
+	enum node_type type = op->after.type;
 	uint64_t size = op->after.size;
 	int r;
 
 	change_node_free(&op->after);
 	r = change_look(c->new_fd, name.s, size, &op->after);
+	if (r < 0)
+		return r;
 	/* in a jailspace the jail itself can get at it */
-	return r == 0 && op->after.type == NODE_FILE && op->after.size != size ? -ESTALE : r;
+	return op->after.type != type || (type == NODE_FILE && op->after.size != size) ? -ESTALE : 0;
+}
+
+/* 1: open, and it is the file that was looked at. */
+static int
+open_looked_at(int space_fd, const char *path, const struct change_node *n, int flags, int *ret,
+	       struct stat *ret_st)
+{
+	_auto_close int fd = path_open(space_fd, path, flags | O_NOFOLLOW, 0, PATH_BENEATH);
+
+	if (fd < 0)
+		return change_is_jails_doing(fd) ? 0 : fd;
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	if (!S_ISREG(ret_st->st_mode) || ret_st->st_ino != n->ino ||
+	    !change_same_time(&ret_st->st_ctim, &n->changed))
+		return 0;
+	*ret = TAKE_FD(fd);
+	return 1;
+}
+
+/* What is about to be put aside, as rollback will compare it: its inode stays within reach of the jail, by
+ * another name or by an open descriptor.  Only what was looked at; what is another file by now is met at its
+ * turn. */
+static int
+note_kept(struct change *c, struct change_op *op, int space_fd)
+{
+	struct change_node *b = &op->before;
+	_auto_close int fd = -EBADF;
+	struct stat st;
+	int r;
+
+	if (b->type != NODE_FILE || op->meta)
+		return 0;
+	r = open_looked_at(space_fd, op->path, b, O_PATH, &fd, &st);
+	if (r <= 0)
+		return r;
+	b->modified = st.st_mtim;
+	if (b->size > KEPT_FILE_MAX || c->hashed + b->size > KEPT_ALL_MAX)
+		return 0;
+	fd_close(TAKE_FD(fd));
+	r = open_looked_at(space_fd, op->path, b, O_RDONLY | O_NONBLOCK, &fd, &st);
+	if (r <= 0)
+		return r;
+	c->hashed += b->size;
+	r = change_digest(fd, b->size, b->digest);
+	if (r < 0 || fstat(fd, &st) < 0 || !change_same_time(&st.st_ctim, &b->changed))
+		b->digest[0] = '\0';
+	return r;
 }
 
 /* ---- from a plan ---- */
@@ -186,6 +237,16 @@ stage_parents(struct change *c, const char *path, const char *base, int new_fd, 
 	return 0;
 }
 
+/* Set-id bits come from a release only: of a file that brig makes, or gives to somebody else, a jail decides
+ * about the rest of the mode. */
+static mode_t
+mode_for(const struct merge_item *it)
+{
+	mode_t release = it->n.type == NODE_FILE ? it->n.mode : 0;
+
+	return it->n.type == NODE_DIR ? it->mode : it->mode & ~((S_ISUID | S_ISGID) & ~release);
+}
+
 static int
 stage_put(struct change *c, struct change_op *op, const struct merge_item *it, int new_fd, int space_fd)
 {
@@ -193,7 +254,7 @@ stage_put(struct change *c, struct change_op *op, const struct merge_item *it, i
 	_auto_close int src = -EBADF;
 
 	node_from_plan(&it->n, &op->after);
-	op->after.mode = it->mode;
+	op->after.mode = mode_for(it);
 	op->after.uid = it->uid;
 	op->after.gid = it->gid;
 	if (it->merged) {
@@ -221,17 +282,19 @@ stage_item(struct change *c, const struct merge_item *it, const char *base, int 
 	op->merged = it->merged;
 	node_from_plan(&it->d, &op->before);
 	if (it->act == MERGE_REMOVE)
-		return 0;
+		return note_kept(c, op, space_fd);
 	if (it->content_same || (it->d.type == NODE_DIR && it->n.type == NODE_DIR)) {
 		op->meta = true;
 		node_from_plan(&it->d, &op->after);
-		op->after.mode = it->mode;
+		op->after.mode = mode_for(it);
 		op->after.uid = it->uid;
 		op->after.gid = it->gid;
 		return 0;
 	}
 	r = stage_put(c, op, it, new_fd, space_fd);
-	return r < 0 ? r : change_note_after(c, op);
+	if (r == 0)
+		r = change_note_after(c, op);
+	return r < 0 ? r : note_kept(c, op, space_fd);
 }
 
 static const char *
@@ -269,12 +332,28 @@ why_text(const struct merge_item *it)
 	}
 }
 
+/* What is staged in the jailspace itself is within reach of the jail's root, who has meddled with it
+ * (-ESTALE), or was there first: that file waits for a decision, the others do not. */
+static bool
+meddled_with(struct change *c, const struct merge_item *it, const char *base, size_t n_op, int r)
+{
+	if (!c->inside || (r != -EEXIST && !change_is_jails_doing(r)))
+		return false;
+	if (c->n_op > n_op) {
+		change_drop_staged(c, change_node_name(c->op[c->n_op - 1].n).s);
+		change_drop_op(c);
+	}
+	record_add_conflict(&c->leaves, it->path, base, "the jail changed what was prepared for it");
+	return true;
+}
+
 int
 change_stage(struct change *c, const struct merge_plan *plan, const char *base, int new_fd, int space_fd,
 	     struct err *e)
 {
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct merge_item *it = &plan->v[i];
+		size_t n_op = c->n_op;
 		int r = 0;
 
 		switch (it->act) {
@@ -292,7 +371,7 @@ change_stage(struct change *c, const struct merge_plan *plan, const char *base, 
 		default:
 			break;
 		}
-		if (r < 0)
+		if (r < 0 && !meddled_with(c, it, base, n_op, r))
 			return fail(c, it->path, -r, e);
 	}
 	return 0;
@@ -337,6 +416,8 @@ change_stage_text(struct change *c, const char *path, struct text content, int s
 		r = make_text(c, op, content, like);
 	if (r == 0)
 		r = change_note_after(c, op);
+	if (r == 0)
+		r = note_kept(c, op, space_fd);
 	return r < 0 ? fail(c, path, -r, e) : 0;
 }
 
@@ -357,10 +438,14 @@ stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
 		return r;
 	op = change_add_op(c, path);
 	r = note_before(op, space_fd);
-	if (r == 0 && gone && op->before.type == NODE_NONE)
-		change_drop_op(c);
-	if (r < 0 || gone)
+	if (r < 0)
 		return r;
+	if (gone && op->before.type == NODE_NONE) {
+		change_drop_op(c);
+		return 0;
+	}
+	if (gone)
+		return note_kept(c, op, space_fd);
 	change_node_of(&st, &op->after);
 	if (op->after.type == NODE_LINK)
 		op->after.link = tree_readlink(dir, name);
@@ -374,7 +459,9 @@ stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
 	} else {
 		r = change_make_other(c, op);
 	}
-	return r < 0 ? r : change_note_after(c, op);
+	if (r == 0)
+		r = change_note_after(c, op);
+	return r < 0 ? r : note_kept(c, op, space_fd);
 }
 
 int

@@ -13,44 +13,65 @@
 /* One path over all those changes. */
 struct trace {
 	const char *path;
-	const struct change *had;             /* whose old/ has the content */
-	const struct change_op *content;      /* its operation; NULL: only owner and mode were changed */
+	size_t at;                            /* among all operations: the order of the changes */
+	struct change *had;                   /* whose old/ has the content */
+	struct change_op *content;            /* its operation; NULL: only owner and mode were changed */
 	const struct change_op *last_content; /* the last one that was about more than owner and mode */
 	const struct change_op *first, *last;
+	bool lost; /* what was kept is not there any more, or was changed since */
+	ino_t ino; /* of what was kept, when it was looked at */
 };
 
 struct traces {
 	struct trace *v;
-	size_t n;
+	size_t n, cap;
 };
 
 static void
-add_trace(struct traces *t, const struct change *c, const struct change_op *op)
+add_trace(struct traces *t, struct change *c, struct change_op *op)
 {
-	struct trace *one = NULL;
-
-	for (size_t i = 0; i < t->n && !one; i++)
-		if (streq(t->v[i].path, op->path))
-			one = &t->v[i];
-	if (!one) {
-		t->v = xrealloc(t->v, t->n + 1, sizeof(*t->v));
-		one = &t->v[t->n++];
-		*one = (struct trace){.path = op->path, .first = op};
+	GROW(t->v, t->n, t->cap);
+	t->v[t->n] = (struct trace){.path = op->path, .at = t->n, .first = op, .last = op};
+	if (!op->meta) {
+		t->v[t->n].last_content = t->v[t->n].content = op;
+		t->v[t->n].had = c;
 	}
-	one->last = op;
-	if (op->meta)
-		return;
-	one->last_content = op;
-	if (!one->content) {
-		one->content = op;
-		one->had = c;
-	}
+	t->n++;
 }
 
-static bool
-same_owner(const struct change_node *a, const struct change_node *b)
+static int
+by_path(const void *pa, const void *pb)
 {
-	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid;
+	const struct trace *a = pa, *b = pb;
+	int cmp = strcmp(a->path, b->path);
+
+	return cmp != 0 ? cmp : (a->at > b->at) - (a->at < b->at);
+}
+
+/* One a path. */
+static void
+join_traces(struct traces *t)
+{
+	size_t n = 0;
+
+	if (t->n > 1)
+		qsort(t->v, t->n, sizeof(*t->v), by_path);
+	for (size_t i = 0; i < t->n; i++) {
+		struct trace *one = n > 0 ? &t->v[n - 1] : NULL, *next = &t->v[i];
+
+		if (!one || !streq(one->path, next->path)) {
+			t->v[n++] = *next;
+			continue;
+		}
+		one->last = next->last;
+		if (next->last_content)
+			one->last_content = next->last_content;
+		if (!one->content) {
+			one->content = next->content;
+			one->had = next->had;
+		}
+	}
+	t->n = n;
 }
 
 /* Is it as the last change left it?  Content is compared, not times: a service may have touched it. */
@@ -64,7 +85,7 @@ as_left(const struct change_node *now, const struct trace *t)
 		return false;
 	if (now->type == NODE_NONE || now->type == NODE_DIR)
 		return true;
-	if (!same_owner(now, want))
+	if (!change_same_owner(now, want))
 		return false;
 	if (!content) /* only owner and mode were changed, and only they come back */
 		return true;
@@ -73,35 +94,170 @@ as_left(const struct change_node *now, const struct trace *t)
 	return now->type != NODE_FILE || streq(now->digest, content->digest);
 }
 
-/* new/N of c: the node that was kept, as the same inode where nothing about it differs.  -ENOENT: it is not
- * there any more (it may have been kept where the jail's root can reach it). */
+/* ---- what was kept ---- */
+
+static bool
+needs_kept(const struct trace *t)
+{
+	return t->content && t->first->before.type == NODE_FILE && t->content->before.type == NODE_FILE;
+}
+
+/* Size, owner and mode, and the time of its content where that was recorded and no digest tells more. */
+static bool
+looks_kept(const struct trace *t, const struct stat *st)
+{
+	const struct change_node *was = &t->content->before;
+	struct change_node now;
+
+	change_node_of(st, &now);
+	return now.type == NODE_FILE && now.size == was->size && change_same_owner(&now, was) &&
+	       (was->digest[0] || !change_time_differs(&was->modified, &now.modified));
+}
+
+/*
+ * Is old/N still what was there?  1, 0, -errno.  The jail can have changed it by another name of the inode
+ * (ln), or taken it away where it lies in the jailspace.  A digest decides where there is one; for a file
+ * that was too large for it, its times: any change of an inode gives it a new ctime, which nobody can set.
+ * From changes of an older brig neither is known: size, owner and mode.
+ */
+static int
+look_at_kept(struct trace *t)
+{
+	const struct change_node *was = &t->content->before;
+	struct node_name name = change_node_name(t->content->n);
+	_auto_close int fd = -EBADF;
+	char digest[65];
+	struct stat st;
+	int r;
+
+	if (fstatat(t->had->old_fd, name.s, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	t->ino = st.st_ino;
+	if (!looks_kept(t, &st))
+		return 0;
+	if (!was->digest[0])
+		return (was->modified.tv_sec == 0 || st.st_ino == was->ino) &&
+		       !change_time_differs(&t->content->kept, &st.st_ctim);
+	fd = path_open(t->had->old_fd, name.s, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, PATH_BENEATH);
+	if (fd < 0)
+		return change_is_jails_doing(fd) ? 0 : fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_ino != t->ino || !S_ISREG(st.st_mode))
+		return 0;
+	r = change_digest(fd, was->size, digest);
+	return r < 0 ? r : streq(digest, was->digest);
+}
+
+/*
+ * All of it is looked at before the first is staged: staging links, and a new link is a new ctime.  So where
+ * that decides, it is forgotten first: after a rollback that is given up the next one goes by the rest.
+ */
+static int
+look_at_all_kept(struct change *c, struct traces *t, struct change *past, size_t n, struct err *e)
+{
+	_auto_free bool *changed = xcalloc(n + 1, sizeof(*changed));
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct trace *one = &t->v[i];
+		int r = needs_kept(one) ? look_at_kept(one) : 1;
+
+		if (r < 0)
+			return err_sys(e, -r, "jail %s: look at what was kept of %s", c->jail, one->path);
+		one->lost = r == 0;
+	}
+	for (size_t i = 0; i < t->n && c->new_fd >= 0; i++)
+		if (needs_kept(&t->v[i]) && !t->v[i].lost && t->v[i].content->kept.tv_sec != 0) {
+			t->v[i].content->kept = (struct timespec){0};
+			changed[t->v[i].had - past] = true;
+		}
+	for (size_t i = 0; i < n; i++)
+		if (changed[i] && change_save(&past[i], e) < 0)
+			return -e->num;
+	return 0;
+}
+
+/* What became new/N: the kept inode by another name, or a copy of it.  -ESTALE: it is neither. */
+static int
+note_back(struct change *c, struct change_op *op, const struct trace *t, bool copy)
+{
+	const struct change_node *was = &t->content->before;
+	struct node_name name = change_node_name(op->n);
+	struct stat st;
+	int r = 0;
+
+	if (copy && was->digest[0]) {
+		op->after.size = was->size;
+		r = change_note_after(c, op);
+		return r == 0 && !streq(op->after.digest, was->digest) ? -ESTALE : r;
+	}
+	if (fstatat(c->new_fd, name.s, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (copy ? !S_ISREG(st.st_mode) || (uint64_t)st.st_size != was->size
+		 : st.st_ino != t->ino || !looks_kept(t, &st))
+		return -ESTALE;
+	change_node_free(&op->after);
+	change_node_of(&st, &op->after);
+	(void)stpcpy(op->after.digest, was->digest);
+	return 0;
+}
+
+/* A copy, since it cannot be the same inode. */
+static int
+copy_kept(struct change *c, struct change_op *op, const struct trace *t)
+{
+	struct node_name from = change_node_name(t->content->n);
+	_auto_close int src =
+	    path_open(t->had->old_fd, from.s, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, PATH_BENEATH);
+	struct stat st;
+	int r;
+
+	if (src < 0)
+		return src;
+	if (fstat(src, &st) < 0)
+		return -errno;
+	if (st.st_ino != t->ino || !looks_kept(t, &st))
+		return -ESTALE;
+	r = change_make_file(c, op, src);
+	return r < 0 ? r : note_back(c, op, t, true);
+}
+
+/* A directory, link or FIFO. */
+static int
+make_back(struct change *c, struct change_op *op)
+{
+	int r = change_make_other(c, op);
+
+	return r < 0 ? r : change_note_after(c, op);
+}
+
+/* new/N of c: the node that was kept, as the same inode where nothing about it differs. */
 static int
 take_kept(struct change *c, struct change_op *op, const struct trace *t)
 {
 	struct node_name from = change_node_name(t->content->n), to = change_node_name(op->n);
-	const struct change_node *owner = &t->first->before;
-	_auto_close int src = -EBADF;
-	struct stat st;
-	int r = 0;
+	const struct change_node *owner = &t->first->before, *was = &t->content->before;
 
-	op->after = t->content->before;
-	op->after.link = xstrdup_null(t->content->before.link);
+	op->after = *was;
+	op->after.link = xstrdup_null(was->link);
+	op->after.digest[0] = '\0';
 	op->after.mode = owner->mode;
 	op->after.uid = owner->uid;
 	op->after.gid = owner->gid;
-	if (op->after.type != NODE_FILE) {
-		r = change_make_other(c, op);
-		return r < 0 ? r : change_note_after(c, op);
+	if (op->after.type != NODE_FILE)
+		return make_back(c, op);
+	if (t->had->inside == c->inside && change_same_owner(was, owner)) {
+		if (linkat(t->had->old_fd, from.s, c->new_fd, to.s, 0) == 0)
+			return note_back(c, op, t, false);
+		/* the jail's root gave it as many names as there can be: no reason to copy what fills the
+		 * disk */
+		if (errno == EMLINK && was->size > KEPT_FILE_MAX)
+			return -ESTALE;
 	}
-	if (fstatat(t->had->old_fd, from.s, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-		return -ENOENT;
-	if (t->had->inside == c->inside && same_owner(&t->content->before, owner) &&
-	    linkat(t->had->old_fd, from.s, c->new_fd, to.s, 0) == 0)
-		return change_note_after(c, op);
-	src = path_open(t->had->old_fd, from.s, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
-	r = src < 0 ? src : change_make_file(c, op, src);
-	return r < 0 ? r : change_note_after(c, op);
+	return copy_kept(c, op, t);
 }
+
+/* ---- staging ---- */
 
 static int
 stage_back(struct change *c, const struct trace *t, int space_fd)
@@ -114,9 +270,9 @@ stage_back(struct change *c, const struct trace *t, int space_fd)
 
 	if (r == 0)
 		r = change_look(dir, name, t->last_content ? t->last_content->after.size : 0, &now);
-	if (r < 0 && r != -ENOENT && r != -ELOOP && r != -ENOTDIR && r != -EXDEV)
+	if (r < 0 && !change_is_jails_doing(r))
 		return r;
-	if (r < 0 ? t->last->after.type != NODE_NONE : !as_left(&now, t)) {
+	if (t->lost || (r < 0 ? t->last->after.type != NODE_NONE : !as_left(&now, t))) {
 		change_node_free(&now);
 		strv_add(&c->kept, t->path);
 		return 0;
@@ -144,17 +300,13 @@ stage_back(struct change *c, const struct trace *t, int space_fd)
 	op->after.link = NULL;
 	if (c->new_fd < 0)
 		return 0; /* only the plan */
-	if (op->after.type == NODE_DIR) {
-		r = change_make_other(c, op);
-		return r < 0 ? r : change_note_after(c, op);
-	}
-	r = take_kept(c, op, t);
-	if (r == -ENOENT) {
-		change_drop_op(c);
-		strv_add(&c->kept, t->path);
-		return 0;
-	}
-	return r;
+	r = op->after.type == NODE_DIR ? make_back(c, op) : take_kept(c, op, t);
+	if (!change_is_jails_doing(r) && !(r == -EEXIST && c->inside))
+		return r;
+	change_drop_staged(c, change_node_name(op->n).s);
+	change_drop_op(c);
+	strv_add(&c->kept, t->path);
+	return 0;
 }
 
 /* Directories before what goes into them; what goes, deepest first. */
@@ -201,8 +353,11 @@ change_stage_undo(struct change *c, const struct record *rec, int space_fd, stru
 		for (size_t k = 0; k < past[i].n_op; k++)
 			if (!past[i].op[k].skip)
 				add_trace(&t, &past[i], &past[i].op[k]);
+	join_traces(&t);
 	if (t.n > 1)
 		qsort(t.v, t.n, sizeof(*t.v), order);
+	if (r > 0 && space_fd >= 0 && look_at_all_kept(c, &t, past, n, e) < 0)
+		r = -e->num;
 	for (size_t i = 0; i < t.n && r > 0; i++) {
 		int one = space_fd < 0 ? 0 : stage_back(c, &t.v[i], space_fd);
 

@@ -157,6 +157,17 @@ look_same(struct look *l, int a, int b)
 	return na->size == nb->size ? same_content(l, a, b) : 0;
 }
 
+/* A hole reads as NULs, so the file is no text; a jail gets it for nothing, and it is not read. */
+static bool
+has_hole(int fd)
+{
+	struct stat st;
+	off_t hole = fstat(fd, &st) == 0 ? lseek(fd, 0, SEEK_HOLE) : -1;
+
+	(void)lseek(fd, 0, SEEK_SET);
+	return hole >= 0 && hole < st.st_size;
+}
+
 int
 look_text(struct look *l, int side, bool *ret)
 {
@@ -168,6 +179,11 @@ look_text(struct look *l, int side, bool *ret)
 		fd = look_open(l, side);
 		if (fd < 0)
 			return fd;
+		if (has_hole(fd)) {
+			l->loaded[side] = true;
+			*ret = l->is_text[side] = false;
+			return 0;
+		}
 		r = fsx_read_fd(fd, TEXT_MAX, &l->data[side], &len);
 		if (r < 0 && r != -EFBIG)
 			return r;

@@ -153,6 +153,67 @@ no_leftovers() {
 	files_of a | diff -u "$LAB/a.before" -
 }
 
+@test "rollback: what the jail changed by another name of a file is kept and named, the rest goes back" {
+	brig -q start a b
+	brig exec a ln /s/etc/plain /s/var/k
+	brig exec b ln /s/etc/plain /s/var/k
+	ln "$BRIG_BASE/js/s/etc/plain" "$BRIG_BASE/js/s/var/k"
+	for j in a b s; do files_of $j >"$LAB/$j.before"; done
+	for how in 'echo evil >>' 'printf "plain X\n" >' 'chmod 4777' 'chown 7:8'; do
+		brig -q upgrade mroot/r2
+		[ "$(js a plain)" = "plain 2" ] && [ "$(cat "$BRIG_BASE/js/a/var/k")" = "plain 1" ]
+		brig exec a sh -c "$how /var/k"
+		run timeout -k 2 60 "$BRIG" rollback mroot r1
+		[ "$status" = 0 ]
+		[ "$(grep -c 'a: warning: etc/plain: changed since' <<<"$output")" = 1 ]
+		[[ "$output" != *"b: warning"* ]] && [[ "$output" != *"s: warning"* ]]
+		[ "$(mounted a) $(mounted b) $(release_of s)" = "r1 r1 r1" ]
+		[ "$(js a plain)" = "plain 2" ]
+		files_of a | grep -v -e /etc/plain -e /var/k >"$LAB/a.after"
+		grep -v -e /etc/plain -e /var/k "$LAB/a.before" | diff -u - "$LAB/a.after"
+		# the same names, left alone
+		for j in b s; do files_of $j | diff -u "$LAB/$j.before" -; done
+		[ "$BRIG_BASE/js/b/etc/plain" -ef "$BRIG_BASE/js/b/var/k" ]
+		no_leftovers
+		# as it was, for the next round
+		brig exec a sh -c 'rm -f /s/etc/plain /s/var/k; echo "plain 1" >/s/etc/plain; ln /s/etc/plain /s/var/k'
+		files_of a | diff -u "$LAB/a.before" -
+	done
+}
+
+@test "rollback: a file as large as a file can be takes no longer, and is the same afterwards" {
+	brig -q start a b
+	brig exec a truncate -s 1024G /s/etc/clash
+	brig exec b truncate -s 1M /s/etc/clash
+	for j in a b; do brig exec $j ln /s/etc/clash /s/var/k; done
+	run timeout -k 2 3 sha256sum "$BRIG_BASE/js/a/etc/clash"
+	[ "$status" = 124 ] # this would take long
+	for how in : chmod byte; do
+		timeout -k 2 60 "$BRIG" -q upgrade mroot/r2
+		timeout -k 2 60 "$BRIG" -q merge --theirs /etc/clash a b
+		[ "$(js a clash) $(js b clash)" = "clash 2 clash 2" ]
+		case $how in
+			chmod) brig exec a chmod 600 /var/k ;;
+			byte) brig exec a sh -c 'touch -r /var/k /var/t; printf x | dd of=/var/k conv=notrunc 2>/dev/null
+				touch -r /var/t /var/k' ;;
+		esac
+		run timeout -k 2 60 "$BRIG" rollback mroot r1
+		[ "$status" = 0 ]
+		[ "$BRIG_BASE/js/b/etc/clash" -ef "$BRIG_BASE/js/b/var/k" ]
+		[[ "$output" != *"b: warning: etc/clash"* ]]
+		if [ "$how" = : ]; then
+			[ "$BRIG_BASE/js/a/etc/clash" -ef "$BRIG_BASE/js/a/var/k" ]
+			[ "$(stat -c %s "$BRIG_BASE/js/a/etc/clash")" = $((1 << 40)) ]
+			[[ "$output" != *"warning: etc/clash"* ]]
+		else
+			[[ "$output" == *"a: warning: etc/clash: changed since"* ]]
+			[ "$(js a clash)" = "clash 2" ]
+			ln -f "$BRIG_BASE/js/a/var/k" "$BRIG_BASE/js/a/etc/clash"
+			chmod 644 "$BRIG_BASE/js/a/var/k"
+		fi
+	done
+}
+
 @test "rollback of one jail leaves the others; two upgrades back in two steps and in one" {
 	brig -q start a b
 	brig -q upgrade mroot/r2

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <inttypes.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -878,6 +880,441 @@ kept_if_changed_since(void **state)
 	release(R3, 3);
 }
 
+/* ---- what is kept, and the jail has another name of ---- */
+
+#define SECOND SPACE "second" /* the same inode as etc/file of the first release */
+#define GIANT ((off_t)1 << 40)
+
+static ino_t
+inode_of(const char *path)
+{
+	_auto_free char *p = at(path);
+	struct stat st;
+
+	CHECK(lstat(p, &st) == 0);
+	return st.st_ino;
+}
+
+/* Writes over the first bytes; the times of the file are as before, as far as they can be set. */
+static void
+write_over(const char *path, const char *text)
+{
+	_auto_free char *p = at(path);
+	_auto_close int fd = open(p, O_WRONLY | O_CLOEXEC);
+	struct stat st;
+
+	CHECK(fd >= 0 && fstat(fd, &st) == 0 && fsx_write_all(fd, text, strlen(text)) == 0);
+	CHECK(futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}) == 0);
+}
+
+static void
+act_none(void)
+{
+}
+
+static void
+act_longer(void)
+{
+	put(SECOND, "one\nand evil\n", 0644);
+}
+
+static void
+act_giant(void)
+{
+	_auto_free char *p = at(SECOND);
+
+	CHECK(truncate(p, GIANT) == 0);
+}
+
+static void
+act_same_size(void)
+{
+	write_over(SECOND, "evl\n");
+}
+
+static void
+act_mode(void)
+{
+	owned(SECOND, 0, 0, 04777);
+}
+
+static void
+act_owner(void)
+{
+	owned(SECOND, 7, 0, 0644);
+}
+
+static void
+act_group(void)
+{
+	owned(SECOND, 0, 8, 0644);
+}
+
+static void
+act_unlink(void)
+{
+	remove_all(SECOND);
+}
+
+/* Neither content nor owner nor mode. */
+static void
+act_touch(void)
+{
+	_auto_free char *p = at(SECOND);
+
+	name_too(SECOND, SPACE "third");
+	put(SECOND, "one\n", 0644);
+	CHECK(utimensat(AT_FDCWD, p, (struct timespec[]){{1, 0}, {1, 0}}, 0) == 0);
+	remove_all(SPACE "third");
+}
+
+static const struct {
+	const char *what;
+	void (*act)(void);
+	bool lost;
+} second_names[] = {
+    {"nothing", act_none, false},     {"another time", act_touch, false}, {"no name", act_unlink, false},
+    {"longer", act_longer, true},     {"a giant", act_giant, true},       {"same size", act_same_size, true},
+    {"another mode", act_mode, true}, {"another owner", act_owner, true}, {"another group", act_group, true},
+};
+
+/* Of the rest of the jail nothing is different. */
+static void
+rest_is_back(const struct change *c, bool lost, const char *path, const char *what)
+{
+	if (c->kept.n != lost || strv_has(&c->kept, path) != lost)
+		fail_msg("%s: %zu kept, should be %d", what, c->kept.n, lost);
+	assert_true(has("etc/merged", "A\nb\nc\nd\ne\n") && has("etc/goes", "goes\n"));
+	assert_true(has("etc/name-a", "names one\n") && !there(SPACE "etc/comes"));
+	nothing_unfinished(R1, 0);
+}
+
+/* The plan names the same, and changes nothing. */
+static void
+planned_as(bool lost)
+{
+	_auto_(change_free) struct change c = CHANGE_INIT;
+	_auto_(record_free) struct record rec = {0};
+	_auto_free char *before = look(), *after = NULL;
+
+	CHECK(record_read(&store, "www", &rec, &e) == 1);
+	c.store = &store;
+	c.kind = CHANGE_ROLLBACK;
+	c.jail = xstrdup("www");
+	c.template = xstrdup("mroot");
+	c.to = xstrdup(R1);
+	CHECK(change_open(&c, &e) == 0 && change_stage_undo(&c, &rec, space, &e) == 1);
+	after = look();
+	assert_string_equal(before, after);
+	assert_int_equal(c.kept.n, lost);
+	assert_true(strv_has(&c.kept, "etc/file") == lost);
+}
+
+static void
+changed_by_another_name(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(second_names); i++) {
+		bool after_staging = i >= ARRAY_LEN(second_names), lost;
+		_auto_(job_free) struct job j = NO_JOB;
+		const char *what = second_names[i % ARRAY_LEN(second_names)].what;
+		ino_t ino;
+
+		new_jail();
+		name_too(SPACE "etc/file", SECOND);
+		ino = inode_of(SECOND);
+		upgrade(R2);
+		assert_true(has("etc/file", "two\n") && has("second", "one\n"));
+		lost = second_names[i % ARRAY_LEN(second_names)].lost;
+		if (!after_staging) {
+			second_names[i].act();
+			planned_as(lost);
+		}
+		(void)alarm(20);
+		stage_rollback(&j, R1);
+		if (after_staging) /* the jail still runs then */
+			second_names[i % ARRAY_LEN(second_names)].act();
+		carry_out(&j);
+		(void)alarm(0);
+		rest_is_back(&j.c, lost, "etc/file", what);
+		if (!has("etc/file", lost ? "two\n" : "one\n"))
+			fail_msg("%s: etc/file is not as it should be", what);
+		assert_true((inode_of(SPACE "etc/file") == ino) == !lost);
+	}
+}
+
+/* The same of three names that are kept together, and of one of them that was replaced later. */
+static void
+names_kept_together(void **state)
+{
+	(void)state;
+	for (int tamper = 0; tamper < 2; tamper++) {
+		_auto_(job_free) struct job one = NO_JOB;
+
+		new_jail();
+		name_too(SPACE "etc/name-a", SECOND);
+		upgrade(R2);
+		upgrade(R3);
+		if (tamper)
+			write_over(SECOND, "NAMES");
+		stage_rollback(&one, R1);
+		carry_out(&one);
+		assert_int_equal(one.c.kept.n, tamper ? 3 : 0);
+		assert_true(has("etc/name-b", tamper ? "names two\n" : "names one\n"));
+		assert_true(strv_has(&one.c.kept, "etc/name-c") == tamper);
+		assert_true(has("etc/file", "one\n"));
+		nothing_unfinished(R1, 0);
+	}
+}
+
+/* Bytes that this process has read so far: proc(5), io. */
+static uint64_t
+bytes_read(void)
+{
+	_auto_free char *text = NULL;
+	uint64_t n;
+
+	CHECK(fsx_read_at(AT_FDCWD, "/proc/self/io", 4096, &text, NULL, &e) == 0);
+	CHECK(sscanf(text, "rchar: %" SCNu64, &n) == 1);
+	return n;
+}
+
+static void
+giant_jail(off_t size)
+{
+	_auto_free char *clash = at(SPACE "etc/clash");
+
+	new_jail();
+	CHECK(truncate(clash, size) == 0);
+	name_too(SPACE "etc/clash", SECOND);
+	upgrade(R2);
+}
+
+static void
+decide_theirs(struct job *j)
+{
+	stage_theirs(j, "etc/clash", "both");
+	carry_out(j);
+}
+
+static void
+giant_act_none(void)
+{
+}
+
+static void
+giant_act_byte(void)
+{
+	write_over(SECOND, "M");
+}
+
+static void
+giant_act_size(void)
+{
+	_auto_free char *p = at(SECOND);
+
+	CHECK(truncate(p, GIANT - 1) == 0);
+}
+
+/* Back as the same inode, or kept and named. */
+static void
+giant_back(ino_t ino, bool lost, const char *what)
+{
+	_auto_(job_free) struct job j = NO_JOB;
+	_auto_free char *clash = at(SPACE "etc/clash");
+	struct stat st;
+
+	stage_rollback(&j, R1);
+	carry_out(&j);
+	rest_is_back(&j.c, lost, "etc/clash", what);
+	assert_true(stat(clash, &st) == 0);
+	if (lost ? st.st_size != (off_t)strlen("two\n") : st.st_ino != ino || st.st_size != GIANT)
+		fail_msg("%s: etc/clash has %jd bytes", what, (intmax_t)st.st_size);
+}
+
+/* A file of the jail that nobody can read to its end is put aside and comes back. */
+static void
+kept_giant(void **state)
+{
+	static const struct {
+		const char *what;
+		void (*act)(void);
+		bool lost;
+	} cases[] = {{"nothing", giant_act_none, false},
+		     {"same size and times", giant_act_byte, true},
+		     {"another size", giant_act_size, true},
+		     {"another mode", act_mode, true},
+		     {"another owner", act_owner, true}};
+	uint64_t start, small;
+
+	(void)state;
+	(void)alarm(60);
+	start = bytes_read();
+	giant_jail(TEXT_MAX); /* one that is read: this is counted */
+	{
+		_auto_(job_free) struct job j = NO_JOB;
+
+		decide_theirs(&j);
+	}
+	small = bytes_read() - start;
+	assert_true(small > TEXT_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_auto_(job_free) struct job j = NO_JOB;
+		ino_t ino;
+
+		giant_jail(GIANT);
+		ino = inode_of(SECOND);
+		start = bytes_read();
+		decide_theirs(&j);
+		assert_true(has("etc/clash", "two\n"));
+		cases[i].act();
+		giant_back(ino, cases[i].lost, cases[i].what);
+		assert_true(bytes_read() - start < 3 * small);
+	}
+	(void)alarm(0);
+}
+
+/* A rollback that is given up is none: the next one finds what it needs. */
+static void
+giant_after_a_rollback_given_up(void **state)
+{
+	_auto_(job_free) struct job j = NO_JOB, first = NO_JOB, second = NO_JOB;
+	_auto_free char *clash = at(SPACE "etc/clash");
+	ino_t ino;
+
+	(void)state;
+	giant_jail(GIANT);
+	ino = inode_of(SECOND);
+	decide_theirs(&j);
+	stage_rollback(&first, R1);
+	CHECK(change_drop(&first.c, &first.rec, space, &e) == 0);
+	stage_rollback(&second, R1);
+	there_and_back(&second);
+	nothing_unfinished(R2, 2);
+	giant_back(ino, false, "given up twice");
+}
+
+/* Killed anywhere, what is written down of it is what it is. */
+static void
+giant_points(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	for (int hit = 1; hit; n++) {
+		_auto_(job_free) struct job j = NO_JOB;
+		_auto_(record_free) struct record rec = {0};
+		ino_t ino;
+
+		giant_jail(GIANT);
+		ino = inode_of(SECOND);
+		stage_theirs(&j, "etc/clash", "both");
+		hit = at_call(n, NULL, carry_out, &j);
+		recover(NULL);
+		CHECK(record_read(&store, "www", &rec, &e) == 1);
+		if (rec.n_undo == 2) {
+			assert_true(has("etc/clash", "two\n"));
+			giant_back(ino, false, "after a recovery");
+		}
+	}
+	assert_true(n > 15);
+}
+
+/* Many files just small enough to be read: in all no more than KEPT_ALL_MAX (256 MiB) of them is. */
+static void
+kept_many(void **state)
+{
+	_auto_strv struct strv always = STRV_INIT;
+	struct merge_opts o = {.jail = true, .always = &always};
+	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
+	_auto_strv struct strv paths = STRV_INIT;
+	_auto_(job_free) struct job j = NO_JOB, back = NO_JOB;
+	_auto_free char *pre = NULL;
+	uint64_t start;
+
+	(void)state;
+	strv_add(&always, "/etc/many-*");
+	new_jail();
+	for (int i = 0; i < 100; i++) {
+		_auto_free char *stock1 = xasprintf(SKEL(R1) "etc/many-%d", i),
+				*stock2 = xasprintf(SKEL(R2) "etc/many-%d", i),
+				*own = xasprintf(SPACE "etc/many-%d", i), *p = at(own);
+
+		put(stock1, "1\n", 0644);
+		put(stock2, "2\n", 0644);
+		put(own, "1\n", 0644);
+		CHECK(truncate(p, TEXT_MAX) == 0);
+	}
+	pre = look();
+	begin(&j, CHANGE_UPGRADE, R2);
+	{
+		_auto_close int from_fd = skel_of(R1), to_fd = skel_of(R2);
+
+		CHECK(merge_delta(from_fd, to_fd, &o, &paths, &e) == 0);
+		CHECK(merge_plan(&paths, from_fd, to_fd, space, &o, NULL, &plan, &e) == 0);
+		start = bytes_read();
+		CHECK(change_stage(&j.c, &plan, R1, to_fd, space, &e) == 0);
+	}
+	CHECK(change_seal(&j.c, &e) == 0);
+	assert_true(bytes_read() - start > (200u << 20) && bytes_read() - start < (280u << 20));
+	carry_out(&j);
+	assert_true(has("etc/many-99", "2\n"));
+	start = bytes_read();
+	write_over(SPACE "etc/many-7", "3");
+	stage_rollback(&back, R1);
+	carry_out(&back);
+	assert_true(bytes_read() - start < (280u << 20));
+	assert_int_equal(back.c.kept.n, 1);
+	assert_true(has("etc/many-7", "3\n"));
+	{
+		_auto_free char *p = at(SPACE "etc/many-7");
+
+		put(SPACE "etc/many-7", "1\n", 0644);
+		CHECK(truncate(p, TEXT_MAX) == 0);
+	}
+	same_look(pre, "many files");
+	release(R1, 1);
+	release(R2, 2);
+}
+
+/* ID.json as an older brig wrote it: neither digest nor times of what was there. */
+static void
+without_new_fields(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(second_names); i++) {
+		_auto_(job_free) struct job j = NO_JOB;
+		_auto_(record_free) struct record rec = {0};
+		_auto_free char *file = NULL, *text = NULL;
+		bool lost = second_names[i].lost && second_names[i].act != act_same_size;
+		json_t *all, *op;
+		size_t k;
+
+		new_jail();
+		name_too(SPACE "etc/file", SECOND);
+		upgrade(R2);
+		CHECK(record_read(&store, "www", &rec, &e) == 1);
+		file = xasprintf("%s/" CHANGES "/%u.json", top, rec.undo[0].id);
+		all = json_load_file(file, 0, NULL);
+		assert_non_null(all);
+		json_array_foreach(json_object_get(all, "ops"), k, op)
+		{
+			json_t *before = json_object_get(op, "before");
+
+			(void)json_object_del(before, "sha256");
+			(void)json_object_del(before, "mtime");
+			(void)json_object_del(json_object_get(op, "after"), "mtime");
+			(void)json_object_del(op, "kept");
+		}
+		assert_int_equal(json_dump_file(all, file, JSON_INDENT(1)), 0);
+		json_decref(all);
+		second_names[i].act();
+		stage_rollback(&j, R1);
+		carry_out(&j);
+		rest_is_back(&j.c, lost, "etc/file", second_names[i].what);
+	}
+}
+
 /* ---- damage ---- */
 
 static void
@@ -933,6 +1370,127 @@ damaged(void **state)
 }
 
 /* ---- where the jailspace is another file system ---- */
+
+static void
+other_bytes(const char *path)
+{
+	put(path, "oen\n", 0644);
+}
+
+static void
+other_fifo(const char *path)
+{
+	_auto_free char *p = at(path);
+
+	CHECK(mkfifo(p, 0644) == 0);
+}
+
+static void
+other_link(const char *path)
+{
+	link_to("/etc/passwd", path);
+}
+
+static void
+other_giant(const char *path)
+{
+	_auto_free char *p = at(path);
+
+	put(path, "", 0644);
+	CHECK(truncate(p, GIANT) == 0);
+}
+
+static void
+same_bytes(const char *path)
+{
+	put(path, "one\n", 0644);
+}
+
+/* What is kept lies in the jailspace: its root puts something else in its place. */
+static void
+instead_of_kept(void)
+{
+	static const struct {
+		void (*put)(const char *path);
+		bool lost;
+	} cases[] = {{NULL, false},      {same_bytes, false}, {other_bytes, true},
+		     {other_fifo, true}, {other_link, true},  {other_giant, true}};
+
+	(void)alarm(60);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_auto_(job_free) struct job up = NO_JOB, back = NO_JOB;
+		_auto_free char *kept = NULL;
+
+		remove_all(SPACE "etc");
+		tree_of(SPACE, 1);
+		stage_upgrade(&up, R2);
+		for (size_t k = 0; k < up.c.n_op; k++)
+			if (streq(up.c.op[k].path, "etc/file"))
+				kept = xasprintf(SPACE CHANGE_INSIDE "/%u/old/%u", up.c.id, up.c.op[k].n);
+		carry_out(&up);
+		CHECK(kept && there(kept) && has("etc/file", "two\n"));
+		if (cases[i].put) {
+			remove_all(kept);
+			cases[i].put(kept);
+		}
+		stage_rollback(&back, R1);
+		carry_out(&back);
+		CHECK(strv_has(&back.c.kept, "etc/file") == cases[i].lost);
+		CHECK(has("etc/file", cases[i].lost ? "two\n" : "one\n"));
+		CHECK(has("etc/goes", "goes\n") && !there(SPACE CHANGE_INSIDE));
+	}
+	(void)alarm(0);
+}
+
+/* Everything that is staged becomes empty, as far as it is there yet; names to come are taken. */
+static void
+meddle(void)
+{
+	_auto_free char *path = at(SPACE CHANGE_INSIDE), *ids = names_in(SPACE CHANGE_INSIDE);
+
+	for (int n = 1; n < 40; n++) {
+		_auto_free char *one = xasprintf("%s/%s/new/%d", path, ids, n);
+		_auto_close int fd = open(one, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	}
+}
+
+static void
+stage_and_carry_out(struct job *j)
+{
+	stage_upgrade(j, R2);
+	carry_out(j);
+}
+
+/* The jail's root does that while brig is at it: whenever it is, the change goes through, and what was
+ * meddled with waits for a decision. */
+static void
+meddled_with(void)
+{
+	unsigned waited = 0, n = 1;
+
+	for (int hit = 1; hit; n += 2) {
+		_auto_(job_free) struct job j = NO_JOB;
+		_auto_(record_free) struct record rec = {0};
+
+		remove_all(SPACE "etc");
+		tree_of(SPACE, 1);
+		hit = at_call(n, meddle, stage_and_carry_out, &j);
+		recover(NULL);
+		CHECK(record_read(&store, "www", &rec, &e) == 1);
+		CHECK(rec.change == RECORD_SETTLED && streq(rec.release, R2) && rec.n_undo == 1);
+		for (size_t i = 0; i < rec.n_conflict; i++)
+			waited += strstr(rec.conflict[i].why, "prepared") != NULL;
+		while (rec.n_conflict > 0)
+			record_drop_conflict(&rec, rec.conflict[0].path);
+		/* as if it had never been */
+		free(rec.release);
+		rec.release = xstrdup(R1);
+		rec.n_undo = 0;
+		CHECK(record_write(&store, "www", &rec, &e) == 0);
+		CHECK(change_tidy(&store, "www", &rec, space, &e) == 0);
+	}
+	CHECK(waited > 10);
+}
 
 static void
 on_tmpfs(void)
@@ -1001,6 +1559,8 @@ on_tmpfs(void)
 		CHECK(strv_has(&back.c.kept, "etc/file") && has("etc/file", "two\n"));
 		CHECK(!there(SPACE "etc/comes") && !there(SPACE CHANGE_INSIDE));
 	}
+	instead_of_kept();
+	meddled_with();
 	fd_close(TAKE_FD(space));
 	CHECK(umount(dir_path) == 0);
 }
@@ -1027,6 +1587,13 @@ main(void)
 	    cmocka_unit_test(nothing_lost_going_back),
 	    cmocka_unit_test(undo_of_several),
 	    cmocka_unit_test(kept_if_changed_since),
+	    cmocka_unit_test(changed_by_another_name),
+	    cmocka_unit_test(names_kept_together),
+	    cmocka_unit_test(kept_giant),
+	    cmocka_unit_test(giant_after_a_rollback_given_up),
+	    cmocka_unit_test(giant_points),
+	    cmocka_unit_test(kept_many),
+	    cmocka_unit_test(without_new_fields),
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(another_file_system),
 	};
