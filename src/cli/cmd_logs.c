@@ -21,6 +21,7 @@
 #include "cli/screen.h"
 #include "store/state.h"
 
+#define CUT_TRIES 20
 #define CHUNK 65536
 #define TAIL 4096 /* of what was printed, kept to find our place again */
 #define POLL_NS 200000000L
@@ -185,6 +186,26 @@ print_rest(struct follower *f)
 	return n < 0 ? -errno : 0;
 }
 
+/* The last n lines.  When the log is cut meanwhile, they are where they were not: once more. */
+static int
+print_last(struct follower *f, int n)
+{
+	struct stat st;
+	int r = 0;
+
+	for (int tries = 0; tries < CUT_TRIES; tries++) {
+		off_t from;
+
+		if (fstat(f->fd, &st) < 0)
+			return -errno;
+		from = f->pos = n == 0 ? st.st_size : last_lines(f->fd, st.st_size, n);
+		r = print_rest(f);
+		if (r < 0 || f->pos > from || fstat(f->fd, &st) < 0 || st.st_size >= from)
+			break;
+	}
+	return r;
+}
+
 /* The log became shorter: its older half was dropped, or it was emptied.  Finds the text that was printed
  * last and puts pos behind it; 0 when it is not there any more. */
 static void
@@ -267,7 +288,6 @@ show_log(struct cli *cli, const char *jail, int lines, struct err *e)
 {
 	_auto_free char *path = NULL, *name = xasprintf("%s.log", jail);
 	struct follower f = {.store = &cli->store, .name = name, .fd = -EBADF};
-	struct stat st;
 	int r = log_path(cli, jail, &path, e);
 
 	if (r < 0)
@@ -275,10 +295,8 @@ show_log(struct cli *cli, const char *jail, int lines, struct err *e)
 	f.path = path;
 	f.raw = go.raw || !isatty(STDOUT_FILENO);
 	r = open_or_wait(cli, &f, e);
-	if (r == 0 && lines >= 0 && fstat(f.fd, &st) == 0)
-		f.pos = lines == 0 ? st.st_size : last_lines(f.fd, st.st_size, lines);
 	if (r == 0) {
-		r = print_rest(&f);
+		r = lines >= 0 ? print_last(&f, lines) : print_rest(&f);
 		if (r == 0 && go.follow)
 			r = follow(&f);
 		/* the reader of a pipe has seen enough */

@@ -94,7 +94,6 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 static int
 run_locked(struct cli *cli, const struct jailspec *spec, char **argv)
 {
-	_auto_free char *file = xasprintf(RUN_LOCK ".%s", spec->name);
 	_auto_close int lock = -EBADF;
 	struct err e = ERR_INIT;
 	int r;
@@ -102,7 +101,7 @@ run_locked(struct cli *cli, const struct jailspec *spec, char **argv)
 	if (store_lock(&cli->store, RUN_LOCK, spec->name, 0, &lock, &e) < 0)
 		return cli_error(cli, &e);
 	r = run_it(cli, spec, argv);
-	(void)unlinkat(cli->store.lock_fd, file, 0);
+	store_lock_forget(&cli->store, RUN_LOCK, spec->name);
 	return r;
 }
 

@@ -3,6 +3,7 @@
 #include <libgen.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/name.h"
@@ -14,6 +15,7 @@
 #define CONF_FILE "/etc/jail.conf"
 #define RC_FILE "/etc/rc.conf"
 #define FSTAB_FILE "/etc/fstab"
+#define DESCRIPTORS 128u /* a start needs some eighty, brig-init's among them */
 
 static struct cli the_cli = {.prog = "brig"};
 
@@ -290,11 +292,12 @@ void
 cli_conf_message(const char *kind, const struct conf_error *m)
 {
 	_auto_free char *text = text_printable(m->text, 1000);
+	_auto_free char *file = text_printable(m->file ? m->file : "configuration", PATH_MAX);
 
 	if (m->line > 0)
-		fprintf(stderr, "%s:%d:%d: %s%s\n", m->file, m->line, m->col, kind, text);
+		fprintf(stderr, "%s:%d:%d: %s%s\n", file, m->line, m->col, kind, text);
 	else
-		fprintf(stderr, "%s: %s%s\n", m->file ? m->file : "configuration", kind, text);
+		fprintf(stderr, "%s: %s%s\n", file, kind, text);
 }
 
 int
@@ -406,6 +409,32 @@ sane_descriptors(void)
 	closefrom(3);
 }
 
+/* A soft limit below what a start needs (brig-init, pipes, mounts) is raised as far as it goes. */
+static int
+enough_descriptors(const struct cli *cli)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= DESCRIPTORS)
+		return 0;
+	l.rlim_cur = l.rlim_max < DESCRIPTORS ? l.rlim_max : DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur == DESCRIPTORS)
+		return 0;
+	fprintf(stderr, "%s: only %llu files may be open at once, %u are needed (ulimit -n)\n", cli->prog,
+		(unsigned long long)l.rlim_max, DESCRIPTORS);
+	return 1;
+}
+
+/* The exit status, or 1 when what was printed did not arrive. */
+static int
+flushed(const struct cli *cli, int status)
+{
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
+		return status;
+	fprintf(stderr, "%s: standard output: %s\n", cli->prog, strerror(errno));
+	return status ? status : 1;
+}
+
 static int
 run_command(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
@@ -413,15 +442,12 @@ run_command(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	int n, r;
 
 	r = opt_parse(cli, cmd, argc, argv, &n, &words);
+	if (r == 0)
+		r = enough_descriptors(cli);
 	if (r != 0)
-		return r < 0 ? 0 : r;
+		return flushed(cli, r < 0 ? 0 : r);
 	from_environment(cli);
-	r = cmd->run(cli, n, words);
-	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
-		fprintf(stderr, "%s: standard output: %s\n", cli->prog, strerror(errno));
-		r = r ? r : 1;
-	}
-	return r;
+	return flushed(cli, cmd->run(cli, n, words));
 }
 
 static const struct command *
@@ -464,9 +490,14 @@ main(int argc, char **argv)
 
 	sane_descriptors();
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* ignored by who starts us: the kernel would take away our children before we have asked how they
+	 * ended */
+	(void)signal(SIGCHLD, SIG_DFL);
+	/* past a limit of ulimit -f write(2) fails, and what was begun is undone */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (argc > 1 && (streq(argv[1], "--version") || streq(argv[1], "-V"))) {
 		printf("brig %s\n", BRIG_VERSION);
-		return 0;
+		return flushed(cli, 0);
 	}
 	if (argc > 1 && (streq(argv[1], "--help") || streq(argv[1], "-h")))
 		argv[1] = no_words[0];

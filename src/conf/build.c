@@ -434,6 +434,9 @@ build_exec(struct build *b)
 
 	if (log && s->consolelog && *s->consolelog != '/')
 		build_err(b, log, "'%s': not an absolute pathname", s->consolelog);
+	else if (log && s->consolelog && jailspec_holds(s, b->c->base, s->consolelog))
+		build_err(b, log, "'%s' is where the jail's root could put a link (use /var/log)",
+			  s->consolelog);
 	if (rules && s->devfs_ruleset != 4 && s->devfs_ruleset != 5)
 		build_warn(b, rules, "this host has one set of devices for jails, ruleset 4");
 	for (size_t i = 0; i < s->vnet_interface.n; i++)

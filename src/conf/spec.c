@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/path.h"
 #include "conf/spec.h"
 
 struct param *
@@ -106,4 +107,44 @@ jailspec_free(struct jailspec *s)
 	free(s->system_user);
 	free(s->consolelog);
 	free(s);
+}
+
+/* Read-write and not a file system of the jail's own; anything but "ro" may be written. */
+static bool
+mounts_rw(const struct spec_mount *m)
+{
+	static const char *const kinds[] = {"nullfs", "none", "bind"};
+	bool ours = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		ours |= m->type && streq(m->type, kinds[i]);
+	if (!ours)
+		return false;
+	for (const char *p = m->options ? m->options : ""; *p; p += strspn(p, ",")) {
+		size_t n = strcspn(p, ",");
+
+		if (n == 2 && memcmp(p, "ro", 2) == 0)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
+bool
+jailspec_holds(const struct jailspec *s, const char *base, const char *path)
+{
+	_auto_free char *spaces = xasprintf("%s/js/", base);
+	const char *in_js = str_after(path, spaces);
+
+	/* BASE/js itself is root's; everything in a directory there is a jail's */
+	if (in_js && strchr(in_js, '/'))
+		return true;
+	if (s->space == SPACE_DIR && s->space_arg && path_below(path, s->space_arg))
+		return true;
+	if (s->root == ROOT_PATH && !streq(s->path, "/") && path_below(path, s->path))
+		return true;
+	for (size_t i = 0; i < s->n_mounts; i++)
+		if (s->mounts[i].source && mounts_rw(&s->mounts[i]) && path_below(path, s->mounts[i].source))
+			return true;
+	return false;
 }

@@ -160,5 +160,9 @@ struct jailspec {
 };
 
 void jailspec_free(struct jailspec *s);
+/* Does the jail's root decide what the path means: is it, or the directory that it is in, below a jailspace
+ * of its own (base: BASE/js/NAME), its root without a template, a directory mounted read-write?  By text:
+ * both are normal. What the host's root writes must not be there (FreeBSD-SA-07:01.jail). */
+bool jailspec_holds(const struct jailspec *s, const char *base, const char *path);
 
 #endif

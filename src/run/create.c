@@ -33,14 +33,6 @@ tidy_record(const struct store *s, const char *name, struct err *e)
 }
 
 /* There is no such jail (any more): the lock's file goes, while we hold it. */
-static void
-forget_lock(const struct store *s, const char *name)
-{
-	_auto_free char *file = xasprintf("jail.%s", name);
-
-	(void)unlinkat(s->lock_fd, file, 0);
-}
-
 /* ---- create ---- */
 
 static int
@@ -197,7 +189,7 @@ create(const struct store *s, const struct jailspec *spec, bool ephemeral, const
 	r = spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)
 					: create_from_path(s, spec, &rec, recorded, e);
 	if (r < 0 && !recorded)
-		forget_lock(s, spec->name);
+		store_lock_forget(s, "jail", spec->name);
 	return r;
 }
 
@@ -217,7 +209,6 @@ run_create_ephemeral(const struct store *s, const struct jailspec *spec, struct 
 static int
 tidy_one(const struct store *s, const char *name, struct err *e)
 {
-	_auto_free char *file = xasprintf(RUN_LOCK ".%s", name);
 	_auto_close int run = -EBADF, lock = -EBADF;
 	_auto_(record_free) struct record rec = {0};
 	struct state st;
@@ -240,9 +231,9 @@ tidy_one(const struct store *s, const char *name, struct err *e)
 	if (r == 0)
 		r = record_remove(s, name, e);
 	if (r == 0)
-		(void)unlinkat(s->lock_fd, file, 0);
+		store_lock_forget(s, RUN_LOCK, name);
 	if (r == 0)
-		forget_lock(s, name);
+		store_lock_forget(s, "jail", name);
 	return r;
 }
 
@@ -385,7 +376,7 @@ destroy(const struct store *s, const char *name, const struct jailspec *spec, bo
 	if (r == 0)
 		r = remove_rest(s, name, e);
 	if (lock >= 0 && (r == 0 || r == -ENOENT))
-		forget_lock(s, name);
+		store_lock_forget(s, "jail", name);
 	return r;
 }
 

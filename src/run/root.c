@@ -7,6 +7,7 @@
 #include "base/fsx.h"
 #include "base/path.h"
 #include "run/steps.h"
+#include "store/split.h"
 
 #define LOG_MAX (1u << 20) /* bytes that a console log may grow to */
 
@@ -14,6 +15,21 @@ char *
 console_path(const struct store *s, const struct jailspec *spec)
 {
 	return spec->consolelog ? xstrdup(spec->consolelog) : xasprintf("%s/%s.log", s->log, spec->name);
+}
+
+/* Where the directory really is, the jail's root must not be able to put links. */
+static int
+log_place(struct ctx *c, struct err *e)
+{
+	const char *path = c->st.consolelog;
+	_auto_free char *real = path_real(path), *base = path_real(c->s->base);
+
+	if (!real || !base)
+		return err_sys(e, errno, "console log %s", path);
+	return jailspec_holds(c->spec, base, real)
+		   ? err_set(e, EPERM,
+			     "console log %s is where the jail's root could put a link (use /var/log)", path)
+		   : 0;
 }
 
 /* A log that could be something else is refused: it is written as root (FreeBSD-SA-07:01.jail). */
@@ -28,7 +44,7 @@ open_log(const char *path, int flags, int *ret, struct err *e)
 		return err_sys(e, errno, "console log %s", path);
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "console log %s", path);
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid())
 		return err_set(e, EINVAL, "console log %s: not a plain file of its own (remove it)", path);
 	*ret = TAKE_FD(fd);
 	return 0;
@@ -40,7 +56,9 @@ open_init(struct ctx *c, struct os_init *init, struct err *e)
 	_auto_close int dir = -EBADF;
 	int r;
 
-	r = open_log(c->st.consolelog, O_WRONLY | O_APPEND, &init->log_fd, e);
+	r = log_place(c, e);
+	if (r == 0)
+		r = open_log(c->st.consolelog, O_WRONLY | O_APPEND, &init->log_fd, e);
 	if (r == 0)
 		r = open_log(c->st.consolelog, O_RDWR, &init->log_rw_fd, e);
 	if (r == 0)
@@ -152,6 +170,8 @@ open_space(struct ctx *c, struct made_of *m, struct err *e)
 		m->root.fill_ctx = m;
 		m->root.fill_fd = m->release.dir_fd;
 		m->hostname = s->hostname;
+		if (m->root.space_fd >= 0 && rules_keep(&m->release, e) < 0)
+			return -e->num;
 		return m->root.space_fd < 0 ? err_sys(e, errno, "skeleton of %s", c->record.template) : 0;
 	}
 	return 0;

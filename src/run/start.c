@@ -273,8 +273,11 @@ recover_one(const struct store *s, const char *name, struct run_recovered *ret, 
 		err_clear(e);
 		return 0;
 	}
-	if (r < 0)
+	if (r == 0) /* who had it when the states were listed may have ended its stop meanwhile */
+		r = state_read(s, name, &st, e);
+	if (r <= 0)
 		return r;
+	state_free(&st);
 	r = steps_settle(s, name, &st, e);
 	if (r == 0)
 		strv_add(&ret->cleaned, name);

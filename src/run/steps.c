@@ -87,21 +87,32 @@ up_claim(struct ctx *c, struct err *e)
 	return r;
 }
 
-/* The jailspace of `brig run` goes with the jail, and so does the record of a jail that no file defines. */
+/* The jailspace of `brig run` goes with the jail, and so do its record and its log, which nobody could ask
+ * for. */
+static int
+forget_ephemeral(struct ctx *c, struct err *e)
+{
+	_auto_free char *log = xasprintf("%s.log", c->st.name);
+	int r = c->st.template && c->made->space == SPACE_DIR && !c->made->space_arg
+		    ? space_destroy(c->s, c->st.name, e)
+		    : 0;
+
+	if (r == 0 && c->s->log_fd >= 0 && unlinkat(c->s->log_fd, log, 0) < 0 && errno != ENOENT)
+		r = err_sys(e, errno, "remove %s/%s", c->s->log, log);
+	return r == 0 ? record_remove(c->s, c->st.name, e) : r;
+}
+
 static int
 down_claim(struct ctx *c, struct err *e)
 {
-	if (c->st.ephemeral) {
-		int r = c->st.template && c->made->space == SPACE_DIR && !c->made->space_arg
-			    ? space_destroy(c->s, c->st.name, e)
-			    : 0;
+	bool ephemeral = c->st.ephemeral;
+	int r = ephemeral ? forget_ephemeral(c, e) : 0;
 
-		if (r == 0)
-			r = record_remove(c->s, c->st.name, e);
-		if (r < 0)
-			return r;
-	}
-	return state_remove(c->s, c->st.name, e);
+	if (r == 0)
+		r = state_remove(c->s, c->st.name, e);
+	if (r == 0 && ephemeral)
+		store_lock_forget(c->s, "jail", c->st.name);
+	return r;
 }
 
 static int

@@ -126,7 +126,8 @@ take_paragraph(const char *text, const char *suite, struct buf *out)
 	while (*text) {
 		size_t n = field_len(text);
 		_auto_free char *field = xstrndup(text, n);
-		char *colon = *field == '#' ? NULL : strchr(field, ':');
+		/* a comment, or a continuation of nothing */
+		char *colon = strchr("# \t", *field) ? NULL : strchr(field, ':');
 		size_t name = colon ? (size_t)(colon - field) : 0;
 
 		text += n;
@@ -146,17 +147,33 @@ take_paragraph(const char *text, const char *suite, struct buf *out)
 			 rest.len && rest.s[rest.len - 1] == '\n' ? "" : "\n");
 }
 
+/* Length of a line that has nothing but blanks, deb822(5): it ends a paragraph.  0: another line, or the end.
+ */
+static size_t
+blank_line(const char *p)
+{
+	size_t n = strspn(p, " \t");
+
+	return p[n] == '\n' ? n + 1 : p[n] == '\0' ? n : 0;
+}
+
 static void
 take_sources(const char *text, const char *suite, struct buf *out)
 {
 	while (*text) {
-		const char *end = strstr(text, "\n\n");
-		size_t n = end ? (size_t)(end - text) + 1 : strlen(text);
-		_auto_free char *paragraph = xstrndup(text, n);
+		size_t n = blank_line(text);
 
-		take_paragraph(paragraph, suite, out);
+		if (n == 0) {
+			_auto_free char *paragraph = NULL;
+
+			while (text[n] && !blank_line(text + n)) {
+				n += strcspn(text + n, "\n");
+				n += text[n] == '\n';
+			}
+			paragraph = xstrndup(text, n);
+			take_paragraph(paragraph, suite, out);
+		}
 		text += n;
-		text += strspn(text, "\n");
 	}
 }
 

@@ -12,6 +12,7 @@
 
 #define TEMP_PREFIX ".tmp." /* fsx_write_atomic() */
 #define RECORD_MAX (8u << 20)
+#define ID_FILE_MAX (1u << 20)
 
 static const char *const change_names[] = {"settled", "prepared", "apply", "revert"};
 
@@ -371,25 +372,39 @@ record_tidy(const struct store *s, struct err *e)
 	return r;
 }
 
-/* subuid(5): NAME:START:COUNT.  Does any line meet the range? */
-static bool
-subuid_meets(const char *text, uint32_t start)
-{
-	for (const char *line = text; line && *line;
-	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-		_auto_free char *l = xstrndup(line, strcspn(line, "\n"));
-		char *from = strchr(l, ':');
-		char *count = from ? strchr(from + 1, ':') : NULL;
-		uint64_t a, n;
+/* Where ids of others are given out: NAME:START:COUNT (subuid(5)), or NAME:PASSWORD:ID (passwd(5), group(5)).
+ */
+static const struct id_file {
+	const char *path;
+	bool ranges;
+} id_files[] = {{"/etc/subuid", true}, {"/etc/subgid", true}, {"/etc/passwd", false}, {"/etc/group", false}};
 
-		if (!count)
-			continue;
-		*count++ = '\0';
-		if (num_u64(from + 1, UINT32_MAX, &a) < 0 || num_u64(count, UINT32_MAX, &n) < 0)
-			continue;
-		if (a < (uint64_t)start + ID_COUNT && start < a + n)
-			return true;
-	}
+static bool
+line_meets(const char *line, bool ranges, uint32_t start)
+{
+	_auto_free char *l = xstrndup(line, strcspn(line, "\n"));
+	char *second = strchr(l, ':'), *third = second ? strchr(second + 1, ':') : NULL;
+	uint64_t a, n = 1;
+
+	if (!third)
+		return false;
+	*second++ = *third++ = '\0';
+	third[strcspn(third, ":")] = '\0';
+	if (num_u64(ranges ? second : third, UINT32_MAX, &a) < 0 ||
+	    (ranges && num_u64(third, UINT32_MAX, &n) < 0))
+		return false;
+	return a < (uint64_t)start + ID_COUNT && start < a + n;
+}
+
+/* Has anybody else an id of the range that begins at start?  texts: of id_files. */
+static bool
+others_meet(char *const *texts, uint32_t start)
+{
+	for (size_t i = 0; i < ARRAY_LEN(id_files); i++)
+		for (const char *line = texts[i]; line;
+		     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+			if (line_meets(line, id_files[i].ranges, start))
+				return true;
 	return false;
 }
 
@@ -423,9 +438,9 @@ range_is_free(const struct store *s, uint32_t n)
 int
 record_new_range(const struct store *s, uint32_t *ret, struct err *e)
 {
-	_auto_free char *subuid = NULL;
+	char *others[ARRAY_LEN(id_files)] = {NULL};
 	uint8_t digest[SHA256_DIGEST_LENGTH];
-	struct err ignore = ERR_INIT;
+	bool found = false;
 	SHA2_CTX ctx;
 	uint32_t first;
 
@@ -433,15 +448,20 @@ record_new_range(const struct store *s, uint32_t *ret, struct err *e)
 	SHA256Update(&ctx, (const uint8_t *)s->base, strlen(s->base));
 	SHA256Final(digest, &ctx);
 	first = ((uint32_t)digest[0] << 8 | digest[1]) % ID_RANGES;
-	if (fsx_read_at(AT_FDCWD, "/etc/subuid", 1 << 20, &subuid, NULL, &ignore) < 0)
-		subuid = xstrdup("");
-	for (uint32_t i = 0; i < ID_RANGES; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(id_files); i++) {
+		struct err ignore = ERR_INIT;
+
+		(void)fsx_read_at(AT_FDCWD, id_files[i].path, ID_FILE_MAX, &others[i], NULL, &ignore);
+	}
+	for (uint32_t i = 0; i < ID_RANGES && !found; i++) {
 		uint32_t n = (first + i) % ID_RANGES;
 
-		if (!range_is_free(s, n) || subuid_meets(subuid, ID_BASE + n * ID_COUNT))
-			continue;
 		*ret = ID_BASE + n * ID_COUNT;
-		return 0;
+		found = range_is_free(s, n) && !others_meet(others, *ret);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(id_files); i++)
+		free(others[i]);
+	if (found)
+		return 0;
 	return err_set(e, ENOSPC, "all %u ranges of ids are taken: destroy a jail first", ID_RANGES);
 }

@@ -163,7 +163,8 @@ cut_params(char *text, size_t *len)
 static int
 read_state(const struct store *s, const char *jail, bool brief, struct state *ret, struct err *e)
 {
-	_auto_free char *file = xasprintf("%s/state.json", jail);
+	_auto_free char *file = xasprintf("%s/" STATE_FILE, jail),
+			*shown = xasprintf("%s/" STATE_SHOWN, jail);
 	_auto_free char *text = NULL;
 	struct state st = {0};
 	json_error_t je;
@@ -174,6 +175,10 @@ read_state(const struct store *s, const char *jail, bool brief, struct state *re
 	if (s->jail_fd < 0)
 		return 0;
 	r = fsx_read_at(s->jail_fd, file, STATE_MAX, &text, &len, e);
+	if (r == -EACCES) {
+		err_clear(e);
+		r = fsx_read_at(s->jail_fd, shown, STATE_MAX, &text, &len, e);
+	}
 	if (r == -ENOENT || r == -ENOTDIR) {
 		err_clear(e);
 		return 0;
@@ -211,15 +216,20 @@ state_write(const struct store *s, const struct state *st, struct err *e)
 	_auto_close int dir = -EBADF;
 	_auto_free char *text = NULL;
 	json_t *j = state_to_json(st);
+	size_t len;
 	int r;
 
 	text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
 	json_decref(j);
 	if (!text)
 		return err_set(e, EILSEQ, "state of jail %s: a parameter is not valid UTF-8", st->name);
+	len = strlen(text);
 	r = state_dir(s, st->name, &dir, e);
 	if (r == 0)
-		r = fsx_write_atomic(dir, "state.json", text, strlen(text), 0644, 0, e);
+		r = fsx_write_atomic(dir, STATE_FILE, text, len, 0600, 0, e);
+	cut_params(text, &len);
+	if (r == 0 && st->phase == PHASE_RUNNING)
+		r = fsx_write_atomic(dir, STATE_SHOWN, text, len, 0644, 0, e);
 	return r < 0 ? err_wrap(e, "state of jail %s", st->name) : 0;
 }
 
@@ -228,7 +238,7 @@ state_write(const struct store *s, const struct state *st, struct err *e)
 int
 state_remove(const struct store *s, const char *jail, struct err *e)
 {
-	_auto_free char *file = xasprintf("%s/state.json", jail);
+	_auto_free char *file = xasprintf("%s/" STATE_FILE, jail);
 	struct state st;
 	int found = state_read(s, jail, &st, e);
 
@@ -415,7 +425,7 @@ tidy_dirs(const struct store *s, const struct state *list, size_t n, struct err 
 	if (n > 1)
 		qsort(known, n, sizeof(*known), name_order);
 	for (size_t i = 0; r == 0 && i < dirs.n; i++) {
-		_auto_free char *file = xasprintf("%s/state.json", dirs.v[i]);
+		_auto_free char *file = xasprintf("%s/" STATE_FILE, dirs.v[i]);
 		_auto_close int lock = -EBADF;
 		const char *name = dirs.v[i];
 

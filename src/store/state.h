@@ -2,6 +2,9 @@
 /*
  * The state of a jail that runs (or was being started or stopped): RUN/jail/NAME/state.json.
  *
+ * It is for root: parameters have commands in them, and their secrets.  Others read shown.json, the same
+ * without parameters, of jails that run.
+ *
  * Written before the first thing is made on the host and removed after the last one is gone, so that any
  * later command can find, check and clean up.  What is in it is a hint; the truth is the kernel's
  * (os_jail_alive).  Written atomically; RUN is a tmpfs, or is treated as one: a state of an earlier boot
@@ -52,6 +55,8 @@ int state_next_jid(const struct store *s, int *ret, struct err *e);
 /* By name or, all digits, by JID.  1 found. */
 int state_find(const struct store *s, const char *name_or_jid, struct state *ret, struct err *e);
 /* Service records (init/proto.h) in RUN/jail/NAME; NEXT: of the instance that will take the jail's place. */
+#define STATE_FILE "state.json"
+#define STATE_SHOWN "shown.json"
 #define STATE_SERVICES "services"
 #define STATE_SERVICES_NEXT "services.next"
 /* RUN/jail/NAME, created. */

@@ -182,3 +182,11 @@ store_lock(const struct store *s, const char *kind, const char *name, int wait_m
 		return err_set(e, EACCES, "%s: cannot lock %s there: must be root", s->run, what);
 	return lock_take(s->lock_fd, file, what, 0, wait_ms, ret_fd, e);
 }
+
+void
+store_lock_forget(const struct store *s, const char *kind, const char *name)
+{
+	_auto_free char *file = xasprintf("%s.%s", kind, name);
+
+	(void)unlinkat(s->lock_fd, file, 0);
+}

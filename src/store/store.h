@@ -43,6 +43,8 @@ bool store_reserved(const struct store *s, const char *name);
 /* Locks (base/lock.h).  kind: "jail", "template"; NULL name: the registry of JIDs and ids. */
 int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd,
 	       struct err *e);
+/* What it was for is gone: takes away the file of a lock that the caller holds. */
+void store_lock_forget(const struct store *s, const char *kind, const char *name);
 
 /*
  * The record of a jail: what is kept for its whole life, js/.brig/NAME.json.  Written atomically with
@@ -62,7 +64,7 @@ struct record {
 	/* upgrades, rollbacks and merges (change.h); empty for a jail that has seen none */
 	enum record_change change; /* what is to be done about change_id before it may start */
 	unsigned change_id;
-	char *change_other; /* with change: the release that it comes from, goes to, or came from */
+	char *change_other;       /* with change: the release that it comes from, goes to, or came from */
 	struct record_undo *undo; /* the changes that can be taken back, oldest first */
 	size_t n_undo;
 	struct record_conflict *conflict; /* what waits for a decision, sorted by path */
@@ -95,7 +97,8 @@ int record_list_prefix(const struct store *s, const char *prefix, struct strv *r
 /* A free range; the caller holds the registry lock until the record is written (which keeps the range:
  * js/.brig/ids/N is a link to the jail's name).  4,096 ranges from 0x70000000 (above systemd's containers
  * and Debian's subuids, below 2^31); the search begins at a place that depends on BASE, so that two
- * installations on one host do not begin alike; ranges that /etc/subuid gives away are passed over. */
+ * installations on one host do not begin alike; ranges that /etc/subuid or /etc/subgid gives away, and those
+ * that an account of the host has an id in, are passed over. */
 #define ID_BASE 0x70000000u
 #define ID_COUNT 65536u
 #define ID_RANGES 4096u

@@ -2,6 +2,10 @@
 # A jail whose root is hostile: links where brig reads and writes, and names that are more than names.
 
 load lib
+bats_require_minimum_version 1.5.0
+
+# setpriv itself keeps its capabilities until it executes something: it only starts a shell
+nobody() { (cd / && setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'exec "$@"' sh "$@"); }
 
 setup_file() {
 	lab_setup
@@ -116,6 +120,39 @@ space() { echo "$BRIG_BASE/js/h"; }
 	rm "$BRIG_RUN/log/h.log"
 }
 
+@test "a console log, an image or a jailspace where a jail's root could put a link is refused" {
+	ln -s "$BRIG_BASE/js" "$LAB/spaces"
+	mkdir -p "$LAB/share" "$LAB/root/var/log" "$LAB/logs"
+	conf <<-E
+		persist;
+		h { exec.consolelog = "$BRIG_BASE/js/h/var/log/console.log"; }
+		by_link { exec.consolelog = "$LAB/spaces/h/var/log/console.log"; }
+		path { path = "$LAB/root"; exec.consolelog = "$LAB/root/var/log/console.log"; }
+		shared { exec.consolelog = "$LAB/share/log"; mount = "$LAB/share $BRIG_BASE/j/shared/mnt nullfs rw 0 0"; }
+		image { space = "image:$BRIG_BASE/js/h/image"; space.size = 16m; }
+		inside { space = "$BRIG_BASE/js/h/inside"; }
+		beside { exec.consolelog = "$LAB/logs/beside.log"; }
+	E
+	run brig check
+	[ "$status" = 1 ]
+	for j in 2 4 5 6 7; do # by_link is for who opens it
+		[[ "$output" == *"jail.conf:$j:"*"could put a link"* ]] || { echo "line $j: $output"; false; }
+	done
+	[ "$(grep -c "could put a link" <<<"$output")" = 5 ]
+	sed -i '/path {\|shared {\|image {\|inside {\|h {/d' "$BRIG_CONF"
+	brig -q create by_link beside
+	mkdir -p "$BRIG_BASE/js/h/var/log"
+	run brig start by_link
+	[ "$status" = 1 ]
+	[[ "$output" == *"could put a link there (use /var/log)"* ]] || [[ "$output" == *"could put a link (use /var/log)"* ]]
+	[ ! -e "$BRIG_BASE/js/h/var/log/console.log" ]
+	brig -q start beside # the control
+	[ -f "$LAB/logs/beside.log" ]
+	brig -q stop beside
+	brig -q destroy -y by_link beside
+	rm -r "$LAB/spaces" "$LAB/share" "$LAB/root" "$LAB/logs"
+}
+
 @test "the template stays read-only and unchanged whatever the jail's root does" {
 	brig -q start h
 	before=$(brig template verify mroot 2>&1 | tail -n 1)
@@ -128,8 +165,13 @@ space() { echo "$BRIG_BASE/js/h"; }
 	brig -q start h
 	brig exec h sh -c 'cp /bin/busybox /s/suid; chmod 4755 /s/suid'
 	[ "$(stat -c %a "$BRIG_BASE/js")" = 700 ]
-	run setpriv --reuid 65534 --regid 65534 --clear-groups "$BRIG_BASE/js/h/suid" id
-	[ "$status" != 0 ]
+	chmod 755 "$LAB"
+	run -126 nobody "$BRIG_BASE/js/h/suid" id
+	[[ "$output" == *"Permission denied"* ]]
+	# the control: where others may go, it is the host's root's
+	cp -p "$BRIG_BASE/js/h/suid" "$LAB/busybox"
+	[ "$(nobody "$LAB/busybox" id -u)" = 0 ]
+	rm "$LAB/busybox"
 }
 
 @test "exec on a terminal: nothing can be pushed into the caller's terminal" {
@@ -141,4 +183,39 @@ space() { echo "$BRIG_BASE/js/h"; }
 	caller=$(script -qec "tty; $BRIG exec h stat -c %d:%i /proc/self/fd/0" /dev/null <>"$LAB/quiet" | tr -d '\r')
 	mine=$(printf '%s\n' "$caller" | head -n 1)
 	[ "$(printf '%s\n' "$caller" | tail -n 1)" != "$(stat -c %d:%i "$mine" 2>/dev/null)" ]
+}
+
+@test "set-uid programs of a template are out of reach on the host" {
+	mkdir -p "$LAB/over/usr/bin"
+	cp "$(command -v id)" "$LAB/over/usr/bin/suid"
+	chmod 4755 "$LAB/over/usr/bin/suid"
+	brig -q template build suid busybox --overlay "$LAB/over"
+	program=$(readlink -f "$BRIG_BASE/templates/suid/current/root")/usr/bin/suid
+	[ -u "$program" ]
+	chmod 755 "$LAB"
+	run -126 nobody "$program" -u
+	[[ "$output" == *"Permission denied"* ]]
+	# the control
+	cp -p "$program" "$LAB/suid"
+	[ "$(nobody "$LAB/suid" -u)" = 0 ]
+	rm -r "$LAB/suid" "$LAB/over"
+	brig -q template remove "suid/$(basename "$(readlink -f "$BRIG_BASE/templates/suid/current")")"
+}
+
+@test "parameters with secrets are for root; that a jail runs is for all" {
+	conf <<-E
+		secret { ip4.addr = 198.51.100.77; exec.prestart = "true hunter2"; persist; }
+	E
+	brig -q create secret
+	brig -q start secret
+	chmod 755 "$LAB"
+	chmod 600 "$BRIG_CONF"
+	grep -rq hunter2 "$BRIG_RUN" # the control
+	run ! nobody grep -rq hunter2 "$BRIG_RUN" "$BRIG_BASE"
+	# where the program can be run by others at all
+	if nobody test -x "$BRIG"; then
+		nobody "$BRIG" list | grep -q '198.51.100.77 .*secret'
+	fi
+	brig -q stop secret
+	brig -q destroy -y secret
 }

@@ -206,19 +206,57 @@ teardown() { brig -q stop -a --force || true; }
 
 @test "run is a jail around one command and leaves nothing" {
 	host_things >"$LAB/before"
-	ls "$BRIG_BASE/js" "$BRIG_BASE/j" >"$LAB/ls"
+	brig run true # makes what is made once
+	(cd "$BRIG_BASE" && find . "$BRIG_RUN" | sort) >"$LAB/ls"
 	[ "$(echo in | brig run sh -c 'cat; hostname >/dev/null; touch /s/x')" = in ]
 	run brig run sh -c 'exit 5'
 	[ "$status" = 5 ]
 	run brig run /no/such
 	[ "$status" = 127 ]
-	ls "$BRIG_BASE/js" "$BRIG_BASE/j" | diff "$LAB/ls" -
+	(cd "$BRIG_BASE" && find . "$BRIG_RUN" | sort) | diff "$LAB/ls" -
 	assert_tidy
 	assert_host_as "$LAB/before"
 	brig run --space "$LAB/kept" sh -c 'echo kept > /s/x'
 	[ "$(cat "$LAB/kept/x")" = kept ]
 	[ "$(brig run --space "$LAB/kept" cat /s/x)" = kept ]
 	rm -r "$LAB/kept"
+}
+
+@test "whatever the caller does with signals, streams and limits" {
+	conf <<-E
+		w { ip4.addr = 198.51.100.9; persist; }
+	E
+	brig -q create w
+	# cron, some daemons: the kernel would take the children away
+	env --ignore-signal=CHLD "$BRIG" -q start w
+	[ "$(env --ignore-signal=CHLD "$BRIG" exec w echo in)" = in ]
+	env --ignore-signal=CHLD "$BRIG" -q stop w
+	env --ignore-signal=CHLD "$BRIG" run true
+	env --block-signal "$BRIG" -q start w
+	# the jail does not get it
+	brig exec w grep -E '^Sig(Blk|Ign):' /proc/1/status | grep -v 'SigBlk.*[1-9a-f]' | grep -q .
+	[ "$(env --block-signal "$BRIG" exec w sh -c "grep SigBlk /proc/self/status")" = "$(printf 'SigBlk:\t%016x' 0)" ]
+	(exec "$BRIG" -q restart w <&- >&- 2>&-)
+	brig status w | grep -q up
+	brig -q stop w
+	# few descriptors: the soft limit is raised, of the hard one it is said
+	(ulimit -S -n 16 && exec "$BRIG" -q start w)
+	[ "$(ulimit -S -n 16 && "$BRIG" exec w sh -c 'ulimit -S -n')" = 1024 ]
+	brig -q stop w
+	run bash -c 'ulimit -n 32; exec "$BRIG" start w'
+	[ "$status" = 1 ]
+	[ "$output" = "brig: only 32 files may be open at once, 128 are needed (ulimit -n)" ]
+	brig -q destroy -y w
+	# files of no size: an error, and what was begun is undone
+	run bash -c 'ulimit -f 0; exec "$BRIG" create w'
+	[ "$status" = 1 ]
+	[[ "$output" == *"File too large"* ]]
+	[ ! -e "$BRIG_BASE/js/w" ]
+	for words in --version list help; do
+		run bash -c '"$BRIG" $1 >/dev/full' sh "$words"
+		[ "$status" = 1 ]
+		[[ "$output" == *"No space left on device"* ]]
+	done
 }
 
 @test "a jail that create defines runs its /etc/rc" {

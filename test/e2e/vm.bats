@@ -7,7 +7,7 @@ setup_file() {
 	[ -f "$BRIG_BUILD/vm/vmlinuz" ] || skip "there is no kernel (test/vm/kernel $BRIG_BUILD/vm)"
 	RESULTS=$(mktemp /var/tmp/brig-vm-results.XXXXXX)
 	export RESULTS
-	timeout -k 5 300 "$BRIG_TOP/test/vm/run" >"$RESULTS" 2>&1 || true
+	timeout -k 5 480 "$BRIG_TOP/test/vm/run" >"$RESULTS" 2>&1 || true
 }
 teardown_file() { rm -f "${RESULTS:-}"; }
 
@@ -33,6 +33,7 @@ result() {
 @test "an upgrade's new instance is in the groups of the old one" { result beside; }
 @test "start, exec, restart, stop; networks and jailspaces in memory" { result lifecycle; }
 @test "jail -c, jls, jexec, jail -r" { result handbook; }
+@test "the escape suite" { result escape; }
 @test "no control group is left" { result gone; }
 
 @test "every check is shown here" {
