@@ -89,7 +89,7 @@ blob_rewind(struct blob *b)
 int
 blob_check(struct blob *b, int fd, uint64_t size, const char hex[BLOB_HEX + 1], struct err *e)
 {
-	size_t n = (size_t)(size / CHUNK) + 1, len;
+	size_t n = (size_t)(size / CHUNK) + 1, len = 0;
 
 	b->fd = fd;
 	b->size = size;
@@ -108,7 +108,7 @@ ssize_t
 blob_next(struct blob *b, const void **ret, struct err *e)
 {
 	uint8_t upto[SHA256_DIGEST_LENGTH];
-	size_t i = (size_t)(b->at / CHUNK), len;
+	size_t i = (size_t)(b->at / CHUNK), len = 0;
 
 	if (b->at == b->size)
 		return 0;
