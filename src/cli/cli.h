@@ -73,8 +73,7 @@ struct command {
 
 extern const struct command cmd_template, cmd_create, cmd_destroy, cmd_start, cmd_stop, cmd_restart, cmd_list,
     cmd_status, cmd_config, cmd_check, cmd_logs, cmd_exec, cmd_shell, cmd_run, cmd_merge, cmd_convert,
-    cmd_doctor, cmd_completion, cmd_upgrade, cmd_rollback, cmd_help, cmd_jls, cmd_jexec, cmd_jail,
-    cmd_audit;
+    cmd_doctor, cmd_completion, cmd_upgrade, cmd_rollback, cmd_help, cmd_jls, cmd_jexec, cmd_jail, cmd_audit;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 extern const struct opt global_opts[];

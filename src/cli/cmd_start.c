@@ -73,7 +73,8 @@ add_start(struct batch *b, const char *label)
 		return cli_fail(b->cli, label, &e);
 	batch_add(b, xstrdup(label), spec);
 	for (size_t i = 0; i < spec->depend.n; i++)
-		if (!run_is_running(&b->cli->store, spec->depend.v[i]) && add_start(b, spec->depend.v[i]) != 0)
+		if (!run_is_running(&b->cli->store, spec->depend.v[i]) &&
+		    add_start(b, spec->depend.v[i]) != 0)
 			return 1;
 	return 0;
 }
@@ -127,7 +128,8 @@ add_dependants(struct batch *b)
 			    conf_jail(b->cli->conf, all->v[i], &spec, &e) < 0)
 				continue;
 			for (size_t k = 0; k < spec->depend.n && !add; k++)
-				add = batch_index(b, spec->depend.v[k]) >= 0 && run_is_running(&b->cli->store, spec->name);
+				add = batch_index(b, spec->depend.v[k]) >= 0 &&
+				      run_is_running(&b->cli->store, spec->name);
 			if (add)
 				batch_add(b, xstrdup(all->v[i]), spec);
 			else

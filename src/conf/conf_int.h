@@ -2,13 +2,14 @@
 /*
  * What the files of conf/ share.  The way of a text through them:
  *
- *	lex.c, parse.c	  jail.conf text		-> blocks of statements
- *	rcread.c, rcjail.c  rc.conf text		-> variables -> blocks of statements
- *	fstab.c		  fstab text, mount lines	-> fields
- *	resolve.c	  blocks			-> one struct jail each: entries, variables
- *substituted place.c		  path, template, mount lines	-> where a jail's root and jailspace are; the
- *base build.c, value.c  entries			-> struct jailspec check.c		  all jails
- *-> what contradicts between them
+ *	lex.c, parse.c		jail.conf text			-> blocks of statements
+ *	rcread.c, rcjail.c	rc.conf text			-> variables -> blocks of statements
+ *	fstab.c			fstab text, mount lines		-> fields
+ *	resolve.c		blocks				-> one struct jail each: entries, variables
+ *								   substituted
+ *	place.c			path, template, mount lines	-> where a jail's root and jailspace are; the base
+ *	build.c, value.c	entries				-> struct jailspec
+ *	check.c			all jails			-> what contradicts between them
  *
  * Everything belongs to struct conf and is freed with it.  Positions point at interned file names.
  */

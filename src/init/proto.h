@@ -10,7 +10,7 @@
  *	6 INIT_FD_STATUS	service status records, or closed
  * Later 7 is its own, and 8 INIT_FD_LISTEN to 8 + 63 are the sockets of `listen`, in the order of the
  * configuration: whoever takes this jail's place finds them there (pidfd_getfd(2)), and checks them.  After
- *them INIT_FD_COMMANDS is the writing end of a pipe: what exec.start and the like print goes there, by way of
+ * them INIT_FD_COMMANDS is the writing end of a pipe: what exec.start and the like print goes there, by way of
  * /proc/PID/fd, and is copied to the log as services' output is, so that it is bounded, too.
  *
  * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [--] [SERVICE...]
@@ -20,10 +20,10 @@
  *	SERVICE	a command string by jail(8)'s rule (sh -c if it has shell characters, else split at blanks)
  *
  * brig-init -x FILE ARGV0 [ARG...], never as the first process: executes FILE as execvp(3) does, with the
- *arguments from ARGV0 on.  It stands between a process of the host that has joined the jail and what runs
- *there: until the next execve(2) /proc/self/exe is brig-init, and not the host's brig, whose file and pages
- *the jail could open (CVE-2019-5736).  On INIT_FD_CTL, which closes on exec, it writes the errno (an int)
- *when there is no such program.
+ * arguments from ARGV0 on.  It stands between a process of the host that has joined the jail and what runs
+ * there: until the next execve(2) /proc/self/exe is brig-init, which the jail cannot open, and not the host's
+ * brig (CVE-2019-5736).  On INIT_FD_CTL, which closes on exec, it writes the errno (an int) when there is no
+ * such program.
  *
  * Control: init sends INIT_READY once it is up.  The creator sends INIT_GO: services are started and
  * `persist` counts.  Before that it may send INIT_LISTEN with sockets (SCM_RIGHTS, INIT_MAX_LISTEN in all);

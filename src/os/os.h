@@ -124,10 +124,12 @@ struct os_exec {
 	bool shell;           /* argv is empty: the user's shell, interactive; /bin/sh when there is none */
 	bool login;           /* with shell: as a login shell */
 	bool tty;             /* a terminal of the jail's own, connected byte by byte to ours */
-	int fd_in, fd_out, fd_err; /* <0: ours (without tty) */
-	struct buf *capture;       /* stdout and stderr, at most 64 KiB, instead */
-	int timeout_s;             /* 0 none; then the whole process group is killed, -ETIMEDOUT */
-	bool background;           /* new session, not waited for */
+	/* <0: ours (without tty).  Terminals, and files and disks that can be written, do not get into the jail:
+	 * unless in the background, their bytes are copied; after the end of the command, those on their way */
+	int fd_in, fd_out, fd_err;
+	struct buf *capture; /* stdout and stderr, at most 64 KiB, instead */
+	int timeout_s;       /* 0 none; then the whole process group is killed, -ETIMEDOUT */
+	bool background;     /* new session, not waited for */
 };
 #define OS_EXEC_INIT                                    \
 	{                                               \
@@ -172,12 +174,13 @@ int os_jail_listen(struct os_jail *j, const struct jailspec *spec, const struct 
  */
 struct os_watch;
 struct os_outage {
-	int64_t down_us;	/* from the first one gone to the last one back; 0: none was ever gone */
-	size_t listeners;	/* how many there were; 0: nothing listened, down_us says nothing */
-	struct strv missing;	/* those that did not come back: "tcp 192.0.2.1:80" */
+	int64_t down_us;     /* from the first one gone to the last one back; 0: none was ever gone */
+	size_t listeners;    /* how many there were; 0: nothing listened, down_us says nothing */
+	struct strv missing; /* those that did not come back: "tcp 192.0.2.1:80" */
 };
 /* 1, or 0 where it cannot be done (the jail has the host's network, or this host has no such thing). */
-int os_watch_start(const struct os_ref *ref, const struct jailspec *spec, struct os_watch **ret, struct err *e);
+int os_watch_start(const struct os_ref *ref, const struct jailspec *spec, struct os_watch **ret,
+		   struct err *e);
 int os_watch_ready(struct os_watch *w, int wait_ms, struct os_outage *ret, struct err *e); /* ends it */
 void os_watch_end(struct os_watch *w); /* without a result; NULL is fine */
 
@@ -211,9 +214,9 @@ const char *os_busybox(void);
 struct os_finding {
 	const char *name;    /* "user namespace" */
 	const char *improve; /* what would make it fine: parameters of jail.conf(5), settings of the host */
-	char what[160];	     /* what was found */
+	char what[160];      /* what was found */
 	unsigned weight;     /* how much it counts in the score */
-	int state;	     /* 1 fine, 0 weak, -1 could not be read: counts as weak */
+	int state;           /* 1 fine, 0 weak, -1 could not be read: counts as weak */
 };
 /* The weakest process counts.  -ESRCH when the jail is gone, or ends meanwhile.  The caller frees. */
 int os_audit_jail(const struct os_ref *ref, struct os_finding **ret, size_t *ret_n, struct err *e);

@@ -74,5 +74,4 @@ int made_of_record(struct ctx *c, struct err *e);
 /* The console log of a jail. */
 char *console_path(const struct store *s, const struct jailspec *spec);
 
-
 #endif

@@ -30,7 +30,7 @@ struct switch_to {
 	struct switch_delta *delta; /* filled on demand */
 	size_t n_delta;
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
-	bool keep_mark; /* stopped by the caller, who starts them again */
+	bool keep_mark;                     /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */
 };
 void switch_to_free(struct switch_to *to);

@@ -33,7 +33,8 @@ struct upgrade {
 	const char *canary; /* goes first and alone; NULL none */
 	bool all_at_once;   /* stop all, switch all, start all */
 	bool keep_going;
-	bool details; /* the plans keep every path; otherwise conflicts only (a thousand jails, thousands of paths) */
+	bool
+	    details; /* the plans keep every path; otherwise conflicts only (a thousand jails, thousands of paths) */
 	struct switch_result *result; /* one a jail, shared with the processes that do the work */
 	const struct run_report *rep;
 	void (*done)(void *ctx, const struct upgrade_jail *j, const struct switch_result *res,

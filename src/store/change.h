@@ -4,8 +4,8 @@
  *
  * Everything is staged aside while the jail runs.  Then one write of the record (js/.brig/NAME.json) decides:
  * it names the new release and says "apply"; whoever comes next, after any crash, carries the change out
- *before the jail may start.  Carrying out is renames of staged files, each repeatable; what was there is kept
- *as the same inode, so that going back needs neither space nor copying.
+ * before the jail may start.  Carrying out is renames of staged files, each repeatable; what was there is kept
+ * as the same inode, so that going back needs neither space nor copying.
  *
  *	js/.brig/switch/NAME		there is something unfinished about NAME; first and last thing on disk
  *	js/.brig/change/NAME/ID.json	what is to be done, in order
@@ -13,11 +13,11 @@
  *	js/.brig/change/NAME/ID/old/N	the node that was there (a hard link until it is replaced)
  *
  * Where the jailspace is another file system or mount, ID/ is in its top directory's .brig-merge instead.
- *After the end ID.json and old/ stay as long as the record lists the change in `undo`: that is what a
- *rollback uses.
+ * After the end ID.json and old/ stay as long as the record lists the change in `undo`: that is what a
+ * rollback uses.
  *
  * A file that the jail changed after the staging is never overwritten: it is merged again at its turn, or
- *kept and named.  The caller holds the jail's lock.
+ * kept and named.  The caller holds the jail's lock.
  */
 #ifndef BRIG_STORE_CHANGE_H
 #define BRIG_STORE_CHANGE_H

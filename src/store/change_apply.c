@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Carrying a change out and taking it back.  Every operation is one or two renames whose traces tell how far
- *it got, so that both directions can be begun at any point any number of times:
+ * it got, so that both directions can be begun at any point any number of times:
  *
  *	new/N	old/N	path		apply does		revert does
  *	yes	no	before		link path to old/N	nothing

@@ -17,10 +17,11 @@
 #include "store/release.h"
 
 struct merge_opts {
-	const struct strv *always, *ignore; /* sh patterns over "/PATH", '*' crosses '/'; NULL none.  A pattern
+	const struct strv *always,
+	    *ignore;      /* sh patterns over "/PATH", '*' crosses '/'; NULL none.  A pattern
 					     * string may hold several, separated by blanks */
 	bool freebsd_ids; /* etcupdate -F */
-	bool jail;	  /* the rules of product jails: accounts by entry, ids of all kinds do not count
+	bool jail;        /* the rules of product jails: accounts by entry, ids of all kinds do not count
 			   * (TEXT_IDS), owner and mode are merged, what etcupdate only warns of is a conflict.
 			   * false: etcupdate's rules exactly */
 };
@@ -42,17 +43,18 @@ struct merge_node {
 struct merge_item {
 	char *path;
 	struct merge_node o, n, d;
-	enum merge_act act; /* MERGE_CONTENT and MERGE_ID are worked out: they became MERGE_UPDATE (merged) or MERGE_CONFLICT */
+	enum merge_act
+	    act; /* MERGE_CONTENT and MERGE_ID are worked out: they became MERGE_UPDATE (merged) or MERGE_CONFLICT */
 	enum merge_why why;
-	bool merged;	   /* act is MERGE_UPDATE, but with text as the new content (etcupdate's M) */
+	bool merged;       /* act is MERGE_UPDATE, but with text as the new content (etcupdate's M) */
 	bool content_same; /* MERGE_UPDATE of owner and mode alone: the content stays as d has it */
-	bool meta;	   /* mode, uid, gid below differ from d's: to be set */
-	mode_t mode;	   /* what the result has (MERGE_ADD, MERGE_UPDATE) */
+	bool meta;         /* mode, uid, gid below differ from d's: to be set */
+	mode_t mode;       /* what the result has (MERGE_ADD, MERGE_UPDATE) */
 	uid_t uid;
 	gid_t gid;
 	struct buf text; /* merged: the content; MERGE_CONFLICT: the content with markers (may be empty);
 			  * WHY_TOGETHER: what it would become (empty: n's content) */
-	char *detail;	 /* of a conflict, for people: "uid 120 of new user _x is taken by joe"; may be NULL */
+	char *detail; /* of a conflict, for people: "uid 120 of new user _x is taken by joe"; may be NULL */
 };
 struct merge_plan {
 	struct merge_item *v;

@@ -14,7 +14,7 @@
  *		at the end: the digest of the manifest that was taken, and its tag
  *
  * A name of another form ends the build.  A file is opened below DIR, through no link and no mount, and only
- *if it is a regular file.
+ * if it is a regular file.
  */
 #ifndef BRIG_STORE_OCI_H
 #define BRIG_STORE_OCI_H

@@ -39,9 +39,9 @@ int release_current(const struct store *s, const char *template, char **ret, str
 int release_set_current(const struct store *s, const char *template, const char *name, struct err *e);
 /* release.json:
  * {"template","release","built","seconds","recipe":{"source","packages":[],"overlays":[],"rules"},
- * "image":{"digest","tag"} (of oci: only; tag or
- * null),"warnings":[],"files","bytes","manifest_sha256","brig"}.  "rules" is the file given with --rules or
- * null. Of RELEASE_BY_HAND only the first two are known, "built" and "recipe" are null.  A new reference. */
+ * "image":{"digest","tag"} (of oci: only; tag or null),"warnings":[],"files","bytes","manifest_sha256","brig"}.
+ * "rules" is the file given with --rules or null.  Of RELEASE_BY_HAND only the first two are known, "built" and
+ * "recipe" are null.  A new reference. */
 int release_info(const struct release *r, json_t **ret, struct err *e);
 /* The root directory with this device and inode is which release of ours?  1 found. */
 int release_by_inode(const struct store *s, dev_t dev, ino_t ino, char **ret_template, char **ret_name,

@@ -187,8 +187,7 @@ rules_below(const struct split *s, const char *path)
 		const struct rule *r = &s->rules->v[i];
 
 		if (r->kind != RULE_MOVE && r->kind != RULE_MOVE_IF && r->kind != RULE_DANGLING &&
-		    r->kind != RULE_REGENERATE &&
-		    path_below(r->path, path))
+		    r->kind != RULE_REGENERATE && path_below(r->path, path))
 			return true;
 	}
 	return false;

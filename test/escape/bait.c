@@ -2,14 +2,15 @@
 /*
  * The other side: what a careless host has lying about, for the probes to find.
  *
- *	probe victims DIR SECRET	makes them and stays: a process with the secret in its memory and
- *title, a terminal, a service on the loopback, an abstract socket, shared memory, a message queue; writes
- *DIR/bait when all are there
- *	probe careless DIR COMMAND...	runs the command as a careless caller does: on a terminal of its own,
- *with descriptors to DIR/outside, from that directory, with a key in the session, ambient capabilities probe
- *enter ROOT COMMAND...	chroot without chdir
- *	probe hunt SECONDS FILE		in a jail: lies in wait for what joins it; writes "joiner
- *ALLOWED|DENIED ..." probe core FILE			the program of core_pattern: makes FILE
+ *	probe victims DIR SECRET	makes them and stays: a process with the secret in its memory and title, a
+ *					terminal, a service on the loopback, an abstract socket, shared memory, a
+ *					message queue; writes DIR/bait when all are there
+ *	probe careless DIR COMMAND...	runs the command as a careless caller does: on a terminal of its own, with
+ *					descriptors to DIR/outside, from that directory, with a key in the session,
+ *					ambient capabilities
+ *	probe enter ROOT COMMAND...	chroot without chdir
+ *	probe hunt SECONDS FILE		in a jail: lies in wait for what joins it; writes "joiner ALLOWED|DENIED ..."
+ *	probe core FILE			the program of core_pattern: makes FILE
  */
 #include <dirent.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
  *	probe all [-c] [-o FILE]	every probe, a line each: NAME ALLOWED|DENIED|N/A DETAIL
  *	probe one NAME [-c]		only this one
  *	probe list			names, sections and, for those that brig lets through, why
- *	probe euid | caps		0 if it is the host's or jail's root, or has capabilities (see
- *suid_works) probe ...			see bait.c
+ *	probe euid | caps		0 if it is the host's or jail's root, or has capabilities (see suid_works)
+ *	probe ...			see bait.c
  *
  *	-c	control: nothing defends here
  */

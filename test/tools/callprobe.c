@@ -2,9 +2,11 @@
 /*
  * What the process may do that runs it, for tests of jails (static: it is put into them).
  *
- *	callprobe		every system call, with arguments that nothing can come of: name and errno;
- *then limits, capabilities, no_new_privs callprobe socket FAMILY PROTOCOL callprobe listen NAME	an
- *abstract UNIX socket; says "ready", stays until it is killed callprobe connect NAME	to one
+ *	callprobe			every system call, with arguments that nothing can come of: name and errno;
+ *					then limits, capabilities, no_new_privs
+ *	callprobe socket FAMILY PROTOCOL
+ *	callprobe listen NAME		an abstract UNIX socket; says "ready", stays until it is killed
+ *	callprobe connect NAME		to one
  *
  * Status 0 when the call worked, otherwise 1 with its error.  Calls with a number only are those that the
  * headers it was built with lack.

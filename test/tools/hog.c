@@ -3,8 +3,8 @@
  * Takes as much of one thing as the kernel gives, for test/e2e/exhaust.bats; copied into a jail, so linked
  * statically.
  *
- *	hog KIND MAX [hold]	takes at most MAX, prints "KIND TAKEN REASON" (REASON: "enough", or the name
- *of the error that ended it), and with "hold" waits with it for its end
+ *	hog KIND MAX [hold]	takes at most MAX, prints "KIND TAKEN REASON" (REASON: "enough", or the name of the
+ *				error that ended it), and with "hold" waits with it for its end
  *
  * Each kind is one of those that the kernel counts outside of memory limits, by user or for the machine:
  *	file inode locks inotify pipe pty queue signal timer key socket inflight epoll

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The network of jails in a laboratory: this program enters a network namespace of its own (the "host"),
- *another one is the world outside, and every jail is one more.  No packet leaves them.  Needs root, ip(8),
- *nft(8), sysctl(8); without root it is skipped (exit status 77).
+ * another one is the world outside, and every jail is one more.  No packet leaves them.  Needs root, ip(8),
+ * nft(8), sysctl(8); without root it is skipped (exit status 77).
  *
- *	outside 192.0.2.2, 2001:db8:0:1::2 --- up0 192.0.2.1, 2001:db8:0:1::1 host --- jails 10.0.0.N,
- *2001:db8:9::N
+ *	outside 192.0.2.2, 2001:db8:0:1::2 --- up0 192.0.2.1, 2001:db8:0:1::1 host --- jails 10.0.0.N, 2001:db8:9::N
  */
 #include <setjmp.h>
 #include <stdarg.h>

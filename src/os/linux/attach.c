@@ -26,8 +26,8 @@
  *  8 confine: capabilities, no_new_privs, seccomp
  *  9 the user, looked up only now: what is read from here on is the jail's
  * 10 ids, groups, environment, working directory
- * 11 exec of brig-init, which executes the command (proto.h): the program of a process of the host is never
- *what /proc/self/exe leads to in a script of the jail's ("#!/proc/self/exe")
+ * 11 exec of brig-init, which executes the command (proto.h): /proc/self/exe in a script of the jail's
+ *    ("#!/proc/self/exe") never leads to a program of the host
  */
 #include <fcntl.h>
 #include <grp.h>

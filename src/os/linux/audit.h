@@ -8,9 +8,9 @@
  *	audit_host.c	the host itself
  *
  * The jail's root has a hand in all of it: names of files and processes, the number of processes and
- *descriptors. Nothing read is followed (openat2(2) without links) or used as a path on the host; text is cut
- *and made printable; what there can be any number of is counted up to a limit.  Looking opens nothing for
- *reading in the jail but its /dev, which only lists it: FIFOs and devices planted there are not touched.
+ * descriptors.  Nothing read is followed (openat2(2) without links) or used as a path on the host; text is cut
+ * and made printable; what there can be any number of is counted up to a limit.  Looking opens nothing for
+ * reading in the jail but its /dev, which only lists it: FIFOs and devices planted there are not touched.
  *
  * Facts: proc_pid_status(5), proc_pid_mountinfo(5), ioctl_ns(2), capabilities(7), cgroups(7), core(5).
  */

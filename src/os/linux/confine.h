@@ -17,8 +17,8 @@
  *	raw_sockets	CAP_NET_RAW
  *	reserved_ports	off: CAP_NET_BIND_SERVICE is taken away
  *	routing, vnet	CAP_NET_ADMIN over the jail's own network stack, never over the host's
- *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), process_madvise(2), kcmp(2),
- *pidfd_getfd(2) suid		no_new_privs stays off
+ *	proc_debug	CAP_SYS_PTRACE, ptrace(2), process_vm_*(2), process_madvise(2), kcmp(2), pidfd_getfd(2)
+ *	suid		no_new_privs stays off
  *	socket_af	every socket family, type and protocol; otherwise UNIX, INET and INET6 with TCP, UDP,
  *			ICMP (SOCK_RAW: any, with CAP_NET_RAW), and NETLINK_ROUTE
  *	read_msgbuf	syslog(2), as far as kernel.dmesg_restrict lets it

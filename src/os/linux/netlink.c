@@ -436,7 +436,7 @@ each_neigh(const struct nlmsghdr *msg, void *ctx)
 	const struct nlattr *a;
 
 	mnl_attr_for_each(a, msg, sizeof(struct ndmsg)) if (mnl_attr_get_type(a) == NDA_PROTOCOL &&
-								    mnl_attr_get_payload_len(a) > 0) *
+							    mnl_attr_get_payload_len(a) > 0) *
 	    (int *)ctx = mnl_attr_get_u8(a);
 	return 0;
 }

@@ -12,7 +12,7 @@
 #define PTMX_MAJOR 5 /* the kernel's devices.txt */
 #define PTMX_MINOR 2
 #define CTRL_D 4
-#define TTY_LEFT                                                                                   \
+#define TTY_LEFT \
 	(128u << 10) /* more than a terminal buffers (64 KiB, drivers/tty/tty_buffer.c, and 4 KiB) \
 		      */
 
