@@ -306,7 +306,9 @@ gone() { [ ! -e "/proc/$1" ] || [ "$(state_of "$1")" = Z ]; }
 		env --default-signal sleep 1000 >/dev/null 2>&1 3>&- & # the control
 		probe=$!
 		eventually 20 eval '[ "$(cat /proc/$probe/comm)" = sleep ]'
-		eventually 20 eval 'kill -s $s $probe 2>/dev/null; gone $probe || [ "$(state_of $probe)" = T ]' ||
+		# (those of the terminal stop only who has somebody to let him go on)
+		[[ $s == T[ST]* ]] ||
+			eventually 20 eval 'kill -s $s $probe 2>/dev/null; gone $probe || [ "$(state_of $probe)" = T ]' ||
 			{ echo "$s does nothing to $(cat /proc/$probe/status)"; kill -9 $probe; false; }
 		kill -9 $probe 2>/dev/null || true
 		brig exec j kill -$(kill -l $s) 1
