@@ -146,7 +146,7 @@ static int
 check_layout(const struct image *im, struct err *e)
 {
 	_auto_free char *shown = NULL;
-	const char *version;
+	const char *version = NULL;
 	json_t *j = NULL;
 	int r = read_named(im, "oci-layout", &j, e);
 
