@@ -106,22 +106,6 @@ space_kind(struct build *b, const char *value, const struct entry *e)
 		    value);
 }
 
-/* Below a directory of BASE/js. */
-static bool
-in_a_jailspace(struct build *b, const char *path)
-{
-	const char *const bases[] = {b->c->base, conf_base_real(b->c)};
-
-	for (size_t i = 0; i < ARRAY_LEN(bases); i++) {
-		_auto_free char *spaces = xasprintf("%s/js/", bases[i]);
-		const char *in_js = str_after(path, spaces);
-
-		if (in_js && strchr(in_js, '/'))
-			return true;
-	}
-	return false;
-}
-
 static void
 space(struct build *b)
 {
@@ -148,7 +132,9 @@ space(struct build *b)
 		if (streq(s->space_arg, usual) || streq(s->space_arg, usual_real))
 			free(TAKE_PTR(s->space_arg));
 	}
-	if (s->space_arg && s->space != SPACE_DEVICE && in_a_jailspace(b, s->space_arg))
+	if (s->space_arg && s->space != SPACE_DEVICE &&
+	    (spec_in_jailspace(b->c->base, s->space_arg) ||
+	     spec_in_jailspace(conf_base_real(b->c), s->space_arg)))
 		jail_err(b->c, b->j, e ? entry_pos(e) : b->j->pos,
 			 "space: '%s' is in the jailspace of a jail, whose root could put a link there",
 			 s->space_arg);

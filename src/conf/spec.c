@@ -131,13 +131,19 @@ mounts_rw(const struct spec_mount *m)
 }
 
 bool
-jailspec_holds(const struct jailspec *s, const char *base, const char *path)
+spec_in_jailspace(const char *base, const char *path)
 {
 	_auto_free char *spaces = xasprintf("%s/js/", base);
 	const char *in_js = str_after(path, spaces);
 
 	/* BASE/js itself is root's; everything in a directory there is a jail's */
-	if (in_js && strchr(in_js, '/'))
+	return in_js && strchr(in_js, '/');
+}
+
+bool
+jailspec_holds(const struct jailspec *s, const char *base, const char *path)
+{
+	if (spec_in_jailspace(base, path))
 		return true;
 	if (s->space == SPACE_DIR && s->space_arg && path_below(path, s->space_arg))
 		return true;

@@ -164,5 +164,7 @@ void jailspec_free(struct jailspec *s);
  * of its own (base: BASE/js/NAME), its root without a template, a directory mounted read-write?  By text:
  * both are normal. What the host's root writes must not be there (FreeBSD-SA-07:01.jail). */
 bool jailspec_holds(const struct jailspec *s, const char *base, const char *path);
+/* The first of these alone, for the jailspace of any jail: below a directory of BASE/js. */
+bool spec_in_jailspace(const char *base, const char *path);
 
 #endif

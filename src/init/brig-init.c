@@ -680,6 +680,7 @@ static void
 execute(char *path, char **argv)
 {
 	static char sh[] = "/bin/sh";
+	char *own = argv[0];
 
 	(void)execve(path, argv, environ);
 	if (errno != ENOEXEC)
@@ -688,6 +689,7 @@ execute(char *path, char **argv)
 	argv[-1] = sh;
 	argv[0] = path;
 	(void)execve(sh, argv - 1, environ);
+	argv[0] = own; /* for the next one of PATH */
 }
 
 /* In each directory of PATH; that one of them may not be executed counts more than that others are not there.

@@ -14,10 +14,9 @@
 #include "import/image.h"
 #include "store/oci.h"
 #include "store/tree.h"
+#include "tar.h"
 
 #define PARTS 9
-#define BLOCK 512
-#define SUM_AT 148
 
 struct part {
 	struct buf data;
@@ -25,23 +24,6 @@ struct part {
 };
 
 static int lay = -EBADF;
-
-static void
-right_checksums(uint8_t *a, size_t size)
-{
-	for (size_t at = 0; at + BLOCK <= size; at += BLOCK) {
-		unsigned sum = 8 * ' ';
-		char text[12];
-
-		if (memcmp(a + at + 257, "ustar", 5) != 0)
-			continue;
-		for (size_t i = 0; i < BLOCK; i++)
-			sum += i >= SUM_AT && i < SUM_AT + 8 ? 0 : a[at + i];
-		(void)snprintf(text, sizeof(text), "%06o", sum);
-		memcpy(a + at + SUM_AT, text, 7);
-		a[at + SUM_AT + 7] = ' ';
-	}
-}
 
 static size_t
 cut(const uint8_t *data, size_t size, struct part parts[PARTS])

@@ -72,10 +72,9 @@ struct target {
 };
 
 /* From the door and the command to the caller. */
-enum msg_kind { MSG_PID, MSG_TTY, MSG_FAILED, MSG_NO_EXEC };
+enum msg_kind { MSG_BEGUN, MSG_TTY, MSG_FAILED, MSG_NO_EXEC };
 struct msg {
 	enum msg_kind kind;
-	pid_t pid;
 	struct err e;
 };
 
@@ -152,9 +151,9 @@ struct order {
 };
 
 static void
-send_msg(int fd, enum msg_kind kind, pid_t pid, const struct err *e, int pass_fd)
+send_msg(int fd, enum msg_kind kind, const struct err *e, int pass_fd)
 {
-	struct msg m = {.kind = kind, .pid = pid};
+	struct msg m = {.kind = kind};
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -282,7 +281,7 @@ take_terminal(struct job *j, int *ret_slave, struct err *e)
 
 	if (tty_make(&j->relay.shape, &master, &slave, e) < 0 || tty_take(slave, e) < 0)
 		return -e->num;
-	send_msg(j->report_child, MSG_TTY, 0, NULL, master);
+	send_msg(j->report_child, MSG_TTY, NULL, master);
 	*ret_slave = TAKE_FD(slave);
 	return 0;
 }
@@ -384,7 +383,7 @@ run_command(struct job *j, const struct user *u, struct strv *env)
 		run_program(j, j->x->argv[0], j->x->argv, env);
 	}
 	(void)err_sys(&e, errno, "start brig-init in the jail");
-	send_msg(j->report_child, MSG_FAILED, 0, &e, -1);
+	send_msg(j->report_child, MSG_FAILED, &e, -1);
 	_exit(127);
 }
 
@@ -425,7 +424,7 @@ into_background(struct job *j)
 		return;
 	if (pid < 0) {
 		(void)err_sys(&e, errno, "new process in the background");
-		send_msg(j->report_child, MSG_FAILED, 0, &e, -1);
+		send_msg(j->report_child, MSG_FAILED, &e, -1);
 	}
 	_exit(0);
 }
@@ -445,7 +444,7 @@ command_main(struct job *j)
 		into_background(j);
 	if (command_steps(j, &u, &env, &e) == 0)
 		run_command(j, &u, &env);
-	send_msg(j->report_child, MSG_FAILED, 0, &e, -1);
+	send_msg(j->report_child, MSG_FAILED, &e, -1);
 	_exit(1);
 }
 
@@ -542,7 +541,7 @@ door_main(struct job *j)
 				      : errno == ENOMEM ? "new process (the jail is ending?)"
 							: "new process");
 	}
-	send_msg(j->report_child, e.num ? MSG_FAILED : MSG_PID, pid, e.num ? &e : NULL, -1);
+	send_msg(j->report_child, e.num ? MSG_FAILED : MSG_BEGUN, e.num ? &e : NULL, -1);
 	if (e.num)
 		_exit(1);
 	door_close(j);
@@ -746,7 +745,7 @@ on_report(struct job *j)
 		fd_close(TAKE_FD(j->report));
 		return;
 	}
-	if (m.kind == MSG_PID) {
+	if (m.kind == MSG_BEGUN) {
 		j->begun = true;
 	} else if (m.kind == MSG_TTY && fd >= 0 && j->relay.master < 0) {
 		relay_tty(&j->relay, TAKE_FD(fd));
