@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "run/run.h"
-#include "store/release.h"
+#include "store/template/release.h"
 #include "store/store.h"
 
 enum opt_kind {

@@ -7,7 +7,7 @@
 
 #include "base/name.h"
 #include "cli/cli.h"
-#include "store/state.h"
+#include "store/record/state.h"
 
 static const char *opt_words;
 

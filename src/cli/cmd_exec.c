@@ -3,7 +3,7 @@
 #include <sys/wait.h>
 
 #include "cli/cli.h"
-#include "store/state.h"
+#include "store/record/state.h"
 
 static bool opt_login, opt_no_tty, opt_keep, opt_ignored;
 static const char *opt_host_user, *opt_jail_user, *opt_dir;

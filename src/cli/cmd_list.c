@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "cli/jls.h"
 #include "os/os.h"
-#include "store/state.h"
+#include "store/record/state.h"
 
 static struct {
 	bool header, name, nameval, quote, skip, verbose, dying, exists;

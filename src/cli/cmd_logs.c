@@ -19,7 +19,7 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/screen.h"
-#include "store/state.h"
+#include "store/record/state.h"
 
 #define CUT_TRIES 20
 #define CHUNK 65536

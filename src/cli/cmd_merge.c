@@ -8,7 +8,7 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/merge_jails.h"
-#include "store/merge.h"
+#include "store/merge/merge.h"
 #include "store/tree.h"
 
 static bool opt_tree, opt_dry, opt_ids;

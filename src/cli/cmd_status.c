@@ -21,7 +21,7 @@
 #include "cli/service.h"
 #include "init/proto.h"
 #include "os/os.h"
-#include "store/state.h"
+#include "store/record/state.h"
 
 #define LAST_LINES 10
 

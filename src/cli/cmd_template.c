@@ -7,7 +7,7 @@
 #include "base/name.h"
 #include "cli/cli.h"
 #include "cli/recipe.h"
-#include "store/release.h"
+#include "store/template/release.h"
 
 #define NAMES_WIDTH 40 /* of the names of jails in a row of the list */
 

@@ -8,7 +8,7 @@
 
 #include "cli/cli.h"
 #include "os/os.h"
-#include "store/state.h"
+#include "store/record/state.h"
 
 enum jail_act {
 	ACT_NONE,    /* nothing to do (a jail of a wildcard that is in the state wanted) */

@@ -10,7 +10,7 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "run/run.h"
-#include "store/change.h"
+#include "store/change/change.h"
 
 #define CONF_FILE "/etc/jail.conf"
 #define RC_FILE "/etc/rc.conf"

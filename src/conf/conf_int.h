@@ -13,8 +13,8 @@
  *
  * Everything belongs to struct conf and is freed with it.  Positions point at interned file names.
  */
-#ifndef BRIG_CONF_INT_H
-#define BRIG_CONF_INT_H
+#ifndef BRIG_CONF_CONF_INT_H
+#define BRIG_CONF_CONF_INT_H
 
 #include "conf/conf.h"
 

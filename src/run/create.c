@@ -19,7 +19,7 @@
 #include "base/path.h"
 #include "run/run.h"
 #include "run/volume.h"
-#include "store/change.h"
+#include "store/change/change.h"
 
 #define LOCK_WAIT_MS 30000
 

@@ -7,7 +7,7 @@
 #include "base/fsx.h"
 #include "base/path.h"
 #include "run/steps.h"
-#include "store/split.h"
+#include "store/template/split.h"
 
 #define LOG_MAX (1u << 20) /* bytes that a console log may grow to */
 

@@ -12,9 +12,9 @@
 #include <signal.h>
 
 #include "conf/conf.h"
-#include "store/release.h"
-#include "store/space.h"
-#include "store/state.h"
+#include "store/template/release.h"
+#include "store/jailspace/space.h"
+#include "store/record/state.h"
 
 /* What a step prints goes through this; any may be NULL. */
 struct run_report {

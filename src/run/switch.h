@@ -9,13 +9,13 @@
  * stop; addresses, routes, redirections and the JID stay.  Otherwise the jail is stopped and started.  One
  * that does not start, or is not healthy, goes back to the release it came from, with its files as they were.
  *
- * store/change.h says how the files and the release change in one step.
+ * store/change/change.h says how the files and the release change in one step.
  */
 #ifndef BRIG_RUN_SWITCH_H
 #define BRIG_RUN_SWITCH_H
 
 #include "run/run.h"
-#include "store/change.h"
+#include "store/change/change.h"
 
 /* What a jail's release and the new one's differ in; the same for all jails that come from it. */
 struct switch_delta {

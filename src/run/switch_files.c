@@ -5,7 +5,7 @@
 
 #include "base/path.h"
 #include "run/switch_int.h"
-#include "store/split.h"
+#include "store/template/split.h"
 
 /* ---- where the files are ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* mountinfo for the control groups, lists of controllers, and the files of a group. */
-#include "os/linux/limit.c"
+#include "os/linux/limits/limit.c"
 
 #include "fuzz.h"
 

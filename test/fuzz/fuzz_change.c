@@ -2,7 +2,7 @@
 /* js/.brig/change/NAME/ID.json: what reads is written and reads again as the same text. */
 #include "fuzz.h"
 
-#include "store/change_int.h"
+#include "store/change/internal.h"
 
 static char jail[] = "x";
 

@@ -2,7 +2,7 @@
 /* apt's lists: what is taken of them is taken whole when it is read again. */
 #include "fuzz.h"
 
-#include "store/build.h"
+#include "store/template/build.h"
 
 static int
 apt_dir(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Answers of sock_diag(7): each is one of a jail's sockets, of which there may be more than are watched. */
-#include "os/linux/watch.c"
+#include "os/linux/network/watch.c"
 
 #include "fuzz.h"
 

@@ -2,7 +2,7 @@
 /* The manifest, and vis(3)'s octal form: what is decoded and encoded again decodes to the same. */
 #include "fuzz.h"
 
-#include "store/manifest.h"
+#include "store/template/manifest.h"
 #include "store/tree.h"
 
 static void

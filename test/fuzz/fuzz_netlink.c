@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A datagram as the kernel answers: through the walk of nl_do() with each of the callbacks. */
-#include "os/linux/netlink.c"
+#include "os/linux/network/netlink.c"
 
 #include "fuzz.h"
 

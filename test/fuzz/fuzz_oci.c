@@ -12,7 +12,7 @@
 #include <sha256.h>
 
 #include "import/image.h"
-#include "store/oci.h"
+#include "store/template/oci.h"
 #include "store/tree.h"
 #include "tar.h"
 

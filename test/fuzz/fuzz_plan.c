@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 #include "base/path.h"
-#include "store/merge.h"
+#include "store/merge/merge.h"
 #include "store/tree.h"
 
 #define LINES_MAX 40

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Files of /proc/PID: a jail's processes choose their names, arguments, mounts and groups. */
-#include "os/linux/alive.c"
-#include "os/linux/audit_look.c"
+#include "os/linux/instance/alive.c"
+#include "os/linux/audit/look.c"
 
 #include "fuzz.h"
 

@@ -2,7 +2,7 @@
 /* release.json, by whoever reads one release and by who sorts all of a template. */
 #include "fuzz.h"
 
-#include "store/release.h"
+#include "store/template/release.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

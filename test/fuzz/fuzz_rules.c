@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "base/path.h"
-#include "store/split.h"
+#include "store/template/split.h"
 
 static void
 inside(const char *path)

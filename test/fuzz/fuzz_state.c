@@ -2,7 +2,7 @@
 /* RUN/jail/NAME/state.json: what reads is written and reads again as the same; the brief form agrees. */
 #include "fuzz.h"
 
-#include "store/state.h"
+#include "store/record/state.h"
 
 static struct store store = {.run = fuzz_path, .jail_fd = -EBADF, .jid_fd = -EBADF};
 

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 
 #include "base/child.h"
-#include "os/linux/ref.h"
+#include "os/linux/instance/ref.h"
 #include "lab.h"
 
 #define ADDR_TEXT INET6_ADDRSTRLEN

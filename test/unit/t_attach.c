@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * os/linux/attach.c, tty.c, users.c: commands in a jail.  The jail is made here by hand (busybox in a tmpfs,
+ * os/linux/exec/attach.c, tty.c, users.c: commands in a jail.  The jail is made here by hand (busybox in a tmpfs,
  * all namespaces), so that nothing but these files is under test.
  */
 #include <setjmp.h>
@@ -21,12 +21,12 @@
 #include "base/child.h"
 #include "base/fsx.h"
 #include "base/where.h"
-#include "os/linux/confine.h"
-#include "os/linux/ref.h"
-#include "os/linux/syscalls.h"
-#include "os/linux/tty.h"
-#include "os/linux/users.h"
-#include "os/linux/userns.h"
+#include "os/linux/confine/confine.h"
+#include "os/linux/instance/ref.h"
+#include "os/linux/host/syscalls.h"
+#include "os/linux/exec/tty.h"
+#include "os/linux/exec/users.h"
+#include "os/linux/instance/userns.h"
 
 #define IDBASE 0x7abc0000u
 #define BUSYBOX "/bin/busybox"

@@ -23,8 +23,8 @@
 
 #include "base/child.h"
 #include "base/mem.h"
-#include "os/linux/audit.h"
-#include "os/linux/ref.h"
+#include "os/linux/audit/audit.h"
+#include "os/linux/instance/ref.h"
 
 /* Test double: no jail is made here. */
 char *where_libexec(const char *program);

@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 
 #include "scratch.h"
-#include "store/change.h"
+#include "store/change/change.h"
 #include "store/tree.h"
 
 #define SPACE "base/js/www/"

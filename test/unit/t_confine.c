@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * os/linux/confine.c, filter.c: what a confined process may not do.  Every refused call is made before, in
+ * os/linux/confine/confine.c, filter.c: what a confined process may not do.  Every refused call is made before, in
  * the same process, where it must end differently (its arguments are such that nothing comes of it), and
  * after.
  */
@@ -24,8 +24,8 @@
 #include <sys/wait.h>
 
 #include "base/mem.h"
-#include "os/linux/confine.h"
-#include "os/linux/filter.h"
+#include "os/linux/confine/confine.h"
+#include "os/linux/confine/filter.h"
 
 #ifndef TIOCLINUX
 #define TIOCLINUX 0x541C

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* store/copy.c: everything a tree can hold arrives, and nothing outside it is read or written. */
+/* store/jailspace/copy.c: everything a tree can hold arrives, and nothing outside it is read or written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@
 #include "base/fsx.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "store/space.h"
+#include "store/jailspace/space.h"
 
 static char *top; /* a scratch directory */
 static int top_fd = -1;

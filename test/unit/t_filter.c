@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * os/linux/calls.c, filter.c: every system call with and without the program, what each parameter opens, and
+ * os/linux/confine/calls.c, filter.c: every system call with and without the program, what each parameter opens, and
  * programs that must run.  Only the program differs between two runs, not capabilities or ids, so that a
  * difference is the program's.
  */
@@ -23,9 +23,9 @@
 #include <sys/wait.h>
 
 #include "base/mem.h"
-#include "os/linux/calls.h"
-#include "os/linux/confine.h"
-#include "os/linux/filter.h"
+#include "os/linux/confine/calls.h"
+#include "os/linux/confine/confine.h"
+#include "os/linux/confine/filter.h"
 
 #define SWEEP 600       /* numbers tried */
 #define BY_SIGNAL 10000 /* + signal: how a call ended */

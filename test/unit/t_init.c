@@ -20,7 +20,7 @@
 #include "base/fsx.h"
 #include "base/mem.h"
 #include "init/proto.h"
-#include "os/linux/syscalls.h"
+#include "os/linux/host/syscalls.h"
 
 static const char *init_path;
 

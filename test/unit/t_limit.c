@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* os/linux/limit.c on this host's control groups: a limit is in force, and nothing stays behind. */
+/* os/linux/limits/limit.c on this host's control groups: a limit is in force, and nothing stays behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/child.h"
-#include "os/linux/limit.h"
+#include "os/linux/limits/limit.h"
 
 static char tag[16];
 static struct os_id id;

@@ -12,7 +12,7 @@
 #include "base/fsx.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "store/merge.h"
+#include "store/merge/merge.h"
 
 static char top[40];
 static int top_fd, fd[3];

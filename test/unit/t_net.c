@@ -14,7 +14,7 @@
 #include <linux/veth.h>
 #include <libmnl/libmnl.h>
 
-#include "os/linux/net.h"
+#include "os/linux/network/net.h"
 
 static const struct os_id plain = {"", "www", 3}, tagged = {"0a1b2c", "www", 12};
 

@@ -22,8 +22,8 @@
 #include <time.h>
 
 #include "base/child.h"
-#include "os/linux/net.h"
-#include "os/linux/ref.h"
+#include "os/linux/network/net.h"
+#include "os/linux/instance/ref.h"
 #include "lab.h"
 
 #define TAG "7e57ab"

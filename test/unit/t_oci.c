@@ -17,7 +17,7 @@
 
 #include "base/fsx.h"
 #include "import/import_int.h"
-#include "store/oci.c" /* its static functions */
+#include "store/template/oci.c" /* its static functions */
 
 #define MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define INDEX "application/vnd.oci.image.index.v1+json"

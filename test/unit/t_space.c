@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* store/space.c: a jailspace is whole or not there; nothing outside it is touched. */
+/* store/jailspace/space.c: a jailspace is whole or not there; nothing outside it is touched. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <dirent.h>
 
 #include "scratch.h"
-#include "store/space.h"
+#include "store/jailspace/space.h"
 
 static int
 create(const char *jail, const char *space)

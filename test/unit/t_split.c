@@ -12,8 +12,8 @@
 #include "base/fsx.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "store/build.h"
-#include "store/split.h"
+#include "store/template/build.h"
+#include "store/template/split.h"
 #include "store/tree.h"
 
 static char top[32];

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Watching the sockets that listen in a jail's network, by sock_diag(7): a whole list at the start, then each
+ * of them by itself about every millisecond, as a packet for its address would find it.  A process of its own
+ * does it, at the highest priority, in the host's other namespaces; it ends with the caller.
+ *
+ * The time is counted from the last look that found everything to the first one that does again: never less
+ * than what somebody outside has seen, at most the distance of two looks more.
+ *
+ * UDP sockets with a port that the kernel chooses for clients are left out: they are questions being asked
+ * (a resolver's), not services.  The range is the kernel's own default, which a jail cannot change.
+ */
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/child.h"
+#include "base/fsx.h"
+#include "os/linux/instance/build.h"
+#include "os/linux/network/listen.h"
+#include "os/linux/network/net.h"
+#include "os/linux/instance/ref.h"
+#include "os/linux/instance/userns.h"
+
+#define WATCH_MAX 256 /* a jail can open sockets without end: more are not looked at */
+#define LOOK_MS 1
+#define FD_CALLER 3
+#define EPHEMERAL_FIRST 32768
+#define EPHEMERAL_LAST 60999
+
+struct listener {
+	int proto;
+	struct net_ip ip;
+	uint16_t port;
+	struct inet_diag_sockid id; /* what is asked for */
+	int64_t
+	    back; /* the look that found it again after it was gone; 0: it is there, or has never been away */
+	bool away;
+};
+
+struct os_watch {
+	pid_t pid;
+	int fd;
+};
+
+/* From the watcher: this, then `missing` messages of one text each. */
+struct answer {
+	int64_t down_us;
+	size_t listeners, missing;
+	struct err e;
+};
+
+struct watcher {
+	int diag;
+	struct listener v[WATCH_MAX];
+	size_t n;
+	int64_t seen;  /* us: the last look at which everything was there before the first one went */
+	bool went;     /* one has been away */
+	int64_t until; /* us: no longer than this; 0: not asked yet */
+};
+
+static int64_t
+now_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* ---- sock_diag ---- */
+
+static struct inet_diag_req_v2 *
+diag_msg(void *buf, struct nlmsghdr **ret, int proto, int family, uint16_t flags)
+{
+	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *q = mnl_nlmsg_put_extra_header(m, sizeof(*q));
+
+	m->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	m->nlmsg_flags = NLM_F_REQUEST | flags;
+	q->sdiag_family = (uint8_t)family;
+	q->sdiag_protocol = (uint8_t)proto;
+	/* a UDP socket without a peer has the state of a closed one */
+	q->idiag_states = 1u << (proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE);
+	*ret = m;
+	return q;
+}
+
+struct dump {
+	struct watcher *w;
+	int proto;
+};
+
+static int
+add_listener(const struct nlmsghdr *msg, void *ctx)
+{
+	const struct dump *d = ctx;
+	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(msg);
+	struct watcher *w = d->w;
+	struct listener *l = &w->v[w->n];
+	int port;
+
+	/* the rest is read all the same: the kernel sends one list at a time */
+	if (mnl_nlmsg_get_payload_len(msg) < sizeof(*m) || w->n == WATCH_MAX)
+		return 0;
+	port = ntohs(m->id.idiag_sport);
+	if (port == 0 || (d->proto == IPPROTO_UDP && port >= EPHEMERAL_FIRST && port <= EPHEMERAL_LAST))
+		return 0;
+	*l = (struct listener){.proto = d->proto, .ip.family = m->idiag_family, .id = m->id};
+	memcpy(&l->ip.a, m->id.idiag_src, net_ip_len(l->ip.family));
+	l->port = (uint16_t)port;
+	l->id.idiag_cookie[0] = l->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	if (l->proto ==
+	    IPPROTO_UDP) { /* source and destination of a question are the other way round there */
+		memcpy(l->id.idiag_dst, m->id.idiag_src, sizeof(l->id.idiag_dst));
+		memset(l->id.idiag_src, 0, sizeof(l->id.idiag_src));
+		l->id.idiag_dport = m->id.idiag_sport;
+		l->id.idiag_sport = 0;
+	}
+	for (size_t i = 0; i < w->n; i++) /* several sockets on one port (SO_REUSEPORT) */
+		if (w->v[i].proto == l->proto && w->v[i].ip.family == l->ip.family &&
+		    memcmp(&w->v[i].id, &l->id, sizeof(l->id)) == 0)
+			return 0;
+	w->n++;
+	return 0;
+}
+
+static int
+list_listeners(struct watcher *w, struct err *e)
+{
+	static const int protos[] = {IPPROTO_TCP, IPPROTO_UDP}, families[] = {AF_INET, AF_INET6};
+	char buf[NL_MSG];
+
+	for (size_t p = 0; p < ARRAY_LEN(protos); p++)
+		for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+			struct dump d = {w, protos[p]};
+			struct nlmsghdr *m;
+
+			(void)diag_msg(buf, &m, protos[p], families[f], NLM_F_DUMP);
+			if (nl_do(w->diag, m, add_listener, &d, e) < 0)
+				return err_wrap(e, "list the sockets of the jail");
+		}
+	return 0;
+}
+
+static int
+found(const struct nlmsghdr *msg, void *ctx)
+{
+	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(msg);
+
+	if (mnl_nlmsg_get_payload_len(msg) >= sizeof(*m))
+		*(int *)ctx = m->idiag_state;
+	return 0;
+}
+
+static bool
+is_there(struct watcher *w, const struct listener *l)
+{
+	struct err e = ERR_INIT;
+	struct nlmsghdr *m;
+	char buf[NL_MSG];
+	int state = 0;
+
+	diag_msg(buf, &m, l->proto, l->ip.family, 0)->id = l->id;
+	return nl_do(w->diag, m, found, &state, &e) == 0 &&
+	       state == (l->proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE);
+}
+
+/* ---- the watcher ---- */
+
+/* One look at everything.  True when all are there. */
+static bool
+look(struct watcher *w)
+{
+	int64_t before = now_us();
+	bool all = true;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct listener *l = &w->v[i];
+		bool there = is_there(w, l);
+
+		if (!there) {
+			l->away = true;
+			l->back = 0;
+			all = false;
+		} else if (l->away) {
+			l->away = false;
+			l->back = now_us();
+		}
+		w->went |= !there;
+	}
+	if (!w->went)
+		w->seen = before;
+	return all;
+}
+
+/* From the first one gone to the last one back; what does not come back at all counts when nothing does. */
+static int64_t
+outage(const struct watcher *w)
+{
+	int64_t last = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->v[i].back > last)
+			last = w->v[i].back;
+	if (!w->went)
+		return 0;
+	return (last ? last : now_us()) - w->seen;
+}
+
+static _Noreturn void
+tell(struct watcher *w, int fd)
+{
+	struct answer a = {.down_us = outage(w), .listeners = w->n, .e = ERR_INIT};
+	char text[LISTEN_TEXT];
+
+	for (size_t i = 0; i < w->n; i++)
+		a.missing += w->v[i].away;
+	if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) < 0)
+		_exit(1);
+	for (size_t i = 0; i < w->n; i++)
+		if (w->v[i].away) {
+			(void)listen_text(w->v[i].proto, &w->v[i].ip, w->v[i].port, text);
+			(void)send(fd, text, strlen(text) + 1, MSG_NOSIGNAL);
+		}
+	_exit(0);
+}
+
+static _Noreturn void
+watch_loop(struct watcher *w, int fd)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+	int wait_ms;
+
+	for (;;) {
+		bool all = look(w);
+
+		if (w->until && (all || now_us() >= w->until))
+			tell(w, fd);
+		if (poll(&p, 1, LOOK_MS) <= 0)
+			continue;
+		/* the end of the caller, or how long it will wait from now on */
+		if (w->until || recv(fd, &wait_ms, sizeof(wait_ms), 0) != sizeof(wait_ms))
+			_exit(0);
+		w->until = now_us() + (int64_t)wait_ms * 1000 + 1;
+	}
+}
+
+static _Noreturn void
+watch_main(int netns, int fd)
+{
+	static struct watcher w;
+	struct answer a = {.e = ERR_INIT};
+
+	die_with_parent(fd);
+	(void)setpriority(PRIO_PROCESS, 0, -20);
+	if (setns(netns, CLONE_NEWNET) < 0)
+		(void)err_sys(&a.e, errno, "join the jail's network");
+	/* nothing else of the caller's: it may hold a new jail by a descriptor */
+	if (fd != FD_CALLER && dup2(fd, FD_CALLER) < 0)
+		_exit(1);
+	fd = FD_CALLER;
+	(void)close_range(FD_CALLER + 1, ~0U, 0);
+	if (a.e.num == 0 && nl_open(NETLINK_SOCK_DIAG, &w.diag, &a.e) == 0 && list_listeners(&w, &a.e) == 0)
+		w.seen = now_us();
+	a.listeners = w.n;
+	if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) != sizeof(a) || a.e.num)
+		_exit(1);
+	watch_loop(&w, fd);
+}
+
+/* ---- the caller ---- */
+
+static int
+hear(const struct os_watch *w, struct answer *a, struct err *e)
+{
+	ssize_t n;
+
+	while ((n = recv(w->fd, a, sizeof(*a), 0)) < 0 && errno == EINTR)
+		;
+	if (n != sizeof(*a))
+		return err_sys(e, n < 0 ? errno : ECHILD, "the process that watches the jail");
+	if (a->e.num)
+		*e = a->e;
+	return -a->e.num;
+}
+
+static int
+watch_fork(int netns, struct os_watch *w, struct err *e)
+{
+	int p[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0)
+		return err_sys(e, errno, "socketpair");
+	w->pid = fork();
+	if (w->pid == 0) {
+		fd_close(p[0]);
+		watch_main(netns, p[1]);
+	}
+	fd_close(p[1]);
+	w->fd = p[0];
+	return w->pid < 0 ? err_sys(e, errno, "fork") : 0;
+}
+
+int
+os_watch_start(const struct os_ref *ref, const struct jailspec *spec, struct os_watch **ret, struct err *e)
+{
+	_auto_close int procfd = -EBADF, netns = -EBADF;
+	struct os_watch *w;
+	struct answer a;
+	int r;
+
+	if (net_shared(spec))
+		return 0;
+	if (ref_open(ref, &procfd) < 0)
+		return err_set(e, ESRCH, "the jail is not running any more");
+	if (proc_ns(procfd, "net", &netns, e) < 0)
+		return -e->num;
+	w = xcalloc(1, sizeof(*w));
+	w->fd = -EBADF;
+	r = watch_fork(netns, w, e);
+	if (r == 0)
+		r = hear(w, &a, e);
+	if (r < 0)
+		os_watch_end(w);
+	/* a kernel without the parts of sock_diag(7) has no such protocol, or finds nothing to ask */
+	if (r == -ENOENT || r == -EPROTONOSUPPORT) {
+		err_clear(e);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	*ret = w;
+	return 1;
+}
+
+int
+os_watch_ready(struct os_watch *w, int wait_ms, struct os_outage *ret, struct err *e)
+{
+	struct os_outage o = {.missing = STRV_INIT};
+	char text[LISTEN_TEXT];
+	struct answer a;
+	int r = 0;
+
+	if (send(w->fd, &wait_ms, sizeof(wait_ms), MSG_NOSIGNAL) != sizeof(wait_ms))
+		r = err_sys(e, ECHILD, "the process that watches the jail");
+	if (r == 0)
+		r = hear(w, &a, e);
+	for (size_t i = 0; r == 0 && i < a.missing; i++) {
+		ssize_t n = recv(w->fd, text, sizeof(text) - 1, 0);
+
+		text[n > 0 ? n : 0] = '\0';
+		strv_add(&o.missing, text);
+	}
+	os_watch_end(w);
+	if (r < 0)
+		return r;
+	o.down_us = a.down_us;
+	o.listeners = a.listeners;
+	*ret = o;
+	return 0;
+}
+
+void
+os_watch_end(struct os_watch *w)
+{
+	int status;
+
+	if (!w)
+		return;
+	fd_close(w->fd);
+	if (w->pid > 0) {
+		(void)kill(w->pid, SIGKILL);
+		(void)child_wait(w->pid, &status);
+	}
+	free(w);
+}

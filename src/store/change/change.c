@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The life of a change (change.h): begin, seal, commit, finish, drop, find again. */
+#include <fcntl.h>
+#include <limits.h>
+#include <sha256.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/name.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "store/change/internal.h"
+#include "store/jailspace/host.h"
+#include "store/tree.h"
+
+#define MODE_BITS 07777
+#define UNDO_MAX 64 /* changes of one jail that can be taken back */
+#define CHUNK 65536
+
+/* ---- nodes ---- */
+
+void
+change_node_free(struct change_node *n)
+{
+	free(n->link);
+	*n = (struct change_node){0};
+}
+
+void
+change_node_of(const struct stat *st, struct change_node *ret)
+{
+	*ret = (struct change_node){.type = tree_type(st->st_mode),
+				    .mode = st->st_mode & MODE_BITS,
+				    .uid = st->st_uid,
+				    .gid = st->st_gid,
+				    .size = (uint64_t)st->st_size,
+				    .ino = st->st_ino,
+				    .changed = st->st_ctim,
+				    .modified = S_ISREG(st->st_mode) ? st->st_mtim : (struct timespec){0}};
+}
+
+bool
+change_is_jails_doing(int r)
+{
+	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV || r == -ENXIO || r == -ESTALE ||
+	       r == -EAGAIN;
+}
+
+bool
+change_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool
+change_time_differs(const struct timespec *recorded, const struct timespec *now)
+{
+	return (recorded->tv_sec != 0 || recorded->tv_nsec != 0) && !change_same_time(recorded, now);
+}
+
+bool
+change_same_owner(const struct change_node *a, const struct change_node *b)
+{
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid;
+}
+
+int
+change_digest(int fd, uint64_t size, char ret[65])
+{
+	_auto_free uint8_t *chunk = xcalloc(1, CHUNK);
+	SHA2_CTX sha;
+
+	SHA256Init(&sha);
+	while (size > 0) {
+		ssize_t n = read(fd, chunk, size < CHUNK ? (size_t)size : CHUNK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		SHA256Update(&sha, chunk, (size_t)n);
+		size -= (uint64_t)n;
+	}
+	(void)SHA256End(&sha, ret);
+	return 0;
+}
+
+int
+change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret)
+{
+	_auto_close int fd = -EBADF;
+	struct stat st;
+
+	*ret = (struct change_node){0};
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	change_node_of(&st, ret);
+	if (ret->type == NODE_LINK) {
+		ret->link = tree_readlink(dir_fd, name);
+		return ret->link ? 0 : -errno;
+	}
+	if (ret->type != NODE_FILE || ret->size != size)
+		return 0;
+	fd = path_open(dir_fd, name, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
+	if (fd < 0)
+		return fd;
+	return change_digest(fd, size, ret->digest);
+}
+
+struct node_name
+change_node_name(unsigned n)
+{
+	struct node_name name;
+
+	(void)snprintf(name.s, sizeof(name.s), "%u", n);
+	return name;
+}
+
+int
+change_parent(int space_fd, const char *path, int *ret_fd, const char **ret_name)
+{
+	int fd = tree_dir_of(space_fd, path, ret_name);
+
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* ---- directories ---- */
+
+void
+change_close_nodes(struct change *c)
+{
+	fd_close(TAKE_FD(c->dir_fd));
+	fd_close(TAKE_FD(c->new_fd));
+	fd_close(TAKE_FD(c->old_fd));
+}
+
+void
+change_free(struct change *c)
+{
+	change_close_nodes(c);
+	fd_close(TAKE_FD(c->change_fd));
+	for (size_t i = 0; i < c->n_op; i++) {
+		free(c->op[i].path);
+		free(c->op[i].base);
+		change_node_free(&c->op[i].before);
+		change_node_free(&c->op[i].after);
+	}
+	free(c->op);
+	free(c->jail);
+	free(c->template);
+	free(c->from);
+	free(c->to);
+	free(c->space);
+	record_free(&c->was);
+	record_free(&c->leaves);
+	strv_free(&c->kept);
+	strv_free(&c->always);
+	strv_free(&c->ignore);
+	strv_free(&c->regenerate);
+	*c = (struct change)CHANGE_INIT;
+}
+
+/* js/.brig/KIND, made when it is missing. */
+static int
+brig_dir(const struct store *s, const char *kind, int *ret, struct err *e)
+{
+	return fsx_mkdir_open(s->record_fd, kind, 0700, ret, e);
+}
+
+static int
+open_change_dir(const struct store *s, const char *jail, int *ret, struct err *e)
+{
+	_auto_close int all = -EBADF;
+
+	if (brig_dir(s, "change", &all, e) < 0)
+		return -e->num;
+	return fsx_mkdir_open(all, jail, 0700, ret, e);
+}
+
+/* Renames and hard links between the two work only within one mount. */
+static bool
+one_mount(int a, int b)
+{
+	struct stat st;
+	uint64_t ma, mb;
+
+	return host_stat_mount(a, ".", &st, &ma) == 0 && host_stat_mount(b, ".", &st, &mb) == 0 && ma == mb;
+}
+
+static int
+open_nodes(struct change *c, int space_fd, struct err *e)
+{
+	_auto_close int top = -EBADF;
+	struct node_name name = change_node_name(c->id);
+
+	if (c->inside && fsx_mkdir_open(space_fd, CHANGE_INSIDE, 0700, &top, e) < 0)
+		return -e->num;
+	if (fsx_mkdir_open(c->inside ? top : c->change_fd, name.s, 0700, &c->dir_fd, e) < 0 ||
+	    fsx_mkdir_open(c->dir_fd, "new", 0700, &c->new_fd, e) < 0 ||
+	    fsx_mkdir_open(c->dir_fd, "old", 0700, &c->old_fd, e) < 0)
+		return -e->num;
+	return 0;
+}
+
+void
+change_drop_staged(const struct change *c, const char *name)
+{
+	if (unlinkat(c->new_fd, name, 0) < 0)
+		(void)unlinkat(c->new_fd, name, AT_REMOVEDIR);
+}
+
+/* What ID.json does not know: staged by one that was killed before it had written that down. */
+static void
+drop_unknown(const struct change *c)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int n;
+
+	(void)tree_names(c->new_fd, &names);
+	for (size_t i = 0; i < names.n; i++)
+		if (num_int(names.v[i], 1, INT_MAX, &n) == 0 && (size_t)n > c->n_op)
+			change_drop_staged(c, names.v[i]);
+}
+
+char *
+change_file_name(unsigned id)
+{
+	return xasprintf("%u.json", id);
+}
+
+/* Everything of change id, but for the marker. */
+static int
+remove_id(int change_fd, unsigned id, int space_fd, struct err *e)
+{
+	struct node_name name = change_node_name(id);
+	_auto_free char *file = change_file_name(id);
+	_auto_close int top = -EBADF;
+	int r = fsx_rm_rf_at(change_fd, name.s, e);
+
+	if (r == 0 && space_fd >= 0) {
+		top = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		if (top >= 0)
+			r = fsx_rm_rf_at(top, name.s, e);
+		if (r == 0 && top >= 0)
+			(void)unlinkat(space_fd, CHANGE_INSIDE, AT_REMOVEDIR); /* when it is empty */
+	}
+	if (r == 0)
+		r = fsx_tidy_at(change_fd, file, e);
+	if (r == 0 && unlinkat(change_fd, file, 0) < 0 && errno != ENOENT)
+		r = err_sys(e, errno, "remove %s", file);
+	return r;
+}
+
+static bool
+in_use(const struct record *rec, unsigned id)
+{
+	if (rec->change != RECORD_SETTLED && rec->change_id == id)
+		return true;
+	for (size_t i = 0; i < rec->n_undo; i++)
+		if (rec->undo[i].id == id)
+			return true;
+	return false;
+}
+
+/* The number in "7", "7.json", ".tmp.7.json.X"; 0 for anything else. */
+static unsigned
+id_of(const char *name)
+{
+	const char *tmp = str_after(name, ".tmp.");
+	_auto_free char *digits = xstrdup(tmp ? tmp : name);
+	int id;
+
+	digits[strcspn(digits, ".")] = '\0';
+	return num_int(digits, 1, 1 << 30, &id) < 0 ? 0 : (unsigned)id;
+}
+
+/* What the record does not know of goes.  *ret_next: the next free number. */
+static int
+tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_next, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT, inside = STRV_INIT;
+	_auto_close int top = -EBADF;
+	unsigned next = 1;
+	size_t own;
+	int r = tree_names(change_fd, &names);
+
+	if (r < 0)
+		return err_sys(e, -r, "read js/.brig/change");
+	if (space_fd >= 0)
+		top = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	own = names.n; /* the jail's root may have made any of the others */
+	if (top >= 0 && tree_names(top, &inside) == 0)
+		strv_copy(&names, &inside);
+	for (size_t i = 0; i < rec->n_undo; i++)
+		next = rec->undo[i].id >= next ? rec->undo[i].id + 1 : next;
+	for (size_t i = 0; i < names.n; i++) {
+		unsigned id = id_of(names.v[i]);
+
+		if (id == 0)
+			continue;
+		if (i < own && str_after(names.v[i], ".tmp.")) /* of a killed writer */
+			(void)unlinkat(change_fd, names.v[i], 0);
+		if (i < own && id >= next)
+			next = id + 1;
+		if (!in_use(rec, id) && remove_id(change_fd, id, space_fd, e) < 0)
+			return -e->num;
+	}
+	*ret_next = next;
+	return 0;
+}
+
+/* ---- the marker ---- */
+
+static int
+mark(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_close int dir = -EBADF, fd = -EBADF;
+
+	if (brig_dir(s, "switch", &dir, e) < 0)
+		return -e->num;
+	fd = openat(dir, jail, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "js/.brig/switch/%s", jail);
+	return fsx_sync_dir(dir, "js/.brig/switch", e);
+}
+
+#define RESTART_MAX 64
+
+int
+change_mark_restart(const struct store *s, const char *jail, const char *boot, struct err *e)
+{
+	_auto_close int dir = -EBADF;
+
+	if (brig_dir(s, "switch", &dir, e) < 0)
+		return -e->num;
+	return fsx_write_atomic(dir, jail, boot, strlen(boot), 0600, FSX_SYNC, e);
+}
+
+bool
+change_wants_restart(const struct store *s, const char *jail, const char *boot)
+{
+	_auto_free char *file = xasprintf("switch/%s", jail), *text = NULL;
+	struct err ignore = ERR_INIT;
+
+	return fsx_read_at(s->record_fd, file, RESTART_MAX, &text, NULL, &ignore) == 0 && streq(text, boot);
+}
+
+int
+change_unmark(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_close int dir = -EBADF;
+
+	if (brig_dir(s, "switch", &dir, e) < 0)
+		return -e->num;
+	if (fsx_tidy_at(dir, jail, e) < 0)
+		return -e->num;
+	if (unlinkat(dir, jail, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "remove js/.brig/switch/%s", jail);
+	return fsx_sync_dir(dir, "js/.brig/switch", e);
+}
+
+int
+change_unfinished(const struct store *s, struct strv *ret, struct err *e)
+{
+	_auto_strv struct strv all = STRV_INIT;
+	_auto_close int dir = -EBADF;
+	int r;
+
+	if (s->record_fd < 0)
+		return 0;
+	dir = path_open(s->record_fd, "switch", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (dir == -ENOENT)
+		return 0;
+	r = dir < 0 ? dir : tree_names(dir, &all);
+	if (r < 0)
+		return err_sys(e, -r, "%s/js/.brig/switch", s->base);
+	for (size_t i = 0; i < all.n; i++)
+		if (name_ok(all.v[i]))
+			strv_add(ret, all.v[i]);
+	return 0;
+}
+
+/* ---- life ---- */
+
+static void
+copy_conflicts(struct record *dst, const struct record *src)
+{
+	for (size_t i = 0; i < src->n_conflict; i++)
+		record_add_conflict(dst, src->conflict[i].path, src->conflict[i].base, src->conflict[i].why);
+}
+
+int
+change_new(const struct store *s, const char *jail, const struct record *rec, enum change_kind kind,
+	   const char *to, const char *space, int space_fd, struct change *ret, struct err *e)
+{
+	struct change c = CHANGE_INIT;
+	int r;
+
+	c.store = s;
+	c.kind = kind;
+	c.jail = xstrdup(jail);
+	c.template = xstrdup(rec->template);
+	c.from = xstrdup(rec->release);
+	c.to = xstrdup(to);
+	c.space = xstrdup(space);
+	copy_conflicts(&c.was, rec);
+	strv_copy(&c.was.regenerate, &rec->regenerate);
+	r = mark(s, jail, e);
+	if (r == 0)
+		r = open_change_dir(s, jail, &c.change_fd, e);
+	if (r == 0)
+		r = tidy_ids(c.change_fd, rec, space_fd, &c.id, e);
+	if (r == 0) {
+		c.inside = space_fd >= 0 && !one_mount(space_fd, c.change_fd);
+		r = open_nodes(&c, space_fd, e);
+	}
+	if (r < 0) {
+		change_free(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+int
+change_open(struct change *c, struct err *e)
+{
+	return open_change_dir(c->store, c->jail, &c->change_fd, e);
+}
+
+int
+change_seal(struct change *c, struct err *e)
+{
+	_auto_close int up = openat(c->change_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = up < 0 ? -errno : host_sync(c->dir_fd); /* the staged nodes, wherever they are */
+
+	if (r < 0)
+		return err_sys(e, -r, "write the staged files of jail %s", c->jail);
+	if (change_save(c, e) < 0 || fsx_sync_dir(c->change_fd, "js/.brig/change", e) < 0)
+		return -e->num;
+	return fsx_sync_dir(up, "js/.brig/change", e); /* it may be the jail's first */
+}
+
+static int
+decide(struct change *c, struct record *rec, enum record_change state, const char *release, const char *other,
+       struct err *e)
+{
+	_auto_free char *is = xstrdup(release), *was = xstrdup(other);
+
+	rec->change = state;
+	rec->change_id = c->id;
+	free(rec->release);
+	rec->release = TAKE_PTR(is);
+	free(rec->change_other);
+	rec->change_other = TAKE_PTR(was);
+	return record_write(c->store, c->jail, rec, e);
+}
+
+int
+change_commit(struct change *c, struct record *rec, struct err *e)
+{
+	for (size_t i = 0; i < c->regenerate.n; i++)
+		if (!strv_has(&rec->regenerate, c->regenerate.v[i]))
+			strv_add(&rec->regenerate, c->regenerate.v[i]);
+	return decide(c, rec, RECORD_APPLY, c->to, c->from, e);
+}
+
+static void
+regenerate_as_before(const struct change *c, struct record *rec)
+{
+	strv_free(&rec->regenerate);
+	strv_copy(&rec->regenerate, &c->was.regenerate);
+}
+
+int
+change_commit_back(struct change *c, struct record *rec, struct err *e)
+{
+	regenerate_as_before(c, rec);
+	return decide(c, rec, RECORD_REVERT, c->from, c->to, e);
+}
+
+int
+change_prepare(struct change *c, struct record *rec, struct err *e)
+{
+	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
+}
+
+int
+change_open_nodes(struct change *c, int space_fd, struct err *e)
+{
+	change_close_nodes(c);
+	if (c->inside && space_fd < 0)
+		return 0;
+	if (open_nodes(c, space_fd, e) < 0)
+		return -e->num;
+	drop_unknown(c);
+	return 0;
+}
+
+int
+change_load(const struct store *s, const char *jail, unsigned id, int space_fd, struct change *ret,
+	    struct err *e)
+{
+	struct change c = CHANGE_INIT;
+	int r;
+
+	c.store = s;
+	c.id = id;
+	c.jail = xstrdup(jail);
+	r = open_change_dir(s, jail, &c.change_fd, e);
+	if (r == 0)
+		r = change_read(&c, e);
+	if (r == 0)
+		r = change_open_nodes(&c, space_fd, e);
+	if (r < 0) {
+		change_free(&c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+static void
+drop_undo(struct record *rec, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++) {
+		free(rec->undo[i].from);
+		free(rec->undo[i].to);
+	}
+	rec->n_undo -= n;
+	memmove(&rec->undo[first], &rec->undo[first + n], (rec->n_undo - first) * sizeof(*rec->undo));
+}
+
+static bool
+is_there(const struct change *c, const char *release)
+{
+	struct err ignore = ERR_INIT;
+	struct release r;
+
+	if (release_open(c->store, c->template, release, &r, &ignore) < 0)
+		return false;
+	release_close(&r);
+	return true;
+}
+
+/* The undo list after the change: a rollback takes the entries it went back over off it; any other is added,
+ * and what leads to releases that are gone, or is older than UNDO_MAX changes, is of no use any more. */
+static void
+update_undo(const struct change *c, struct record *rec)
+{
+	size_t gone = 0;
+
+	if (c->kind == CHANGE_ROLLBACK) {
+		for (size_t i = rec->n_undo; i-- > 0;)
+			if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
+				drop_undo(rec, i, rec->n_undo - i);
+				break;
+			}
+		return;
+	}
+	record_add_undo(rec, c->id, c->from, c->to);
+	while (gone < rec->n_undo && !is_there(c, rec->undo[gone].from))
+		gone++;
+	if (rec->n_undo - gone > UNDO_MAX)
+		gone = rec->n_undo - UNDO_MAX;
+	drop_undo(rec, 0, gone);
+}
+
+int
+change_sync(struct change *c, int space_fd, struct err *e)
+{
+	int r = space_fd >= 0 ? host_sync(space_fd) : 0;
+
+	if (r == 0 && c->dir_fd >= 0 && !c->inside)
+		r = host_sync(c->dir_fd);
+	return r < 0 ? err_sys(e, -r, "write the files of jail %s", c->jail) : 0;
+}
+
+/* How the record settles, and what must be durable before: the renames. */
+static int
+settle(struct change *c, struct record *rec, int space_fd, struct err *e)
+{
+	unsigned next;
+	int r = change_sync(c, space_fd, e);
+
+	if (r < 0)
+		return r;
+	rec->change = RECORD_SETTLED;
+	rec->change_id = 0;
+	free(rec->change_other);
+	rec->change_other = NULL;
+	r = record_write(c->store, c->jail, rec, e);
+	if (r < 0)
+		return r;
+	/* from here on nothing can be lost any more: what is left over is only tidied */
+	change_close_nodes(c);
+	r = tidy_ids(c->change_fd, rec, space_fd, &next, e);
+	return r < 0 || c->keep_mark ? r : change_unmark(c->store, c->jail, e);
+}
+
+/* The times of large files that are kept are those after the renames, which are on disk before ID.json says
+ * so: what it says is never made again. */
+static int
+save_kept(struct change *c, int space_fd, struct err *e)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_op && !any; i++)
+		any = c->op[i].kept.tv_sec != 0;
+	if (!any || c->kind == CHANGE_ROLLBACK)
+		return 0;
+	return change_sync(c, space_fd, e) < 0 ? -e->num : change_save(c, e);
+}
+
+int
+change_finish(struct change *c, struct record *rec, int space_fd, struct err *e)
+{
+	if (save_kept(c, space_fd, e) < 0)
+		return -e->num;
+	while (rec->n_conflict > 0)
+		record_drop_conflict(rec, rec->conflict[0].path);
+	copy_conflicts(rec, &c->leaves);
+	update_undo(c, rec);
+	return settle(c, rec, space_fd, e);
+}
+
+int
+change_drop(struct change *c, struct record *rec, int space_fd, struct err *e)
+{
+	free(rec->release);
+	rec->release = xstrdup(c->from);
+	regenerate_as_before(c, rec);
+	return settle(c, rec, space_fd, e);
+}
+
+int
+change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, struct err *e)
+{
+	_auto_close int dir = -EBADF;
+	unsigned next;
+
+	if (open_change_dir(s, jail, &dir, e) < 0 || tidy_ids(dir, rec, space_fd, &next, e) < 0)
+		return -e->num;
+	return change_unmark(s, jail, e);
+}
+
+int
+change_forget(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_close int all = -EBADF, switching = -EBADF;
+
+	if (s->record_fd < 0)
+		return 0;
+	all = path_open(s->record_fd, "change", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	switching = path_open(s->record_fd, "switch", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (all >= 0 && fsx_rm_rf_at(all, jail, e) < 0)
+		return -e->num;
+	return switching >= 0 ? change_unmark(s, jail, e) : 0;
+}

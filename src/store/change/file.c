@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ID.json: a change as it is on disk.  Written by brig only; paths and link targets are in vis(3)'s octal
+ * form, since file names are any bytes and JSON is UTF-8.
+ */
+#include <fcntl.h>
+
+#include "base/fsx.h"
+#include "store/change/internal.h"
+#include "store/record/json.h"
+
+#define FILE_MAX (128u << 20)
+/* At its first writing: what is decided must have room for what the carrying out adds. */
+#define FILE_MAX_NEW (64u << 20)
+
+static const char *const kinds[] = {"upgrade", "rollback", "merge"};
+
+/* ---- writing ---- */
+
+static json_t *
+pack_time(const struct timespec *t)
+{
+	return json_pack("[I, I]", (json_int_t)t->tv_sec, (json_int_t)t->tv_nsec);
+}
+
+static json_t *
+pack_node(const struct change_node *n)
+{
+	json_t *j = json_object();
+
+	(void)json_object_set_new(j, "type", json_integer(n->type));
+	if (n->type == NODE_NONE)
+		return j;
+	(void)json_object_set_new(j, "mode", json_integer(n->mode));
+	(void)json_object_set_new(j, "uid", json_integer(n->uid));
+	(void)json_object_set_new(j, "gid", json_integer(n->gid));
+	(void)json_object_set_new(j, "size", json_integer((json_int_t)n->size));
+	(void)json_object_set_new(j, "ino", json_integer((json_int_t)n->ino));
+	(void)json_object_set_new(j, "ctime", pack_time(&n->changed));
+	if (n->modified.tv_sec || n->modified.tv_nsec)
+		(void)json_object_set_new(j, "mtime", pack_time(&n->modified));
+	if (n->link)
+		(void)json_object_set_new(j, "link", record_json_text(n->link));
+	if (n->digest[0])
+		(void)json_object_set_new(j, "sha256", json_string(n->digest));
+	return j;
+}
+
+static json_t *
+pack_ops(const struct change *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_op; i++) {
+		const struct change_op *op = &c->op[i];
+		json_t *j =
+		    json_pack("{s:i, s:o, s:o, s:o}", "n", (int)op->n, "path", record_json_text(op->path),
+			      "before", pack_node(&op->before), "after", pack_node(&op->after));
+
+		if (op->meta)
+			(void)json_object_set_new(j, "meta", json_true());
+		if (op->merged)
+			(void)json_object_set_new(j, "merged", json_true());
+		if (op->skip)
+			(void)json_object_set_new(j, "skip", json_true());
+		if (op->base)
+			(void)json_object_set_new(j, "base", json_string(op->base));
+		if (op->kept.tv_sec || op->kept.tv_nsec)
+			(void)json_object_set_new(j, "kept", pack_time(&op->kept));
+		(void)json_array_append_new(list, j);
+	}
+	return list;
+}
+
+int
+change_save(struct change *c, struct err *e)
+{
+	_auto_free char *file = change_file_name(c->id);
+	_auto_free char *text = NULL;
+	json_t *j =
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
+		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "boot", c->boot,
+		      "ops", pack_ops(c), "was", record_json_conflicts(&c->was), "leaves",
+		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "regenerate",
+		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
+		      record_json_texts(&c->ignore), "was_regenerate", record_json_texts(&c->was.regenerate));
+
+	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	json_decref(j);
+	if (!text)
+		return err_set(e, ENOMEM, "change %u of jail %s: out of memory", c->id, c->jail);
+	if (strlen(text) > (c->saved ? FILE_MAX : FILE_MAX_NEW)) /* it could not be read again */
+		return err_set(e, E2BIG, "change %u of jail %s: too many files change", c->id, c->jail);
+	if (fsx_write_atomic(c->change_fd, file, text, strlen(text), 0600, FSX_SYNC, e) < 0)
+		return err_wrap(e, "change %u of jail %s", c->id, c->jail);
+	c->saved = true;
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static int
+read_node(const json_t *j, struct change_node *ret)
+{
+	json_int_t type, mode = 0, uid = 0, gid = 0, size = 0, ino = 0, sec = 0, nsec = 0, msec = 0,
+			 mnsec = 0;
+	const char *digest = NULL;
+
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:I, s?I, s?I, s?I, s?I, s?I, s?[I, I], s?[I, I], s?s}",
+			"type", &type, "mode", &mode, "uid", &uid, "gid", &gid, "size", &size, "ino", &ino,
+			"ctime", &sec, &nsec, "mtime", &msec, &mnsec, "sha256", &digest) < 0 ||
+	    type < NODE_NONE || type > NODE_BLOCK || (digest && strlen(digest) >= sizeof(ret->digest)))
+		return -EINVAL;
+	*ret = (struct change_node){.type = (enum node_type)type,
+				    .mode = (mode_t)mode,
+				    .uid = (uid_t)uid,
+				    .gid = (gid_t)gid,
+				    .size = (uint64_t)size,
+				    .ino = (ino_t)ino,
+				    .changed = {sec, nsec},
+				    .modified = {msec, mnsec}};
+	if (digest)
+		(void)stpcpy(ret->digest, digest);
+	ret->link = record_parse_text(json_object_get(j, "link"));
+	return 0;
+}
+
+static int
+read_ops(struct change *c, const json_t *list)
+{
+	const json_t *j;
+	size_t i;
+
+	json_array_foreach(list, i, j)
+	{
+		_auto_free char *path = record_parse_text(json_object_get(j, "path"));
+		json_int_t sec = 0, nsec = 0;
+		struct change_op *op;
+
+		if (!path || json_unpack((json_t *)(uintptr_t)j, "{s?[I, I]}", "kept", &sec, &nsec) < 0)
+			return -EINVAL;
+		op = change_add_op(c, path);
+		op->kept = (struct timespec){sec, nsec};
+		op->n = (unsigned)json_integer_value(json_object_get(j, "n"));
+		op->meta = json_is_true(json_object_get(j, "meta"));
+		op->merged = json_is_true(json_object_get(j, "merged"));
+		op->skip = json_is_true(json_object_get(j, "skip"));
+		op->base = xstrdup_null(json_string_value(json_object_get(j, "base")));
+		if (read_node(json_object_get(j, "before"), &op->before) < 0 ||
+		    read_node(json_object_get(j, "after"), &op->after) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+read_all(struct change *c, const json_t *j)
+{
+	const char *kind, *template, *from, *to, *boot;
+	size_t k;
+	int inside, restart;
+
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s:s}", "kind", &kind,
+			"template", &template, "from", &from, "to", &to, "inside", &inside, "restart",
+			&restart, "boot", &boot) < 0)
+		return -EINVAL;
+	for (k = 0; k < ARRAY_LEN(kinds) && !streq(kinds[k], kind); k++)
+		;
+	if (k == ARRAY_LEN(kinds) || strlen(boot) >= sizeof(c->boot))
+		return -EINVAL;
+	c->kind = (enum change_kind)k;
+	c->inside = inside;
+	c->restart = restart;
+	(void)stpcpy(c->boot, boot);
+	c->template = xstrdup(template);
+	c->from = xstrdup(from);
+	c->to = xstrdup(to);
+	c->space = record_parse_text(json_object_get(j, "space"));
+	if (!c->space || read_ops(c, json_object_get(j, "ops")) < 0 ||
+	    record_parse_conflicts(json_object_get(j, "was"), &c->was) < 0 ||
+	    record_parse_conflicts(json_object_get(j, "leaves"), &c->leaves) < 0 ||
+	    record_parse_texts(json_object_get(j, "kept"), &c->kept) < 0)
+		return -EINVAL;
+	if (record_parse_texts(json_object_get(j, "was_regenerate"), &c->was.regenerate) < 0 ||
+	    record_parse_texts(json_object_get(j, "always"), &c->always) < 0 ||
+	    record_parse_texts(json_object_get(j, "ignore"), &c->ignore) < 0)
+		return -EINVAL;
+	return record_parse_texts(json_object_get(j, "regenerate"), &c->regenerate);
+}
+
+int
+change_read(struct change *c, struct err *e)
+{
+	_auto_free char *file = change_file_name(c->id);
+	_auto_free char *text = NULL;
+	size_t len;
+	json_t *j;
+	int r = fsx_read_at(c->change_fd, file, FILE_MAX, &text, &len, e);
+
+	if (r < 0)
+		return err_wrap(e, "change %u of jail %s", c->id, c->jail);
+	j = json_loadb(text, len, 0, NULL);
+	r = j ? read_all(c, j) : -EINVAL;
+	json_decref(j);
+	c->saved = true;
+	return r < 0
+		   ? err_set(e, EINVAL, "%s/js/.brig/change/%s/%s is damaged", c->store->base, c->jail, file)
+		   : 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What change.c (life), file.c (ID.json), stage.c and apply.c share; not for the rest of
+ * brig. */
+#ifndef BRIG_STORE_CHANGE_INTERNAL_H
+#define BRIG_STORE_CHANGE_INTERNAL_H
+
+#include <jansson.h>
+
+#include "store/change/change.h"
+
+struct change_op *change_add_op(struct change *c, const char *path); /* numbered, otherwise empty */
+void change_drop_op(struct change *c);                               /* the last one */
+void change_node_free(struct change_node *n);
+/* Names of nodes in new/ and old/. */
+struct node_name {
+	char s[16];
+};
+struct node_name change_node_name(unsigned n);
+/* The directory of path in the jailspace, by descriptor; -errno without a message. */
+int change_parent(int space_fd, const char *path, int *ret_fd, const char **ret_name);
+void change_node_of(const struct stat *st, struct change_node *ret); /* without link and digest */
+/* With link target and, for a regular file of exactly this size, digest: a jail's file can be of any size,
+ * and one of another size is another file.  type NODE_NONE when it is not there. */
+int change_look(int dir_fd, const char *name, uint64_t size, struct change_node *ret);
+/* The jail's own files are as large as its root likes: of what a change puts aside no more than this is read
+ * for digests, of one file and in all.  For the rest the inode's times and sizes decide. */
+#define KEPT_FILE_MAX TEXT_MAX
+#define KEPT_ALL_MAX (256u << 20)
+/* A jail's root can bring this about at any path of its own: an answer about that path, never an error of the
+ * whole change.  -EAGAIN: another process has a lease on the file (fcntl(2), F_SETLEASE). */
+bool change_is_jails_doing(int r);
+bool change_same_time(const struct timespec *a, const struct timespec *b);
+bool change_same_owner(const struct change_node *a, const struct change_node *b); /* and mode */
+/* A time that was recorded, and is another one now. */
+bool change_time_differs(const struct timespec *recorded, const struct timespec *now);
+
+/* new/NAME goes. */
+void change_drop_staged(const struct change *c, const char *name);
+
+/* file.c */
+int change_save(struct change *c, struct err *e); /* atomic, synced */
+int change_read(struct change *c, struct err *e); /* into a change with id, jail and change_fd */
+char *change_file_name(unsigned id);
+
+/* stage.c: the path of op once more, as it is now; new operations are added. */
+int change_stage_again(struct change *c, const struct change_op *op, int space_fd, struct err *e);
+/* Sets owner and mode of name, never through a link. */
+int change_own(int dir, const char *name, const struct change_node *want);
+/* Makes new/N as op->after says (not regular files); fills in after from it. */
+int change_make_other(struct change *c, struct change_op *op);
+/* A regular file as a copy of src, with owner and mode of op->after; fills in after. */
+int change_make_file(struct change *c, struct change_op *op, int src);
+int change_note_after(struct change *c, struct change_op *op);
+
+#endif

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Staging: what a change will put in place is made aside, complete with owner, mode and attributes. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/path.h"
+#include "store/change/internal.h"
+#include "store/jailspace/copy_file.h"
+#include "store/jailspace/host.h"
+#include "store/tree.h"
+
+struct change_op *
+change_add_op(struct change *c, const char *path)
+{
+	struct change_op *op;
+
+	c->op = xrealloc(c->op, c->n_op + 1, sizeof(*c->op));
+	op = &c->op[c->n_op++];
+	*op = (struct change_op){.path = xstrdup(path), .n = (unsigned)c->n_op};
+	return op;
+}
+
+void
+change_drop_op(struct change *c)
+{
+	struct change_op *op = &c->op[--c->n_op];
+
+	free(op->path);
+	free(op->base);
+	change_node_free(&op->before);
+	change_node_free(&op->after);
+}
+
+static const struct change_op *
+find_op(const struct change *c, const char *path)
+{
+	for (size_t i = c->n_op; i-- > 0;)
+		if (streq(c->op[i].path, path))
+			return &c->op[i];
+	return NULL;
+}
+
+static int
+fail(const struct change *c, const char *path, int num, struct err *e)
+{
+	_auto_buf struct buf shown = BUF_INIT;
+
+	vis_add(&shown, path);
+	return err_sys(e, num, "jail %s: prepare %s", c->jail, shown.s);
+}
+
+/* ---- making nodes ---- */
+
+/* Owner and mode as wanted; chown(2) takes set-id bits away, so it comes first. */
+int
+change_own(int dir, const char *name, const struct change_node *want)
+{
+	if (fchownat(dir, name, want->uid, want->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* never through a link: what is inside a jailspace can be exchanged by the jail at any time */
+	if (want->type != NODE_LINK && fchmodat(dir, name, want->mode, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
+}
+
+int
+change_make_file(struct change *c, struct change_op *op, int src)
+{
+	struct node_name name = change_node_name(op->n);
+	_auto_(copy_fs_free) struct copy_fs fs = {0};
+	struct stat st;
+
+	if (src < 0 || fstat(src, &st) < 0)
+		return src < 0 ? src : -errno;
+	op->after.size = (uint64_t)st.st_size;
+	copy_fs_init(&fs);
+	st.st_mode = (st.st_mode & S_IFMT) | op->after.mode;
+	st.st_uid = op->after.uid;
+	st.st_gid = op->after.gid;
+	return copy_file(&fs, src, c->new_fd, name.s, &st);
+}
+
+/* like: the file whose extended attributes it gets, or <0. */
+static int
+make_text(struct change *c, struct change_op *op, struct text t, int like)
+{
+	struct node_name name = change_node_name(op->n);
+	_auto_close int fd =
+	    openat(c->new_fd, name.s, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : fsx_write_all(fd, t.s, t.len);
+
+	op->after.size = t.len;
+	if (r == 0)
+		r = change_own(c->new_fd, name.s, &op->after);
+	if (r == 0 && like >= 0)
+		r = host_xattrs(like, fd);
+	return r < 0 ? r : host_no_capability(fd);
+}
+
+/* A directory, link or FIFO as op->after says. */
+int
+change_make_other(struct change *c, struct change_op *op)
+{
+	struct node_name name = change_node_name(op->n);
+	int r;
+
+	switch (op->after.type) {
+	case NODE_DIR:
+		r = mkdirat(c->new_fd, name.s, 0700);
+		break;
+	case NODE_LINK:
+		r = symlinkat(op->after.link, c->new_fd, name.s);
+		break;
+	case NODE_FIFO:
+		r = mkfifoat(c->new_fd, name.s, 0600);
+		break;
+	default:
+		return -EOPNOTSUPP; /* no skeleton has devices or sockets */
+	}
+	return r < 0 ? -errno : change_own(c->new_fd, name.s, &op->after);
+}
+
+/* What was staged, as rollback will compare it. */
+int
+change_note_after(struct change *c, struct change_op *op)
+{
+	struct node_name name = change_node_name(op->n);
+	enum node_type type = op->after.type;
+	uint64_t size = op->after.size;
+	int r;
+
+	change_node_free(&op->after);
+	r = change_look(c->new_fd, name.s, size, &op->after);
+	if (r < 0)
+		return r;
+	/* in a jailspace the jail itself can get at it */
+	return op->after.type != type || (type == NODE_FILE && op->after.size != size) ? -ESTALE : 0;
+}
+
+/* 1: open, and it is the file that was looked at. */
+static int
+open_looked_at(int space_fd, const char *path, const struct change_node *n, int flags, int *ret,
+	       struct stat *ret_st)
+{
+	_auto_close int fd = path_open(space_fd, path, flags | O_NOFOLLOW, 0, PATH_BENEATH);
+
+	if (fd < 0)
+		return change_is_jails_doing(fd) ? 0 : fd;
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	if (!S_ISREG(ret_st->st_mode) || ret_st->st_ino != n->ino ||
+	    !change_same_time(&ret_st->st_ctim, &n->changed))
+		return 0;
+	*ret = TAKE_FD(fd);
+	return 1;
+}
+
+/* What is about to be put aside, as rollback will compare it: its inode stays within reach of the jail, by
+ * another name or by an open descriptor.  Only what was looked at; what is another file by now is met at its
+ * turn. */
+static int
+note_kept(struct change *c, struct change_op *op, int space_fd)
+{
+	struct change_node *b = &op->before;
+	_auto_close int fd = -EBADF;
+	struct stat st;
+	int r;
+
+	if (b->type != NODE_FILE || op->meta)
+		return 0;
+	r = open_looked_at(space_fd, op->path, b, O_PATH, &fd, &st);
+	if (r <= 0)
+		return r;
+	b->modified = st.st_mtim;
+	if (b->size > KEPT_FILE_MAX || c->hashed + b->size > KEPT_ALL_MAX)
+		return 0;
+	fd_close(TAKE_FD(fd));
+	r = open_looked_at(space_fd, op->path, b, O_RDONLY | O_NONBLOCK, &fd, &st);
+	if (r <= 0)
+		return r;
+	c->hashed += b->size;
+	r = change_digest(fd, b->size, b->digest);
+	if (r < 0 || fstat(fd, &st) < 0 || !change_same_time(&st.st_ctim, &b->changed))
+		b->digest[0] = '\0';
+	return r;
+}
+
+/* ---- from a plan ---- */
+
+static void
+node_from_plan(const struct merge_node *n, struct change_node *ret)
+{
+	*ret = (struct change_node){.type = n->type,
+				    .mode = n->mode,
+				    .uid = n->uid,
+				    .gid = n->gid,
+				    .size = n->size,
+				    .link = xstrdup_null(n->link),
+				    .ino = n->ino,
+				    .changed = n->changed};
+}
+
+static int
+open_below(int top, const char *path)
+{
+	return path_open(top, path, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
+}
+
+/* The directories above path that the jail lacks, as the new skeleton has them. */
+static int
+stage_parents(struct change *c, const char *path, const char *base, int new_fd, int space_fd)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		_auto_free char *dir = xstrndup(path, (size_t)(slash - path));
+		_auto_close int there = path_open(space_fd, dir, O_PATH | O_NOFOLLOW, 0, PATH_BENEATH);
+		_auto_close int model = -EBADF;
+		struct change_op *op;
+		struct stat st;
+		int r;
+
+		if (there != -ENOENT || find_op(c, dir))
+			continue;
+		model = path_open(new_fd, dir, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		if (model < 0 || fstat(model, &st) < 0)
+			return model < 0 ? model : -errno;
+		op = change_add_op(c, dir);
+		op->base = xstrdup(base);
+		change_node_of(&st, &op->after);
+		r = change_make_other(c, op);
+		if (r == 0)
+			r = change_note_after(c, op);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Set-id bits come from a release only: of a file that brig makes, or gives to somebody else, a jail decides
+ * about the rest of the mode. */
+static mode_t
+mode_for(const struct merge_item *it)
+{
+	mode_t release = it->n.type == NODE_FILE ? it->n.mode : 0;
+
+	return it->n.type == NODE_DIR ? it->mode : it->mode & ~((S_ISUID | S_ISGID) & ~release);
+}
+
+static int
+stage_put(struct change *c, struct change_op *op, const struct merge_item *it, int new_fd, int space_fd)
+{
+	struct text t = {it->text.s ? it->text.s : "", it->text.len};
+	_auto_close int src = -EBADF;
+
+	node_from_plan(&it->n, &op->after);
+	op->after.mode = mode_for(it);
+	op->after.uid = it->uid;
+	op->after.gid = it->gid;
+	if (it->merged) {
+		src = open_below(space_fd, it->path);
+		return make_text(c, op, t, src);
+	}
+	if (it->n.type != NODE_FILE)
+		return change_make_other(c, op);
+	src = open_below(new_fd, it->path);
+	return change_make_file(c, op, src);
+}
+
+static int
+stage_item(struct change *c, const struct merge_item *it, const char *base, int new_fd, int space_fd)
+{
+	struct change_op *op;
+	int r = 0;
+
+	if (it->act == MERGE_ADD)
+		r = stage_parents(c, it->path, base, new_fd, space_fd);
+	if (r < 0)
+		return r;
+	op = change_add_op(c, it->path);
+	op->base = xstrdup(base);
+	op->merged = it->merged;
+	node_from_plan(&it->d, &op->before);
+	if (it->act == MERGE_REMOVE)
+		return note_kept(c, op, space_fd);
+	if (it->content_same || (it->d.type == NODE_DIR && it->n.type == NODE_DIR)) {
+		op->meta = true;
+		node_from_plan(&it->d, &op->after);
+		op->after.mode = mode_for(it);
+		op->after.uid = it->uid;
+		op->after.gid = it->gid;
+		return 0;
+	}
+	r = stage_put(c, op, it, new_fd, space_fd);
+	if (r == 0)
+		r = change_note_after(c, op);
+	return r < 0 ? r : note_kept(c, op, space_fd);
+}
+
+static const char *
+why_text(const struct merge_item *it)
+{
+	if (it->detail)
+		return it->detail;
+	switch (it->why) {
+	case WHY_CONTENT:
+		return "both changed the same lines";
+	case WHY_BINARY:
+		return "both changed it, and it is not text";
+	case WHY_ENTRY:
+		return "both changed the same account";
+	case WHY_TWO:
+	case WHY_NEW_LINK:
+	case WHY_NEW_FILE:
+		return "the release brings it, and the jail has its own";
+	case WHY_META:
+		return "both changed its owner or mode";
+	case WHY_PARENT:
+		return "a directory above it is something else in the jail";
+	case WHY_TOGETHER:
+		return "waits for another account file";
+	case WHY_REMOVED_FILE:
+	case WHY_REMOVED_LINK:
+	case WHY_REMOVED_TYPE:
+		return "the jail removed it, the release changed it";
+	case WHY_MODIFIED_TYPE:
+	case WHY_MODIFIED_LINK:
+	case WHY_MODIFIED_CHANGE:
+		return "it is something else in the jail";
+	default:
+		return "both changed it";
+	}
+}
+
+/* What is staged in the jailspace itself is within reach of the jail's root, who has meddled with it
+ * (-ESTALE), or was there first: that file waits for a decision, the others do not. */
+static bool
+meddled_with(struct change *c, const struct merge_item *it, const char *base, size_t n_op, int r)
+{
+	if (!c->inside || (r != -EEXIST && !change_is_jails_doing(r)))
+		return false;
+	if (c->n_op > n_op) {
+		change_drop_staged(c, change_node_name(c->op[c->n_op - 1].n).s);
+		change_drop_op(c);
+	}
+	record_add_conflict(&c->leaves, it->path, base, "the jail changed what was prepared for it");
+	return true;
+}
+
+int
+change_stage(struct change *c, const struct merge_plan *plan, const char *base, int new_fd, int space_fd,
+	     struct err *e)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct merge_item *it = &plan->v[i];
+		size_t n_op = c->n_op;
+		int r = 0;
+
+		switch (it->act) {
+		case MERGE_CONFLICT:
+			record_add_conflict(&c->leaves, it->path, base, why_text(it));
+			break;
+		case MERGE_WARN:
+			strv_add(&c->kept, it->path);
+			break;
+		case MERGE_ADD:
+		case MERGE_UPDATE:
+		case MERGE_REMOVE:
+			r = stage_item(c, it, base, new_fd, space_fd);
+			break;
+		default:
+			break;
+		}
+		if (r < 0 && !meddled_with(c, it, base, n_op, r))
+			return fail(c, it->path, -r, e);
+	}
+	return 0;
+}
+
+/* ---- one file ---- */
+
+/* What is at path now becomes `before`. */
+static int
+note_before(struct change_op *op, int space_fd)
+{
+	_auto_close int dir = -EBADF;
+	const char *name;
+	struct stat st;
+	int r = change_parent(space_fd, op->path, &dir, &name);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	change_node_of(&st, &op->before);
+	if (op->before.type == NODE_LINK)
+		op->before.link = tree_readlink(dir, name);
+	return 0;
+}
+
+int
+change_stage_text(struct change *c, const char *path, struct text content, int space_fd, struct err *e)
+{
+	_auto_close int like = -EBADF;
+	struct change_op *op = change_add_op(c, path);
+	int r = note_before(op, space_fd);
+
+	op->after = (struct change_node){.type = NODE_FILE, .mode = 0644};
+	if (op->before.type == NODE_FILE) {
+		op->after.mode = op->before.mode;
+		op->after.uid = op->before.uid;
+		op->after.gid = op->before.gid;
+		like = open_below(space_fd, path);
+	}
+	if (r == 0)
+		r = make_text(c, op, content, like);
+	if (r == 0)
+		r = change_note_after(c, op);
+	if (r == 0)
+		r = note_kept(c, op, space_fd);
+	return r < 0 ? fail(c, path, -r, e) : 0;
+}
+
+static int
+stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
+{
+	_auto_close int dir = -EBADF, src = -EBADF;
+	const char *name;
+	struct change_op *op;
+	struct stat st;
+	int r = change_parent(new_fd, path, &dir, &name);
+	bool gone = r == -ENOENT || (r == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0);
+
+	if (r < 0 && !gone)
+		return r;
+	r = gone ? 0 : stage_parents(c, path, c->to, new_fd, space_fd);
+	if (r < 0)
+		return r;
+	op = change_add_op(c, path);
+	r = note_before(op, space_fd);
+	if (r < 0)
+		return r;
+	if (gone && op->before.type == NODE_NONE) {
+		change_drop_op(c);
+		return 0;
+	}
+	if (gone)
+		return note_kept(c, op, space_fd);
+	change_node_of(&st, &op->after);
+	if (op->after.type == NODE_LINK)
+		op->after.link = tree_readlink(dir, name);
+	if (op->before.type == NODE_DIR && op->after.type == NODE_DIR) {
+		op->meta = true;
+		return 0;
+	}
+	if (op->after.type == NODE_FILE) {
+		src = open_below(new_fd, path);
+		r = change_make_file(c, op, src);
+	} else {
+		r = change_make_other(c, op);
+	}
+	if (r == 0)
+		r = change_note_after(c, op);
+	return r < 0 ? r : note_kept(c, op, space_fd);
+}
+
+int
+change_stage_theirs(struct change *c, const char *path, int new_fd, int space_fd, struct err *e)
+{
+	int r = stage_theirs(c, path, new_fd, space_fd);
+
+	return r < 0 ? fail(c, path, -r, e) : 0;
+}
+
+/* ---- again ---- */
+
+int
+change_stage_again(struct change *c, const struct change_op *op, int space_fd, struct err *e)
+{
+	struct merge_opts rules = {.jail = true, .always = &c->always, .ignore = &c->ignore};
+	_auto_(release_close) struct release base = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(release_close) struct release to = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
+	_auto_strv struct strv path = STRV_INIT;
+	_auto_free char *base_name = xstrdup(op->base ? op->base : c->from);
+
+	strv_add(&path, op->path);
+	if (release_open(c->store, c->template, base_name, &base, e) < 0 ||
+	    release_open(c->store, c->template, c->to, &to, e) < 0 ||
+	    merge_plan(&path, base.skel_fd, to.skel_fd, space_fd, &rules, NULL, &plan, e) < 0)
+		return -e->num;
+	return change_stage(c, &plan, base_name, to.skel_fd, space_fd, e);
+}

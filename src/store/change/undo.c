@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way back: what the changes since a release kept, taken together.  For each path the first change that
+ * touched it has what was there, the last one what should be there now.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "store/change/internal.h"
+
+/* One path over all those changes. */
+struct trace {
+	const char *path;
+	size_t at;                            /* among all operations: the order of the changes */
+	struct change *had;                   /* whose old/ has the content */
+	struct change_op *content;            /* its operation; NULL: only owner and mode were changed */
+	const struct change_op *last_content; /* the last one that was about more than owner and mode */
+	const struct change_op *first, *last;
+	bool lost; /* what was kept is not there any more, or was changed since */
+	ino_t ino; /* of what was kept, when it was looked at */
+};
+
+struct traces {
+	struct trace *v;
+	size_t n, cap;
+};
+
+static void
+add_trace(struct traces *t, struct change *c, struct change_op *op)
+{
+	GROW(t->v, t->n, t->cap);
+	t->v[t->n] = (struct trace){.path = op->path, .at = t->n, .first = op, .last = op};
+	if (!op->meta) {
+		t->v[t->n].last_content = t->v[t->n].content = op;
+		t->v[t->n].had = c;
+	}
+	t->n++;
+}
+
+static int
+by_path(const void *pa, const void *pb)
+{
+	const struct trace *a = pa, *b = pb;
+	int cmp = strcmp(a->path, b->path);
+
+	return cmp != 0 ? cmp : (a->at > b->at) - (a->at < b->at);
+}
+
+/* One a path. */
+static void
+join_traces(struct traces *t)
+{
+	size_t n = 0;
+
+	if (t->n > 1)
+		qsort(t->v, t->n, sizeof(*t->v), by_path);
+	for (size_t i = 0; i < t->n; i++) {
+		struct trace *one = n > 0 ? &t->v[n - 1] : NULL, *next = &t->v[i];
+
+		if (!one || !streq(one->path, next->path)) {
+			t->v[n++] = *next;
+			continue;
+		}
+		one->last = next->last;
+		if (next->last_content)
+			one->last_content = next->last_content;
+		if (!one->content) {
+			one->content = next->content;
+			one->had = next->had;
+		}
+	}
+	t->n = n;
+}
+
+/* Is it as the last change left it?  Content is compared, not times: a service may have touched it. */
+static bool
+as_left(const struct change_node *now, const struct trace *t)
+{
+	const struct change_node *want = &t->last->after;
+	const struct change_node *content = t->last_content ? &t->last_content->after : NULL;
+
+	if (now->type != want->type)
+		return false;
+	if (now->type == NODE_NONE || now->type == NODE_DIR)
+		return true;
+	if (!change_same_owner(now, want))
+		return false;
+	if (!content) /* only owner and mode were changed, and only they come back */
+		return true;
+	if (now->type == NODE_LINK)
+		return now->link && content->link && streq(now->link, content->link);
+	return now->type != NODE_FILE || streq(now->digest, content->digest);
+}
+
+/* ---- what was kept ---- */
+
+static bool
+needs_kept(const struct trace *t)
+{
+	return t->content && t->first->before.type == NODE_FILE && t->content->before.type == NODE_FILE;
+}
+
+/* Size, owner and mode, and the time of its content where that was recorded and no digest tells more. */
+static bool
+looks_kept(const struct trace *t, const struct stat *st)
+{
+	const struct change_node *was = &t->content->before;
+	struct change_node now;
+
+	change_node_of(st, &now);
+	return now.type == NODE_FILE && now.size == was->size && change_same_owner(&now, was) &&
+	       (was->digest[0] || !change_time_differs(&was->modified, &now.modified));
+}
+
+/*
+ * Is old/N still what was there?  1, 0, -errno.  The jail can have changed it by another name of the inode
+ * (ln), or taken it away where it lies in the jailspace.  A digest decides where there is one; for a file
+ * that was too large for it, its times: any change of an inode gives it a new ctime, which nobody can set.
+ * From changes of an older brig neither is known: size, owner and mode.
+ */
+static int
+look_at_kept(struct trace *t)
+{
+	const struct change_node *was = &t->content->before;
+	struct node_name name = change_node_name(t->content->n);
+	_auto_close int fd = -EBADF;
+	char digest[65];
+	struct stat st;
+	int r;
+
+	if (fstatat(t->had->old_fd, name.s, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	t->ino = st.st_ino;
+	if (!looks_kept(t, &st))
+		return 0;
+	if (!was->digest[0])
+		return (was->modified.tv_sec == 0 || st.st_ino == was->ino) &&
+		       !change_time_differs(&t->content->kept, &st.st_ctim);
+	fd = path_open(t->had->old_fd, name.s, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, PATH_BENEATH);
+	if (fd < 0)
+		return change_is_jails_doing(fd) ? 0 : fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_ino != t->ino || !S_ISREG(st.st_mode))
+		return 0;
+	r = change_digest(fd, was->size, digest);
+	return r < 0 ? r : streq(digest, was->digest);
+}
+
+/*
+ * All of it is looked at before the first is staged: staging links, and a new link is a new ctime.  So where
+ * that decides, it is forgotten first: after a rollback that is given up the next one goes by the rest.
+ */
+static int
+look_at_all_kept(struct change *c, struct traces *t, struct change *past, size_t n, struct err *e)
+{
+	_auto_free bool *changed = xcalloc(n + 1, sizeof(*changed));
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct trace *one = &t->v[i];
+		int r = needs_kept(one) ? look_at_kept(one) : 1;
+
+		if (r < 0)
+			return err_sys(e, -r, "jail %s: look at what was kept of %s", c->jail, one->path);
+		one->lost = r == 0;
+	}
+	for (size_t i = 0; i < t->n && c->new_fd >= 0; i++)
+		if (needs_kept(&t->v[i]) && !t->v[i].lost && t->v[i].content->kept.tv_sec != 0) {
+			t->v[i].content->kept = (struct timespec){0};
+			changed[t->v[i].had - past] = true;
+		}
+	for (size_t i = 0; i < n; i++)
+		if (changed[i] && change_save(&past[i], e) < 0)
+			return -e->num;
+	return 0;
+}
+
+/* What became new/N: the kept inode by another name, or a copy of it.  -ESTALE: it is neither. */
+static int
+note_back(struct change *c, struct change_op *op, const struct trace *t, bool copy)
+{
+	const struct change_node *was = &t->content->before;
+	struct node_name name = change_node_name(op->n);
+	struct stat st;
+	int r = 0;
+
+	if (copy && was->digest[0]) {
+		op->after.size = was->size;
+		r = change_note_after(c, op);
+		return r == 0 && !streq(op->after.digest, was->digest) ? -ESTALE : r;
+	}
+	if (fstatat(c->new_fd, name.s, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (copy ? !S_ISREG(st.st_mode) || (uint64_t)st.st_size != was->size
+		 : st.st_ino != t->ino || !looks_kept(t, &st))
+		return -ESTALE;
+	change_node_free(&op->after);
+	change_node_of(&st, &op->after);
+	(void)stpcpy(op->after.digest, was->digest);
+	return 0;
+}
+
+/* A copy, since it cannot be the same inode. */
+static int
+copy_kept(struct change *c, struct change_op *op, const struct trace *t)
+{
+	struct node_name from = change_node_name(t->content->n);
+	_auto_close int src =
+	    path_open(t->had->old_fd, from.s, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, PATH_BENEATH);
+	struct stat st;
+	int r;
+
+	if (src < 0)
+		return src;
+	if (fstat(src, &st) < 0)
+		return -errno;
+	if (st.st_ino != t->ino || !looks_kept(t, &st))
+		return -ESTALE;
+	r = change_make_file(c, op, src);
+	return r < 0 ? r : note_back(c, op, t, true);
+}
+
+/* A directory, link or FIFO. */
+static int
+make_back(struct change *c, struct change_op *op)
+{
+	int r = change_make_other(c, op);
+
+	return r < 0 ? r : change_note_after(c, op);
+}
+
+/* new/N of c: the node that was kept, as the same inode where nothing about it differs. */
+static int
+take_kept(struct change *c, struct change_op *op, const struct trace *t)
+{
+	struct node_name from = change_node_name(t->content->n), to = change_node_name(op->n);
+	const struct change_node *owner = &t->first->before, *was = &t->content->before;
+
+	op->after = *was;
+	op->after.link = xstrdup_null(was->link);
+	op->after.digest[0] = '\0';
+	op->after.mode = owner->mode;
+	op->after.uid = owner->uid;
+	op->after.gid = owner->gid;
+	if (op->after.type != NODE_FILE)
+		return make_back(c, op);
+	if (t->had->inside == c->inside && change_same_owner(was, owner)) {
+		if (linkat(t->had->old_fd, from.s, c->new_fd, to.s, 0) == 0)
+			return note_back(c, op, t, false);
+		/* the jail's root gave it as many names as there can be: no reason to copy what fills the
+		 * disk */
+		if (errno == EMLINK && was->size > KEPT_FILE_MAX)
+			return -ESTALE;
+	}
+	return copy_kept(c, op, t);
+}
+
+/* ---- staging ---- */
+
+static int
+stage_back(struct change *c, const struct trace *t, int space_fd)
+{
+	_auto_close int dir = -EBADF;
+	struct change_node now = {0};
+	struct change_op *op;
+	const char *name;
+	int r = change_parent(space_fd, t->path, &dir, &name);
+
+	if (r == 0)
+		r = change_look(dir, name, t->last_content ? t->last_content->after.size : 0, &now);
+	if (r < 0 && !change_is_jails_doing(r))
+		return r;
+	if (t->lost || (r < 0 ? t->last->after.type != NODE_NONE : !as_left(&now, t))) {
+		change_node_free(&now);
+		strv_add(&c->kept, t->path);
+		return 0;
+	}
+	op = change_add_op(c, t->path);
+	op->before = now;
+	if (!t->content) {
+		op->meta = true;
+		op->after = now;
+		op->after.link = xstrdup_null(now.link);
+		op->after.mode = t->first->before.mode;
+		op->after.uid = t->first->before.uid;
+		op->after.gid = t->first->before.gid;
+		return 0;
+	}
+	if (t->first->before.type == NODE_NONE)
+		return 0; /* it goes */
+	if (t->first->before.type == NODE_DIR && now.type == NODE_DIR) {
+		op->meta = true;
+		op->after = t->first->before;
+		op->after.link = NULL;
+		return 0;
+	}
+	op->after = t->first->before;
+	op->after.link = NULL;
+	if (c->new_fd < 0)
+		return 0; /* only the plan */
+	r = op->after.type == NODE_DIR ? make_back(c, op) : take_kept(c, op, t);
+	if (!change_is_jails_doing(r) && !(r == -EEXIST && c->inside))
+		return r;
+	change_drop_staged(c, change_node_name(op->n).s);
+	change_drop_op(c);
+	strv_add(&c->kept, t->path);
+	return 0;
+}
+
+/* Directories before what goes into them; what goes, deepest first. */
+static int
+order(const void *pa, const void *pb)
+{
+	const struct trace *a = pa, *b = pb;
+	bool gone_a = a->first->before.type == NODE_NONE, gone_b = b->first->before.type == NODE_NONE;
+
+	if (gone_a != gone_b)
+		return gone_a ? -1 : 1;
+	return gone_a ? strcmp(b->path, a->path) : strcmp(a->path, b->path);
+}
+
+/* The first entry of the way: the last one that left c->to. */
+static int
+find_way(const struct change *c, const struct record *rec, size_t *ret)
+{
+	for (size_t i = rec->n_undo; i-- > 0;)
+		if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
+			*ret = i;
+			return 1;
+		}
+	return 0;
+}
+
+int
+change_stage_undo(struct change *c, const struct record *rec, int space_fd, struct err *e)
+{
+	struct change *past;
+	struct traces t = {0};
+	size_t first = 0, n = 0;
+	int r = find_way(c, rec, &first);
+
+	if (r <= 0)
+		return r;
+	past = xcalloc(rec->n_undo - first, sizeof(*past));
+	for (size_t i = first; i < rec->n_undo && r > 0; i++) {
+		past[n] = (struct change)CHANGE_INIT;
+		r = change_load(c->store, c->jail, rec->undo[i].id, space_fd, &past[n], e) < 0 ? -e->num : 1;
+		n += r > 0;
+	}
+	for (size_t i = 0; i < n && r > 0; i++)
+		for (size_t k = 0; k < past[i].n_op; k++)
+			if (!past[i].op[k].skip)
+				add_trace(&t, &past[i], &past[i].op[k]);
+	join_traces(&t);
+	if (t.n > 1)
+		qsort(t.v, t.n, sizeof(*t.v), order);
+	if (r > 0 && space_fd >= 0 && look_at_all_kept(c, &t, past, n, e) < 0)
+		r = -e->num;
+	for (size_t i = 0; i < t.n && r > 0; i++) {
+		int one = space_fd < 0 ? 0 : stage_back(c, &t.v[i], space_fd);
+
+		if (one < 0)
+			r = err_sys(e, -one, "jail %s: prepare the way back of %s", c->jail, t.v[i].path);
+	}
+	if (r > 0)
+		for (size_t i = 0; i < past[0].was.n_conflict; i++)
+			record_add_conflict(&c->leaves, past[0].was.conflict[i].path,
+					    past[0].was.conflict[i].base, past[0].was.conflict[i].why);
+	for (size_t i = 0; i < n; i++)
+		change_free(&past[i]);
+	free(past);
+	free(t.v);
+	return r;
+}

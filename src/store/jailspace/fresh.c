@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdint.h>
+#include <sys/random.h>
+
+#include "base/fsx.h"
+#include "base/path.h"
+#include "store/jailspace/fresh.h"
+#include "store/template/split.h"
+
+/* machine-id(5): 32 lower-case hex digits, not all zero, a random (version 4) UUID.  The file is 0444. */
+static int
+make_machine_id(int dir, const char *name, struct err *e)
+{
+	uint8_t id[16];
+	char text[34];
+
+	if (getrandom(id, sizeof(id), 0) != sizeof(id))
+		return err_sys(e, errno, "random numbers");
+	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+	for (size_t i = 0; i < sizeof(id); i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", id[i]);
+	text[32] = '\n';
+	return fsx_write_atomic(dir, name, text, 33, 0444, 0, e);
+}
+
+static int
+make_hostname(int dir, const char *name, const char *hostname, struct err *e)
+{
+	_auto_free char *text = xasprintf("%s\n", hostname);
+
+	return fsx_write_atomic(dir, name, text, strlen(text), 0644, 0, e);
+}
+
+static int
+remove_matching(int dir_fd, const char *pattern, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	_auto_closedir DIR *dir = NULL;
+	struct dirent *d;
+	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	dir = copy < 0 ? NULL : fdopendir(copy);
+	if (!dir) {
+		fd_close(copy);
+		return err_sys(e, errno, "read the directory of '%s'", pattern);
+	}
+	while ((errno = 0, d = readdir(dir)))
+		if (!streq(d->d_name, ".") && !streq(d->d_name, "..") &&
+		    fnmatch(pattern, d->d_name, FNM_PERIOD) == 0)
+			strv_add(&names, d->d_name);
+	if (errno)
+		return err_sys(e, errno, "read the directory of '%s'", pattern);
+	for (size_t i = 0; i < names.n; i++)
+		if (fsx_rm_rf_at(dir_fd, names.v[i], e) < 0)
+			return -e->num;
+	return 0;
+}
+
+static int
+apply(int space_fd, const struct rule *rule, const char *path, const char *hostname, struct err *e)
+{
+	_auto_free char *parent = xstrdup(path);
+	_auto_close int dir = -EBADF;
+	char *slash = strrchr(parent, '/');
+	const char *name = slash ? strrchr(path, '/') + 1 : path;
+
+	if (slash)
+		*slash = '\0';
+	/* the skeleton came from somebody else's tree: no link on the way */
+	dir = path_open(space_fd, slash ? parent : ".", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (dir == -ENOENT || dir == -ENOTDIR)
+		return 0;
+	if (dir < 0)
+		return err_sys(e, -dir, "open the directory of '%s'", path);
+	switch (rule->fresh) {
+	case FRESH_MACHINE_ID:
+		return make_machine_id(dir, name, e);
+	case FRESH_HOSTNAME:
+		return make_hostname(dir, name, hostname, e);
+	case FRESH_REMOVE:
+	case FRESH_SSH_HOST_KEYS:
+		break;
+	}
+	return remove_matching(dir, name, e);
+}
+
+int
+space_fresh(int space_fd, const char *hostname, const struct release *from, struct err *e)
+{
+	_auto_(rules_free) struct rules rules = RULES_INIT;
+	int r = rules_of_release(from, &rules, e);
+
+	for (size_t i = 0; r == 0 && i < rules.n; i++) {
+		_auto_free char *path = NULL;
+
+		if (rules.v[i].kind != RULE_FRESH)
+			continue;
+		path = rules_skel_path(&rules, rules.v[i].path);
+		if (path && apply(space_fd, &rules.v[i], path, hostname, e) < 0)
+			r = err_wrap(e, "'%s'", path);
+	}
+	return r;
+}

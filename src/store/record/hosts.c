@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <arpa/inet.h>
+#include <fcntl.h>
+
+#include "base/fsx.h"
+#include "base/name.h"
+#include "store/record/state.h"
+
+#define HOSTS_MAX (4 << 20)
+
+static const char hosts_head[] = "# Made by brig: the running jails.\n"
+				 "127.0.0.1\tlocalhost\n"
+				 "::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/* Copies the lines that do not belong to the jail ("... #NAME"). */
+static void
+keep_others(const char *text, const char *jail, struct buf *out)
+{
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n");
+		const char *mark = memrchr(line, '#', len);
+		size_t rest = mark ? (size_t)(line + len - mark - 1) : 0;
+
+		if (mark && mark != line && !(rest == strlen(jail) && memcmp(mark + 1, jail, rest) == 0)) {
+			buf_add(out, line, len);
+			buf_addc(out, '\n');
+		}
+		line += len + (line[len] == '\n');
+	}
+}
+
+/* A host name fit for hosts(5): no blanks, no '#', no control characters. */
+static bool
+host_ok(const char *name)
+{
+	return *name &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")] ==
+		   '\0';
+}
+
+static void
+add_names(const char *addr, const char *jail, const struct jailspec *spec, struct buf *out)
+{
+	buf_addf(out, "%s\t", addr);
+	if (spec->hostname && host_ok(spec->hostname) && !streq(spec->hostname, jail))
+		buf_addf(out, "%s ", spec->hostname);
+	buf_addf(out, "%s\t#%s\n", jail, jail);
+}
+
+static int
+write_resolv(int dir, struct err *e)
+{
+	_auto_free char *host = NULL, *old = NULL;
+	_auto_buf struct buf out = BUF_INIT;
+	struct err ignore = ERR_INIT;
+	_auto_close int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+
+	buf_adds(&out, "# Made by brig from the host's resolv.conf.\n");
+	if (fd >= 0 && fsx_read_fd(fd, 65536, &host, NULL) == 0) {
+		for (const char *line = host; *line;) {
+			size_t len = strcspn(line, "\n");
+			const char *value = str_after(line, "nameserver");
+
+			value = value ? value + strspn(value, " \t") : NULL;
+			if (!value || !(str_after(value, "127.") || str_after(value, "::1"))) {
+				buf_add(&out, line, len);
+				buf_addc(&out, '\n');
+			}
+			line += len + (line[len] == '\n');
+		}
+	}
+	if (fsx_read_at(dir, "resolv.conf", HOSTS_MAX, &old, NULL, &ignore) == 0 && streq(old, out.s))
+		return 0;
+	return fsx_write_atomic(dir, "resolv.conf", out.s, out.len, 0644, 0, e);
+}
+
+int
+hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	_auto_buf struct buf out = BUF_INIT;
+	_auto_free char *old = NULL;
+	struct err ignore = ERR_INIT;
+	int r;
+
+	if (s->hosts_fd < 0)
+		return 0;
+	r = store_lock(s, "hosts", NULL, -1, &lock, e);
+	if (r < 0)
+		return r;
+	buf_adds(&out, hosts_head);
+	if (fsx_read_at(s->hosts_fd, "hosts", HOSTS_MAX, &old, NULL, &ignore) == 0)
+		keep_others(old, jail, &out);
+	for (size_t i = 0; spec && i < spec->n_addrs; i++) {
+		char addr[INET6_ADDRSTRLEN];
+
+		if (inet_ntop(spec->addrs[i].family, &spec->addrs[i].addr, addr, sizeof(addr)))
+			add_names(addr, jail, spec, &out);
+	}
+	if (!old || !streq(old, out.s))
+		r = fsx_write_atomic(s->hosts_fd, "hosts", out.s, out.len, 0644, 0, e);
+	if (r == 0 && spec)
+		r = write_resolv(s->hosts_fd, e);
+	return r < 0 ? err_wrap(e, "names of the jails") : 0;
+}
+
+int
+hosts_dir(const struct store *s, const struct jailspec *spec, int *ret_fd, struct err *e)
+{
+	_auto_close int jail = -EBADF, dir = -EBADF;
+	_auto_buf struct buf out = BUF_INIT;
+	int r;
+
+	if (spec->n_addrs > 0) {
+		dir = openat(s->hosts_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (dir < 0)
+			return err_sys(e, errno, "%s/hosts", s->run);
+		*ret_fd = TAKE_FD(dir);
+		return 0;
+	}
+	r = state_dir(s, spec->name, &jail, e);
+	if (r == 0)
+		r = fsx_mkdir_open(jail, "hosts", 0755, &dir, e);
+	if (r < 0)
+		return r;
+	buf_adds(&out, hosts_head);
+	add_names("127.0.1.1", spec->name, spec, &out);
+	r = fsx_write_atomic(dir, "hosts", out.s, out.len, 0644, 0, e);
+	if (r == 0)
+		r = write_resolv(dir, e);
+	if (r == 0)
+		*ret_fd = TAKE_FD(dir);
+	return r;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the record of a jail (record.c) and the description of a change (change/file.c) write alike.  File
+ * names and commands are any bytes, JSON is UTF-8: they are in vis(3)'s octal form.
+ */
+#ifndef BRIG_STORE_RECORD_JSON_H
+#define BRIG_STORE_RECORD_JSON_H
+
+#include <jansson.h>
+
+#include "store/store.h"
+
+json_t *record_json_text(const char *s);
+/* The caller frees; NULL: not a string, or not in that form. */
+char *record_parse_text(const json_t *j);
+json_t *record_json_texts(const struct strv *v);
+int record_parse_texts(const json_t *list, struct strv *ret); /* 0 or -EINVAL; adds */
+json_t *record_json_conflicts(const struct record *r);
+int record_parse_conflicts(const json_t *list, struct record *ret); /* 0 or -EINVAL; adds */
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <dirent.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <sha256.h>
+
+#include "base/fsx.h"
+#include "base/name.h"
+#include "base/num.h"
+#include "store/record/json.h"
+#include "store/store.h"
+
+#define TEMP_PREFIX ".tmp." /* fsx_write_atomic() */
+#define RECORD_MAX (8u << 20)
+#define ID_FILE_MAX (1u << 20)
+
+static const char *const change_names[] = {"settled", "prepared", "apply", "revert"};
+
+void
+record_free(struct record *r)
+{
+	free(r->template);
+	free(r->release);
+	free(r->created);
+	free(r->change_other);
+	for (size_t i = 0; i < r->n_undo; i++) {
+		free(r->undo[i].from);
+		free(r->undo[i].to);
+	}
+	free(r->undo);
+	for (size_t i = 0; i < r->n_conflict; i++) {
+		free(r->conflict[i].path);
+		free(r->conflict[i].base);
+		free(r->conflict[i].why);
+	}
+	free(r->conflict);
+	strv_free(&r->regenerate);
+	*r = (struct record){0};
+}
+
+/* ---- conflicts, undo ---- */
+
+/* Where path is, or belongs. */
+static size_t
+conflict_place(const struct record *r, const char *path)
+{
+	size_t i = 0;
+
+	while (i < r->n_conflict && strcmp(r->conflict[i].path, path) < 0)
+		i++;
+	return i;
+}
+
+const struct record_conflict *
+record_conflict(const struct record *r, const char *path)
+{
+	size_t i = conflict_place(r, path);
+
+	return i < r->n_conflict && streq(r->conflict[i].path, path) ? &r->conflict[i] : NULL;
+}
+
+void
+record_drop_conflict(struct record *r, const char *path)
+{
+	size_t i = conflict_place(r, path);
+
+	if (i == r->n_conflict || !streq(r->conflict[i].path, path))
+		return;
+	free(r->conflict[i].path);
+	free(r->conflict[i].base);
+	free(r->conflict[i].why);
+	r->n_conflict--;
+	memmove(&r->conflict[i], &r->conflict[i + 1], (r->n_conflict - i) * sizeof(*r->conflict));
+}
+
+void
+record_add_conflict(struct record *r, const char *path, const char *base, const char *why)
+{
+	size_t i;
+
+	record_drop_conflict(r, path);
+	i = conflict_place(r, path);
+	r->conflict = xrealloc(r->conflict, r->n_conflict + 1, sizeof(*r->conflict));
+	memmove(&r->conflict[i + 1], &r->conflict[i], (r->n_conflict - i) * sizeof(*r->conflict));
+	r->conflict[i] = (struct record_conflict){xstrdup(path), xstrdup(base), xstrdup(why)};
+	for (char *p = r->conflict[i].why; *p; p++) /* it may quote what a jail wrote */
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+	r->n_conflict++;
+}
+
+void
+record_add_undo(struct record *r, unsigned id, const char *from, const char *to)
+{
+	r->undo = xrealloc(r->undo, r->n_undo + 1, sizeof(*r->undo));
+	r->undo[r->n_undo++] = (struct record_undo){id, xstrdup(from), xstrdup(to)};
+}
+
+/* ---- reading ---- */
+
+static int
+parse_undo(const json_t *list, struct record *r)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		const char *from, *to;
+		int id;
+
+		if (json_unpack((json_t *)(uintptr_t)one, "{s:i, s:s, s:s}", "id", &id, "from", &from, "to",
+				&to) < 0 ||
+		    id <= 0)
+			return -EINVAL;
+		record_add_undo(r, (unsigned)id, from, to);
+	}
+	return 0;
+}
+
+/* The part about changes; missing for a jail that has seen none. */
+static int
+parse_changes(const json_t *j, struct record *r)
+{
+	const char *state = json_string_value(json_object_get(j, "change"));
+
+	for (size_t i = 0; state && i < ARRAY_LEN(change_names); i++)
+		if (streq(state, change_names[i]))
+			r->change = (enum record_change)i;
+	r->change_id = (unsigned)json_integer_value(json_object_get(j, "change_id"));
+	r->change_other = xstrdup_null(json_string_value(json_object_get(j, "change_other")));
+	if (state && (r->change == RECORD_SETTLED || r->change_id == 0 || !r->change_other))
+		return -EINVAL;
+	if (record_parse_texts(json_object_get(j, "regenerate"), &r->regenerate) < 0 ||
+	    parse_undo(json_object_get(j, "undo"), r) < 0)
+		return -EINVAL;
+	return record_parse_conflicts(json_object_get(j, "conflicts"), r);
+}
+
+static int
+parse_record(const json_t *j, struct record *ret)
+{
+	const char *template = NULL, *release = NULL, *created = NULL;
+	struct record r = {0};
+	json_int_t idbase;
+
+	if (!j ||
+	    json_unpack((json_t *)(uintptr_t)j, "{s:I, s?s, s?s, s?s}", "idbase", &idbase, "template",
+			&template, "release", &release, "created", &created) < 0 ||
+	    idbase < 0 || idbase > UINT32_MAX - ID_COUNT)
+		return -EINVAL;
+	r.idbase = (uint32_t)idbase;
+	r.template = xstrdup_null(template);
+	r.release = xstrdup_null(release);
+	r.created = xstrdup_null(created);
+	r.ephemeral = json_is_true(json_object_get(j, "ephemeral"));
+	if (parse_changes(j, &r) < 0) {
+		record_free(&r);
+		return -EINVAL;
+	}
+	*ret = r;
+	return 0;
+}
+
+int
+record_read(const struct store *s, const char *jail, struct record *ret, struct err *e)
+{
+	_auto_free char *file = xasprintf("%s.json", jail);
+	_auto_free char *text = NULL;
+	json_error_t je;
+	json_t *j;
+	size_t len;
+	int r;
+
+	if (s->record_fd < 0)
+		return 0;
+	r = fsx_read_at(s->record_fd, file, RECORD_MAX, &text, &len, e);
+	if (r == -ENOENT) {
+		err_clear(e);
+		return 0;
+	}
+	if (r < 0)
+		return err_wrap(e, "record of jail %s", jail);
+	j = json_loadb(text, len, 0, &je);
+	r = parse_record(j, ret);
+	json_decref(j);
+	if (r < 0)
+		return err_set(e, EINVAL, "record of jail %s: %s/js/.brig/%s is damaged", jail, s->base,
+			       file);
+	return 1;
+}
+
+/* ---- writing ---- */
+
+static json_t *
+pack_undo(const struct record *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_undo; i++)
+		(void)json_array_append_new(list, json_pack("{s:i, s:s, s:s}", "id", (int)r->undo[i].id,
+							    "from", r->undo[i].from, "to", r->undo[i].to));
+	return list;
+}
+
+static void
+pack_changes(const struct record *r, json_t *j)
+{
+	if (r->change != RECORD_SETTLED) {
+		(void)json_object_set_new(j, "change", json_string(change_names[r->change]));
+		(void)json_object_set_new(j, "change_id", json_integer(r->change_id));
+		(void)json_object_set_new(j, "change_other", json_string(r->change_other));
+	}
+	if (r->n_undo)
+		(void)json_object_set_new(j, "undo", pack_undo(r));
+	if (r->n_conflict)
+		(void)json_object_set_new(j, "conflicts", record_json_conflicts(r));
+	if (r->regenerate.n)
+		(void)json_object_set_new(j, "regenerate", record_json_texts(&r->regenerate));
+}
+
+static char *
+range_link(uint32_t idbase)
+{
+	return xasprintf("ids/%u", (idbase - ID_BASE) / ID_COUNT);
+}
+
+int
+record_write(const struct store *s, const char *jail, const struct record *r, struct err *e)
+{
+	_auto_free char *file = xasprintf("%s.json", jail);
+	_auto_free char *range = range_link(r->idbase);
+	_auto_free char *text = NULL;
+	json_t *j;
+
+	/* The range first: a link without a record is found and reused, a record without a link is not. */
+	if (symlinkat(jail, s->record_fd, range) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "keep the ids of jail %s", jail);
+	j = json_pack("{s:I, s:s*, s:s*, s:s*}", "idbase", (json_int_t)r->idbase, "template", r->template,
+		      "release", r->release, "created", r->created);
+	if (j)
+		pack_changes(r, j);
+	if (j && r->ephemeral)
+		(void)json_object_set_new(j, "ephemeral", json_true());
+	text = j ? json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
+	json_decref(j);
+	if (!text)
+		return err_set(e, ENOMEM, "record of jail %s: out of memory", jail);
+	if (fsx_write_atomic(s->record_fd, file, text, strlen(text), 0600, FSX_SYNC, e) < 0)
+		return err_wrap(e, "record of jail %s", jail);
+	return 0;
+}
+
+/* Only a link that leads to this jail: where it was broken off once, another jail may have the range by now.
+ */
+static void
+give_back_range(const struct store *s, const char *jail, uint32_t idbase)
+{
+	_auto_free char *range = range_link(idbase);
+	char holder[NAME_MAX_LEN + 1];
+	ssize_t len = readlinkat(s->record_fd, range, holder, sizeof(holder) - 1);
+
+	if (len < 0)
+		return;
+	holder[len] = '\0';
+	if (streq(holder, jail))
+		(void)unlinkat(s->record_fd, range, 0);
+}
+
+int
+record_remove(const struct store *s, const char *jail, struct err *e)
+{
+	_auto_free char *file = xasprintf("%s.json", jail);
+	_auto_close int lock = -EBADF;
+	struct record r;
+	int found = record_read(s, jail, &r, e);
+
+	if (found == 0)
+		return 0;
+	/* between the record and the link a command that looks for a range takes the link for a left one */
+	if (store_lock(s, "registry", NULL, -1, &lock, e) < 0) {
+		if (found > 0)
+			record_free(&r);
+		return -e->num;
+	}
+	if (s->record_fd >= 0 && unlinkat(s->record_fd, file, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "remove the record of jail %s", jail);
+	if (found > 0) {
+		give_back_range(s, jail, r.idbase);
+		record_free(&r);
+	}
+	err_clear(e);
+	return fsx_sync_dir(s->record_fd, file, e);
+}
+
+/* Names in js/.brig that begin with prefix, sorted. */
+static int
+names_with(const struct store *s, const char *prefix, struct strv *ret, struct err *e)
+{
+	_auto_closedir DIR *dir = NULL;
+	struct dirent *de;
+	int fd;
+
+	if (s->record_fd < 0)
+		return 0;
+	fd = openat(s->record_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		fd_close(fd);
+		return err_sys(e, errno, "%s/js/.brig", s->base);
+	}
+	while ((errno = 0, de = readdir(dir)))
+		if (str_after(de->d_name, prefix))
+			strv_add(ret, de->d_name);
+	if (errno)
+		return err_sys(e, errno, "%s/js/.brig", s->base);
+	strv_sort(ret);
+	return 0;
+}
+
+int
+record_list_prefix(const struct store *s, const char *prefix, struct strv *ret, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int r = names_with(s, prefix, &names, e);
+
+	for (size_t i = 0; i < names.n; i++) {
+		size_t len = strlen(names.v[i]);
+
+		if (len > 5 && streq(names.v[i] + len - 5, ".json")) {
+			_auto_free char *name = xstrndup(names.v[i], len - 5);
+
+			if (name_ok(name))
+				strv_add(ret, name);
+		}
+	}
+	strv_sort(ret); /* "a-b.json" comes before "a.json" */
+	return r;
+}
+
+int
+record_list(const struct store *s, struct strv *ret, struct err *e)
+{
+	return record_list_prefix(s, "", ret, e);
+}
+
+int
+record_tidy(const struct store *s, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int r = names_with(s, TEMP_PREFIX, &names, e);
+
+	for (size_t i = 0; i < names.n && r >= 0; i++) {
+		const char *name = names.v[i] + strlen(TEMP_PREFIX);
+		const char *end = strstr(name, ".json.");
+		_auto_free char *jail = end ? xstrndup(name, (size_t)(end - name)) : NULL;
+		_auto_free char *file = jail ? xasprintf("%s.json", jail) : NULL;
+		_auto_close int lock = -EBADF;
+
+		if (!jail || !name_ok(jail))
+			continue;
+		r = store_lock(s, "jail", jail, 0, &lock, e);
+		if (r == -EBUSY) { /* its writer lives */
+			err_clear(e);
+			r = 0;
+			continue;
+		}
+		if (r < 0 || fsx_tidy_at(s->record_fd, file, e) < 0)
+			return -e->num;
+		r = 0;
+	}
+	return r;
+}
+
+/* Where ids of others are given out: NAME:START:COUNT (subuid(5)), or NAME:PASSWORD:ID (passwd(5), group(5)).
+ */
+static const struct id_file {
+	const char *path;
+	bool ranges;
+} id_files[] = {{"/etc/subuid", true}, {"/etc/subgid", true}, {"/etc/passwd", false}, {"/etc/group", false}};
+
+static bool
+line_meets(const char *line, bool ranges, uint32_t start)
+{
+	_auto_free char *l = xstrndup(line, strcspn(line, "\n"));
+	char *second = strchr(l, ':'), *third = second ? strchr(second + 1, ':') : NULL;
+	uint64_t a, n = 1;
+
+	if (!third)
+		return false;
+	*second++ = *third++ = '\0';
+	third[strcspn(third, ":")] = '\0';
+	if (num_u64(ranges ? second : third, UINT32_MAX, &a) < 0 ||
+	    (ranges && num_u64(third, UINT32_MAX, &n) < 0))
+		return false;
+	return a < (uint64_t)start + ID_COUNT && start < a + n;
+}
+
+/* Has anybody else an id of the range that begins at start?  texts: of id_files. */
+static bool
+others_meet(char *const *texts, uint32_t start)
+{
+	for (size_t i = 0; i < ARRAY_LEN(id_files); i++)
+		for (const char *line = texts[i]; line;
+		     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+			if (line_meets(line, id_files[i].ranges, start))
+				return true;
+	return false;
+}
+
+/* A link whose jail has no record was left by a command that died between the two. */
+static bool
+range_is_free(const struct store *s, uint32_t n)
+{
+	_auto_free char *range = xasprintf("ids/%u", n);
+	char jail[NAME_MAX_LEN + 1];
+	ssize_t len = readlinkat(s->record_fd, range, jail, sizeof(jail));
+	struct err e = ERR_INIT;
+	struct record r;
+
+	if (len < 0)
+		return errno == ENOENT;
+	if (len < (ssize_t)sizeof(jail)) {
+		jail[len] = '\0';
+		if (name_ok(jail) && record_read(s, jail, &r, &e) == 1) {
+			bool own = r.idbase == ID_BASE + n * ID_COUNT;
+
+			record_free(&r);
+			if (own)
+				return false;
+		} else if (e.num) {
+			return false;
+		}
+	}
+	return unlinkat(s->record_fd, range, 0) == 0;
+}
+
+int
+record_new_range(const struct store *s, uint32_t *ret, struct err *e)
+{
+	char *others[ARRAY_LEN(id_files)] = {NULL};
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	bool found = false;
+	SHA2_CTX ctx;
+	uint32_t first;
+
+	SHA256Init(&ctx);
+	SHA256Update(&ctx, (const uint8_t *)s->base, strlen(s->base));
+	SHA256Final(digest, &ctx);
+	first = ((uint32_t)digest[0] << 8 | digest[1]) % ID_RANGES;
+	for (size_t i = 0; i < ARRAY_LEN(id_files); i++) {
+		struct err ignore = ERR_INIT;
+
+		(void)fsx_read_at(AT_FDCWD, id_files[i].path, ID_FILE_MAX, &others[i], NULL, &ignore);
+	}
+	for (uint32_t i = 0; i < ID_RANGES && !found; i++) {
+		uint32_t n = (first + i) % ID_RANGES;
+
+		*ret = ID_BASE + n * ID_COUNT;
+		found = range_is_free(s, n) && !others_meet(others, *ret);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(id_files); i++)
+		free(others[i]);
+	if (found)
+		return 0;
+	return err_set(e, ENOSPC, "all %u ranges of ids are taken: destroy a jail first", ID_RANGES);
+}

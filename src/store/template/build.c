@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Building a release (release.h).  Everything happens in templates/TEMPLATE/.new.XXXX, which nobody takes for
+ * a release; it becomes one by a single rename after one syncfs(2) of its file system.  Order at the end:
+ * manifest, release.json (which has the manifest's digest), sync, rename, sync of the parent, `current`,
+ * links in j/.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fsx.h"
+#include "base/name.h"
+#include "base/path.h"
+#include "store/template/build.h"
+#include "store/template/manifest.h"
+#include "store/template/split.h"
+#include "store/tree.h"
+
+#define LOCK_WAIT_MS 2000
+#define TRIES_A_DAY 1000
+
+struct build {
+	const struct store *s;
+	const char *template;
+	char *source;         /* resolved */
+	struct strv overlays; /* resolved */
+	char *rules_file;     /* resolved; NULL: default */
+	struct rules rules;
+	struct strv warnings;
+	struct source_image image;
+	const struct progress *pr;
+	int template_fd, dir_fd, root_fd, skel_fd;
+	char tmp[64]; /* name in template_fd */
+	char *path;   /* of dir_fd */
+	struct manifest_sum sum;
+	struct timespec start;
+};
+
+static void
+build_free(struct build *b)
+{
+	fd_close(b->root_fd);
+	fd_close(b->skel_fd);
+	fd_close(b->dir_fd);
+	fd_close(b->template_fd);
+	free(b->source);
+	free(b->rules_file);
+	free(b->path);
+	free(b->image.digest);
+	free(b->image.tag);
+	strv_free(&b->overlays);
+	strv_free(&b->warnings);
+	rules_free(&b->rules);
+}
+
+/* ---- before anything is made ---- */
+
+static int
+resolve_recipe(struct build *b, const struct recipe *recipe, struct err *e)
+{
+	if (source_resolve(recipe->source, &b->source, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < recipe->overlays.n; i++) {
+		char *real = realpath(recipe->overlays.v[i], NULL);
+		struct stat st;
+
+		if (!real || stat(real, &st) < 0 || !S_ISDIR(st.st_mode)) {
+			free(real);
+			return err_sys(e, real ? ENOTDIR : errno, "overlay %s", recipe->overlays.v[i]);
+		}
+		strv_take(&b->overlays, real);
+	}
+	if (recipe->rules && !(b->rules_file = realpath(recipe->rules, NULL)))
+		return err_sys(e, errno, "rules of the split: %s", recipe->rules);
+	return rules_load(b->rules_file, &b->rules, e);
+}
+
+static int
+check_request(const struct build *b, const char *name, struct err *e)
+{
+	struct record rec;
+	int r;
+
+	if (name_check("template", b->template, e) < 0)
+		return -e->num;
+	if (streq(b->template, "skel") || str_after(b->template, "skel."))
+		return err_set(e, EINVAL, "template %s: this name is a skeleton's", b->template);
+	if (name && name_check("release", name, e) < 0)
+		return -e->num;
+	if (name && !release_name_ok(name))
+		return err_set(e, EINVAL, "release '%s': this name has a meaning of its own", name);
+	if (b->s->templates_fd < 0)
+		return err_set(e, EACCES, "%s: cannot make a template there: must be root", b->s->base);
+	if (geteuid() != 0)
+		return err_set(e, EPERM, "building a template needs root: its files belong to many users");
+	r = record_read(b->s, b->template, &rec, e);
+	if (r > 0) {
+		record_free(&rec);
+		return err_set(e, EEXIST, "a jail is called %s: a template needs another name", b->template);
+	}
+	return r;
+}
+
+/* ---- the tree ---- */
+
+static int
+make_place(struct build *b, struct err *e)
+{
+	int r;
+
+	fsx_temp_name(b->tmp, sizeof(b->tmp), BUILD_PREFIX);
+	if (mkdirat(b->template_fd, b->tmp, 0700) < 0)
+		return err_sys(e, errno, "make a directory for the build");
+	b->path = xasprintf("%s/templates/%s/%s", b->s->base, b->template, b->tmp);
+	r = fsx_mkdir_open(b->template_fd, b->tmp, 0700, &b->dir_fd, e);
+	if (r == 0)
+		r = fsx_mkdir_open(b->dir_fd, "root", 0755, &b->root_fd, e);
+	if (r == 0)
+		r = fsx_mkdir_open(b->dir_fd, "skel", 0755, &b->skel_fd, e);
+	if (r == 0 && (fchmod(b->root_fd, 0755) < 0 || fchmod(b->skel_fd, 0755) < 0))
+		r = err_sys(e, errno, "%s", b->path);
+	return r;
+}
+
+static int
+fill(struct build *b, struct err *e)
+{
+	const struct source_place at = {b->s,       b->template, b->dir_fd,    b->path,
+					b->root_fd, b->pr,       &b->warnings, &b->image};
+	int r = source_fill(&at, b->source, e);
+
+	for (size_t i = 0; i < b->overlays.n && r == 0; i++)
+		r = source_overlay(&at, b->overlays.v[i], e);
+	if (r == 0 && tree_empty(b->root_fd))
+		r = err_set(e, ENOENT, "%s: made an empty tree", b->source);
+	/* a source may have given the top another mode and owner */
+	if (r == 0 && (fchown(b->root_fd, 0, 0) < 0 || fchmod(b->root_fd, 0755) < 0))
+		r = err_sys(e, errno, "%s", b->path);
+	return r;
+}
+
+struct faults {
+	struct buf text;
+	size_t n;
+};
+
+static void
+note_fault(void *ctx, const char *path, const char *what)
+{
+	struct faults *f = ctx;
+	_auto_free char *shown = text_printable(path, 200);
+
+	if (f->n++ < 3)
+		buf_addf(&f->text, "%s%s: %s", f->text.len ? "; " : "", shown, what);
+}
+
+static int
+split(struct build *b, struct err *e)
+{
+	struct faults f = {BUF_INIT, 0};
+	size_t n = 0;
+	int r;
+
+	build_step(b->pr, "splitting into template and skeleton");
+	r = split_tree(b->root_fd, b->skel_fd, &b->rules, e);
+	if (r == 0)
+		r = split_check(b->root_fd, b->skel_fd, &b->rules, note_fault, &f, &n, e);
+	if (r == 0 && n > 3)
+		r = err_set(e, EINVAL, "%s; and %zu more", f.text.s, n - 3);
+	else if (r == 0 && n > 0)
+		r = err_set(e, EINVAL, "%s", f.text.s);
+	buf_free(&f.text);
+	return r;
+}
+
+/* ---- the description ---- */
+
+static json_t *
+json_list(const struct strv *v)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < v->n; i++) {
+		/* a path may have bytes that are not UTF-8: shown, not usable, in the recipe */
+		json_t *s = json_string(v->v[i]);
+		_auto_free char *shown = s ? NULL : text_printable(v->v[i], strlen(v->v[i]));
+
+		(void)json_array_append_new(a, s ? s : json_string(shown));
+	}
+	return a;
+}
+
+/* NULL where the source is no image: then there is no such member. */
+static json_t *
+json_image(const struct source_image *image)
+{
+	return image->digest ? json_pack("{s:s, s:s?}", "digest", image->digest, "tag", image->tag) : NULL;
+}
+
+static int
+write_info(struct build *b, const char *name, struct err *e)
+{
+	_auto_strv struct strv packages = STRV_INIT;
+	_auto_free char *built = clock_utc(), *text = NULL;
+	struct timespec now;
+	json_t *j;
+
+	source_packages(b->source, &packages);
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	j = json_pack("{s:s, s:s, s:s, s:f, s:{s:s, s:o, s:o, s:s?}, s:o*, s:o, s:I, s:I, s:s, s:s}",
+		      "template", b->template, "release", name, "built", built, "seconds",
+		      (double)(now.tv_sec - b->start.tv_sec) + (double)(now.tv_nsec - b->start.tv_nsec) / 1e9,
+		      "recipe", "source", b->source, "packages", json_list(&packages), "overlays",
+		      json_list(&b->overlays), "rules", b->rules_file, "image", json_image(&b->image),
+		      "warnings", json_list(&b->warnings), "files", (json_int_t)b->sum.files, "bytes",
+		      (json_int_t)b->sum.bytes, "manifest_sha256", b->sum.digest, "brig", BRIG_VERSION);
+	text = j ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+	json_decref(j);
+	if (!text)
+		return err_set(e, EINVAL, "describe the release: a path in the recipe is not UTF-8");
+	return fsx_write_atomic(b->dir_fd, "release.json", text, strlen(text), 0444, 0, e);
+}
+
+static int
+describe(struct build *b, struct err *e)
+{
+	int r = fsx_write_atomic(b->dir_fd, "rules", b->rules.text, strlen(b->rules.text), 0444, 0, e);
+
+	build_step(b->pr, "writing the manifest");
+	return r < 0 ? r : manifest_write(b->dir_fd, b->pr, &b->sum, e);
+}
+
+/* ---- making it a release ---- */
+
+static bool
+taken(const struct build *b, const char *name)
+{
+	struct stat st;
+
+	return fstatat(b->template_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The lock of the template is held: a name that is free stays free. */
+static int
+choose_name(const struct build *b, const char *want, char **ret, struct err *e)
+{
+	time_t t = time(NULL);
+	char date[16];
+	struct tm tm;
+
+	if (want && taken(b, want))
+		return err_set(e, EEXIST, "template %s has a release %s already", b->template, want);
+	if (want) {
+		*ret = xstrdup(want);
+		return 0;
+	}
+	(void)localtime_r(&t, &tm);
+	(void)strftime(date, sizeof(date), "%Y%m%d", &tm);
+	for (int i = 0; i < TRIES_A_DAY; i++) {
+		_auto_free char *name = i ? xasprintf("%s.%d", date, i) : xstrdup(date);
+
+		if (!taken(b, name)) {
+			*ret = TAKE_PTR(name);
+			return 0;
+		}
+	}
+	return err_set(e, EEXIST, "template %s has %d releases of %s", b->template, TRIES_A_DAY, date);
+}
+
+static int
+publish(struct build *b, const char *name, struct err *e)
+{
+	build_step(b->pr, "writing to disk");
+	/* it stays 0700: its set-user-id programs are for jails, and none of the host's users is to run them
+	 * as root */
+	if (syncfs(b->dir_fd) < 0)
+		return err_sys(e, errno, "write the release to disk");
+	if (renameat2(b->template_fd, b->tmp, b->template_fd, name, RENAME_NOREPLACE) < 0)
+		return err_sys(e, errno, "put release %s in place", name);
+	*b->tmp = '\0';
+	return fsx_sync_dir(b->template_fd, name, e);
+}
+
+/* A link in j/, where nothing stands yet: what an administrator made there by hand stays. */
+static int
+link_once(const struct store *s, const char *target, const char *name, struct err *e)
+{
+	if (symlinkat(target, s->j_fd, name) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "make the link %s/j/%s", s->base, name);
+	return 0;
+}
+
+static int
+make_current(const struct store *s, int template_fd, const char *template, const char *name, struct err *e)
+{
+	_auto_free char *skel = release_skel_link(template);
+	_auto_free char *to_root = xasprintf("../templates/%s/current/root", template);
+	_auto_free char *to_skel = xasprintf("../templates/%s/current/skel", template);
+	int r = fsx_tidy_at(template_fd, "current", e); /* of a killed one before us */
+
+	if (r == 0)
+		r = fsx_symlink_swap(template_fd, name, "current", FSX_SYNC, e);
+	if (r == 0)
+		r = link_once(s, to_root, template, e);
+	if (r == 0)
+		r = link_once(s, to_skel, skel, e);
+	return r == 0 ? fsx_sync_dir(s->j_fd, "j", e) : r;
+}
+
+int
+release_set_current(const struct store *s, const char *template, const char *name, struct err *e)
+{
+	_auto_(release_close) struct release rel = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_close int lock = -EBADF, fd = -EBADF;
+	int r = store_lock(s, "template", template, LOCK_WAIT_MS, &lock, e);
+
+	if (r == 0)
+		r = release_open(s, template, name, &rel, e);
+	if (r == 0)
+		r = fsx_mkdir_open(s->templates_fd, template, 0755, &fd, e);
+	if (r < 0)
+		return r;
+	if (rel.dir_fd >= 0)
+		return make_current(s, fd, template, name, e);
+	/* made by hand: what is there without the link */
+	if (unlinkat(fd, "current", 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "template %s: current", template);
+	return fsx_sync_dir(fd, "current", e);
+}
+
+static int
+build_steps(struct build *b, const char *want, bool set_current, char **ret_name, struct err *e)
+{
+	_auto_free char *name = NULL;
+	int r = choose_name(b, want, &name, e);
+
+	if (r == 0)
+		r = make_place(b, e);
+	if (r == 0)
+		r = fill(b, e);
+	if (r == 0)
+		r = split(b, e);
+	if (r == 0)
+		r = describe(b, e);
+	if (r == 0)
+		r = write_info(b, name, e);
+	if (r == 0)
+		r = publish(b, name, e);
+	if (r == 0 && set_current)
+		r = make_current(b->s, b->template_fd, b->template, name, e);
+	if (r == 0)
+		*ret_name = TAKE_PTR(name);
+	return r;
+}
+
+/* After a failure nothing stays, not even the template's directory when this was its first build. */
+static void
+clean_up(struct build *b)
+{
+	struct err ignored;
+
+	if (b->template_fd >= 0 && *b->tmp)
+		(void)fsx_rm_rf_at(b->template_fd, b->tmp, &ignored);
+	(void)unlinkat(b->s->templates_fd, b->template, AT_REMOVEDIR);
+}
+
+int
+release_build(const struct store *s, const char *template, const struct recipe *recipe, const char *name,
+	      bool set_current, const struct progress *pr, char **ret_name, struct err *e)
+{
+	struct build b = {.s = s,
+			  .template = template,
+			  .pr = pr,
+			  .template_fd = -EBADF,
+			  .dir_fd = -EBADF,
+			  .root_fd = -EBADF,
+			  .skel_fd = -EBADF};
+	_auto_close int lock = -EBADF;
+	int r;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &b.start);
+	r = check_request(&b, name, e);
+	if (r == 0)
+		r = store_lock(s, "template", template, LOCK_WAIT_MS, &lock, e);
+	if (r < 0) {
+		build_free(&b);
+		return r;
+	}
+	r = resolve_recipe(&b, recipe, e);
+	if (r == 0)
+		r = fsx_mkdir_open(s->templates_fd, template, 0755, &b.template_fd, e);
+	if (r == 0)
+		r = release_sweep(b.template_fd, template, e);
+	if (r == 0)
+		r = build_steps(&b, name, set_current, ret_name, e);
+	if (r < 0) {
+		r = err_wrap(e, "template %s", template);
+		clean_up(&b);
+	}
+	build_free(&b);
+	return r;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Removing releases, and what interrupted builds and removals left. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/name.h"
+#include "store/template/build.h"
+#include "store/tree.h"
+
+#define LOCK_WAIT_MS 0 /* a build takes long: rather say who is busy */
+
+static bool
+leftover(const char *name)
+{
+	return str_after(name, BUILD_PREFIX ".") || str_after(name, OLD_PREFIX ".") ||
+	       str_after(name, ".tmp.");
+}
+
+static int
+find_leftovers(int fd, struct strv *ret)
+{
+	_auto_strv struct strv all = STRV_INIT;
+	int r = tree_names(fd, &all);
+
+	for (size_t i = 0; i < all.n; i++)
+		if (leftover(all.v[i]))
+			strv_add(ret, all.v[i]);
+	return r;
+}
+
+int
+release_sweep(int template_fd, const char *template, struct err *e)
+{
+	_auto_strv struct strv left = STRV_INIT;
+	int r = find_leftovers(template_fd, &left);
+
+	if (r < 0)
+		return err_sys(e, -r, "template %s", template);
+	for (size_t i = 0; i < left.n; i++)
+		if (fsx_rm_rf_at(template_fd, left.v[i], e) < 0)
+			return err_wrap(e, "template %s: clean up", template);
+	return 0;
+}
+
+static int
+tidy_one(const struct store *s, const char *template, struct err *e)
+{
+	_auto_strv struct strv left = STRV_INIT;
+	_auto_close int fd = -EBADF, lock = -EBADF;
+	int r = release_template_dir(s, template, &fd, e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	r = find_leftovers(fd, &left);
+	if (r < 0)
+		return err_sys(e, -r, "template %s", template);
+	if (s->lock_fd < 0 || (left.n == 0 && !tree_empty(fd)))
+		return 0; /* no run directory yet, after a reboot: a command that only looks makes none */
+	r = store_lock(s, "template", template, 0, &lock, e);
+	if (r == -EBUSY)
+		return 0; /* its builder lives */
+	if (r == 0)
+		r = release_sweep(fd, template, e);
+	if (r == 0) /* a first build that was interrupted: not a template at all */
+		(void)unlinkat(s->templates_fd, template, AT_REMOVEDIR);
+	return r;
+}
+
+int
+release_tidy(const struct store *s, const char *template, struct err *e)
+{
+	_auto_strv struct strv all = STRV_INIT;
+
+	if (template)
+		return tidy_one(s, template, e);
+	if (release_templates(s, &all, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < all.n; i++)
+		if (tidy_one(s, all.v[i], e) < 0)
+			return -e->num;
+	return 0;
+}
+
+static int
+refuse_users(const struct store *s, const char *template, const char *name, struct err *e)
+{
+	_auto_strv struct strv users = STRV_INIT;
+	_auto_free char *list = NULL;
+
+	if (release_users(s, template, name, &users, e) < 0)
+		return -e->num;
+	if (users.n == 0)
+		return 0;
+	list = strv_join(&users, ", ");
+	return err_set(e, EBUSY, "release %s/%s is used by %s %s: upgrade or destroy %s first", template,
+		       name, users.n > 1 ? "the jails" : "jail", list, users.n > 1 ? "them" : "it");
+}
+
+/* The last release takes `current` and the links in j/ with it. */
+static int
+unlink_current(const struct store *s, int fd, const char *template, struct err *e)
+{
+	_auto_free char *skel = release_skel_link(template);
+	const char *const links[] = {template, skel};
+	struct stat st;
+
+	if (unlinkat(fd, "current", 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "template %s: current", template);
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		if (fstatat(s->j_fd, links[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode) &&
+		    unlinkat(s->j_fd, links[i], 0) < 0)
+			return err_sys(e, errno, "%s/j/%s", s->base, links[i]);
+	return fsx_sync_dir(s->j_fd, "j", e);
+}
+
+static int
+remove_locked(const struct store *s, int fd, const char *template, const char *name, struct err *e)
+{
+	_auto_free char *current = tree_readlink(fd, "current");
+	_auto_strv struct strv names = STRV_INIT;
+	char old[64];
+	int r = refuse_users(s, template, name, e);
+
+	if (r == 0)
+		r = release_names(s, template, &names, e);
+	if (r < 0)
+		return r;
+	if (current && streq(current, name) && names.n > 1)
+		return err_set(e, EBUSY,
+			       "release %s/%s is current: what new jails get (brig template list %s)",
+			       template, name, template);
+	if (names.n == 1) {
+		r = unlink_current(s, fd, template, e);
+		if (r < 0)
+			return r;
+	}
+	fsx_temp_name(old, sizeof(old), OLD_PREFIX);
+	if (renameat2(fd, name, fd, old, RENAME_NOREPLACE) < 0)
+		return err_sys(e, errno, "remove %s/%s", template, name);
+	r = fsx_sync_dir(fd, name, e);
+	if (r == 0)
+		r = release_sweep(fd, template, e);
+	if (r == 0 && names.n == 1)
+		(void)unlinkat(s->templates_fd, template, AT_REMOVEDIR);
+	return r;
+}
+
+int
+release_remove(const struct store *s, const char *template, const char *name, struct err *e)
+{
+	_auto_close int lock = -EBADF, fd = -EBADF;
+	struct release rel;
+	int r = release_open(s, template, name, &rel, e);
+
+	if (r < 0)
+		return r;
+	r = rel.dir_fd;
+	release_close(&rel);
+	if (r < 0)
+		return err_set(e, EPERM, "release %s/%s was made by hand: remove %s/j/%s by hand, too",
+			       template, name, s->base, template);
+	r = store_lock(s, "template", template, LOCK_WAIT_MS, &lock, e);
+	if (r == 0)
+		r = release_template_dir(s, template, &fd, e);
+	return r < 0 ? r : remove_locked(s, fd, template, name, e);
+}
