@@ -61,11 +61,11 @@ said() {
 told() {
 	said '^www +[0-9.]+ +running +- +1 +- +- +1 +-$' "^  C $1  \\(www\\)$" "^  M $2  \\(www\\)$" \
 		"^  U $2  \\(mail, ns\\)$" '^nothing was changed' \
-		"^www: upgraded to $second, away for [0-9.]+ ms; 1 conflict$" \
-		"^3 jails on $second in [0-9.]+ s: away for [0-9.]+ ms in all, at most [0-9.]+ ms$" \
+		"^www: upgraded to $second, downtime [0-9.]+ ms; 1 conflict$" \
+		"^switched 3 of 3 jails to $second in [0-9.]+ s: downtime [0-9.]+ ms in all, at most [0-9.]+ ms$" \
 		"^mroot +$second .* current +3 +[nsmailw, ]*$" '^    www:  tree ' \
 		"^$1 +both changed the same lines +www$" "^www: $1: as the release has it$" \
-		"^www: rolled back to $first, away for [0-9.]+ ms$" 'the same files as before the upgrade'
+		"^www: rolled back to $first, downtime [0-9.]+ ms$" 'the same files as before the upgrade'
 }
 
 # What there must be afterwards, by other means than the quickstart's.

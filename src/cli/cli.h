@@ -47,6 +47,8 @@ struct cli {
 	bool json, quiet;
 	int verbose;
 	bool base_set; /* the user chose it */
+	/* jails that a stop is about: not started again first where a killed command has left them down; "*": all */
+	struct strv leave;
 	/* filled on demand */
 	struct store store;
 	bool store_is_open;
@@ -104,7 +106,7 @@ int cli_usage(const struct cli *cli, const struct command *cmd, const char *fmt,
 void cli_say(const struct cli *cli, const char *fmt, ...) _printf_(2, 3);  /* stdout, not with -q or --json */
 void cli_warn(const struct cli *cli, const char *fmt, ...) _printf_(2, 3); /* stderr */
 /* What run/ has to say goes to stderr: warnings, with -v every step. */
-struct run_report cli_report(struct cli *cli);
+struct run_caller cli_caller(struct cli *cli);
 /* Prints and frees. */
 int cli_json(json_t *j);
 

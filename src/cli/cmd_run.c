@@ -62,7 +62,7 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	struct os_exec x = OS_EXEC_INIT;
 	int status = 0, r;
 	struct run_start_opts o = {.ephemeral = true, .command = &x, .ret_status = &status};
-	struct run_report rep = cli_report(cli);
+	struct run_caller who = cli_caller(cli);
 	struct err e = ERR_INIT, undo = ERR_INIT;
 
 	x.argv = argv;
@@ -70,17 +70,18 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	x.tty = !opt_no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	/* what is made has a name that no later command knows: a signal is waited for, and then all of it
 	 * goes */
-	run_catch_signals();
+	(void)interrupt_catch();
 	r = spec->root == ROOT_TEMPLATE && !(spec->space_arg && has_files(spec->space_arg))
 		? run_create_ephemeral(&cli->store, spec, &e)
 		: 0;
-	if (r >= 0 && run_interrupted)
-		r = err_set(&e, EINTR, "interrupted");
-	run_release_signals();
 	if (r >= 0)
-		r = run_start(&cli->store, spec, &o, &rep, &e);
+		r = interrupt_check(who.in, "its start", &e);
+	interrupt_release();
+	who.in = NULL;
+	if (r >= 0)
+		r = run_start(&cli->store, spec, &o, &who, &e);
 	/* what it left running goes now; if it never started, what was created for it */
-	if (run_stop(&cli->store, spec->name, spec, STOP_FORCE, &rep, &undo) < 0)
+	if (run_stop(&cli->store, spec->name, spec, STOP_FORCE, &who, &undo) < 0)
 		(void)cli_error(cli, &undo);
 	if (r < 0) {
 		(void)run_destroy(&cli->store, spec->name, spec, &undo);

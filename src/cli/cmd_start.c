@@ -1,31 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* start, stop, restart: the jails named, with what they depend on, in order and side by side. */
+#include "base/name.h"
 #include "cli/cli.h"
 #include "run/run.h"
 
 static bool opt_all;
 static int opt_parallel;
-static bool opt_force;
+static bool opt_force, opt_dry;
 
 static const struct opt start_opts[] = {
     {'a', "all", OPT_FLAG, &opt_all, NULL, "every configured jail"},
     {'p', "parallel", OPT_INT, &opt_parallel, "N", "at most N jails at a time (default: 4 for each CPU)"},
+    {'n', "dry-run", OPT_FLAG, &opt_dry, NULL, "print what would be done, step by step, and do nothing"},
     OPT_END,
 };
 static const struct opt stop_opts[] = {
     {'a', "all", OPT_FLAG, &opt_all, NULL, "every jail that runs"},
     {'p', "parallel", OPT_INT, &opt_parallel, "N", "at most N jails at a time (default: 4 for each CPU)"},
     {0, "force", OPT_FLAG, &opt_force, NULL, "end them at once: no exec.*, no waiting"},
+    {'n', "dry-run", OPT_FLAG, &opt_dry, NULL, "print what would be done, step by step, and do nothing"},
     OPT_END,
 };
 
+/* Jails of a command, each with its job. */
+struct one {
+	struct jailspec *spec; /* NULL: not in the configuration (stop only) */
+	struct jailspec *made; /* restart: what it ran as, where it ran */
+	int r;                 /* how its stop went */
+};
 struct batch {
 	struct cli *cli;
-	struct jailspec **spec; /* NULL: not in the configuration (stop only) */
+	struct one *one;
 	struct run_job *job;
 	size_t n, cap;
-	bool stopping;
-	json_t *results;
+	bool stopping, restarts;
+	json_t *results; /* NULL: without --json */
 };
 
 static ssize_t
@@ -43,9 +52,9 @@ batch_add(struct batch *b, char *label, struct jailspec *spec)
 	if (b->n >= b->cap) {
 		b->cap = b->cap ? b->cap * 2 : 8;
 		b->job = xrealloc(b->job, b->cap, sizeof(*b->job));
-		b->spec = xrealloc(b->spec, b->cap, sizeof(struct jailspec *));
+		b->one = xrealloc(b->one, b->cap, sizeof(*b->one));
 	}
-	b->spec[b->n] = spec;
+	b->one[b->n] = (struct one){.spec = spec};
 	b->job[b->n++] = (struct run_job){label, spec ? &spec->depend : NULL};
 }
 
@@ -53,10 +62,11 @@ static void
 batch_free(struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
-		jailspec_free(b->spec[i]);
+		jailspec_free(b->one[i].spec);
+		jailspec_free(b->one[i].made);
 		free((char *)(uintptr_t)b->job[i].label);
 	}
-	free(b->spec);
+	free(b->one);
 	free(b->job);
 }
 
@@ -139,17 +149,28 @@ add_dependants(struct batch *b)
 	}
 }
 
+static const char *
+name_of(const struct batch *b, size_t i)
+{
+	return b->one[i].spec ? b->one[i].spec->name : b->job[i].label;
+}
+
+/* What has been stopped only to be started again is: that is not interrupted. */
 static int
 work(void *ctx, const char *label, struct err *e)
 {
 	struct batch *b = ctx;
-	struct jailspec *spec = b->spec[batch_index(b, label)];
-	struct run_report rep = cli_report(b->cli);
+	size_t i = (size_t)batch_index(b, label);
+	const struct one *one = &b->one[i];
+	struct run_caller who = cli_caller(b->cli);
+	struct run_start_opts o = {.before = one->made};
 
 	if (b->stopping)
-		return run_stop(&b->cli->store, spec ? spec->name : label, spec, opt_force ? STOP_FORCE : 0,
-				&rep, e);
-	return run_start(&b->cli->store, spec, NULL, &rep, e);
+		return run_stop(&b->cli->store, name_of(b, i), one->spec,
+				(opt_force ? STOP_FORCE : 0) | (b->restarts ? STOP_RETURNS : 0), &who, e);
+	if (one->made)
+		who.in = NULL;
+	return run_start(&b->cli->store, one->spec, &o, &who, e);
 }
 
 static void
@@ -159,7 +180,8 @@ done(void *ctx, const char *label, int r, long ms, const struct err *e)
 	const char *word =
 	    b->stopping ? (r == 1 ? "was not running" : "stopped") : (r == 1 ? "runs already" : "started");
 
-	if (b->cli->json)
+	b->one[batch_index(b, label)].r = r;
+	if (b->results)
 		json_array_append_new(b->results, json_pack("{s:s, s:s, s:I, s:s*}", "jail", label, "result",
 							    r < 0 ? "failed" : word, "ms", (json_int_t)ms,
 							    "error", r < 0 ? e->msg : NULL));
@@ -171,19 +193,62 @@ done(void *ctx, const char *label, int r, long ms, const struct err *e)
 		cli_say(b->cli, "%s: %s (%ld ms)", label, word, ms);
 }
 
+/* In the order of the configuration: nothing is done, nothing fails. */
+static int
+print_plans(const struct batch *b)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		_auto_strv struct strv lines = STRV_INIT;
+		const struct one *one = &b->one[i];
+		struct err e = ERR_INIT;
+		int r = b->stopping ? run_stop_plan(&b->cli->store, name_of(b, i), one->spec, &lines, &e)
+				    : run_start_plan(&b->cli->store, one->spec, b->restarts, &lines, &e);
+
+		if (r < 0)
+			status = cli_fail(b->cli, b->job[i].label, &e);
+		else if (r == 1)
+			cli_say(b->cli, "%s: %s", b->job[i].label, b->stopping ? "does not run" : "runs already");
+		for (size_t k = 0; r == 0 && k < lines.n; k++) {
+			_auto_free char *text = text_printable(lines.v[k], 4096);
+
+			cli_say(b->cli, "%s: %s", b->job[i].label, text);
+		}
+	}
+	return status;
+}
+
+/* Restart: the second half is done to the end whatever arrives, or jails would stay down. */
 static int
 run_batch(struct batch *b)
 {
-	struct err e = ERR_INIT;
-	int failed;
+	bool to_the_end = b->restarts && !b->stopping;
+	struct run_batch many = {.jobs = b->job,
+				 .n = b->n,
+				 .reverse = b->stopping,
+				 .parallel = opt_parallel,
+				 .keep_going = to_the_end,
+				 .in = to_the_end ? NULL : interrupt_catch(),
+				 .work = work,
+				 .done = done,
+				 .ctx = b};
 
-	b->results = json_array();
-	failed = b->n ? run_many(b->job, b->n, b->stopping, opt_parallel, work, done, b, &e) : 0;
-	if (b->cli->json)
+	if (opt_dry)
+		return print_plans(b);
+	return b->n > 0 && run_many(&many) > 0;
+}
+
+static int
+run_and_print(struct batch *b)
+{
+	int r;
+
+	b->results = b->cli->json ? json_array() : NULL;
+	r = run_batch(b);
+	if (b->results)
 		(void)cli_json(b->results);
-	else
-		json_decref(b->results);
-	return failed ? 1 : 0;
+	return r;
 }
 
 static int
@@ -201,7 +266,7 @@ start_run(struct cli *cli, int argc, char **argv)
 		return r;
 	for (size_t i = 0; i < names.n; i++)
 		failed |= add_start(&b, names.v[i]);
-	r = run_batch(&b);
+	r = run_and_print(&b);
 	batch_free(&b);
 	return failed || r;
 }
@@ -231,6 +296,11 @@ stop_them(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	int failed = 0, r;
 
 	(void)cli_conf(cli, true);
+	/* they are not started again first because somebody was killed while they were down */
+	for (int i = 0; i < argc; i++)
+		strv_add(&cli->leave, argv[i]);
+	if (opt_all)
+		strv_add(&cli->leave, "*");
 	r = cli_store(cli, STORE_CREATE);
 	if (r == 0 && opt_all)
 		r = argc > 0 ? cli_usage(cli, cmd, "-a and names exclude each other")
@@ -242,7 +312,7 @@ stop_them(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	for (size_t i = 0; i < names.n; i++)
 		failed |= add_stop(&b, names.v[i]);
 	add_dependants(&b);
-	r = run_batch(&b);
+	r = run_and_print(&b);
 	batch_free(&b);
 	return failed || r;
 }
@@ -253,12 +323,66 @@ stop_run(struct cli *cli, int argc, char **argv)
 	return stop_them(cli, &cmd_stop, argc, argv);
 }
 
+/* What each of them runs as: it is that again if it cannot be started as it is configured now. */
+static int
+look_at_running(struct batch *down)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < down->n; i++) {
+		struct err e = ERR_INIT;
+
+		if (run_made_of(&down->cli->store, name_of(down, i), &down->one[i].made, &e) < 0)
+			failed = cli_fail(down->cli, down->job[i].label, &e);
+	}
+	return failed;
+}
+
+/* Those that have been stopped come back, those that did not run are started; one that could not be stopped runs. */
+static int
+add_stopped(struct batch *up, struct batch *down)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < down->n; i++) {
+		ssize_t at;
+
+		failed |= add_start(up, down->job[i].label);
+		at = batch_index(up, down->job[i].label);
+		if (at < 0)
+			continue;
+		up->one[at].made = down->one[i].made;
+		down->one[i].made = NULL;
+	}
+	return failed;
+}
+
+static void
+drop_unstopped(struct batch *up, const struct batch *down)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < up->n; i++) {
+		ssize_t at = batch_index(down, up->job[i].label);
+
+		if (at >= 0 ? down->one[at].r >= 0 : !interrupt_pending(interrupt_catch())) {
+			up->one[n] = up->one[i];
+			up->job[n++] = up->job[i];
+			continue;
+		}
+		jailspec_free(up->one[i].spec);
+		jailspec_free(up->one[i].made);
+		free((char *)(uintptr_t)up->job[i].label);
+	}
+	up->n = n;
+}
+
 /* A jail that does not run is started all the same. */
 static int
 restart_run(struct cli *cli, int argc, char **argv)
 {
 	_auto_strv struct strv names = STRV_INIT;
-	struct batch down = {.cli = cli, .stopping = true}, up = {.cli = cli};
+	struct batch down = {.cli = cli, .stopping = true, .restarts = true}, up = {.cli = cli, .restarts = true};
 	int failed = 0, r = cli_conf_usable(cli);
 
 	if (r == 0)
@@ -271,28 +395,35 @@ restart_run(struct cli *cli, int argc, char **argv)
 		if (run_is_running(&cli->store, names.v[i]))
 			failed |= add_stop(&down, names.v[i]);
 	add_dependants(&down);
+	failed |= look_at_running(&down);
 	for (size_t i = 0; i < names.n; i++)
 		failed |= add_start(&up, names.v[i]);
-	for (size_t i = 0; i < down.n; i++) /* dependants that were stopped come back */
-		failed |= add_start(&up, down.job[i].label);
-	r = run_batch(&down);
-	if (r == 0)
-		r = run_batch(&up);
+	failed |= add_stopped(&up, &down);
+	if (opt_dry) {
+		r = print_plans(&up);
+	} else {
+		down.results = up.results = cli->json ? json_array() : NULL;
+		r = run_batch(&down);
+		drop_unstopped(&up, &down);
+		r |= run_batch(&up);
+		if (up.results)
+			(void)cli_json(up.results);
+	}
 	batch_free(&down);
 	batch_free(&up);
 	return failed || r;
 }
 
 const struct command cmd_start = {
-    "start", "[-a | NAME...]", "Starts jails, and before them what they depend on.", start_opts, WORDS_JAIL,
+    "start", "[-n] [-a | NAME...]", "Starts jails, and before them what they depend on.", start_opts, WORDS_JAIL,
     0,       start_run,
 };
 const struct command cmd_stop = {
-    "stop",    "[-a | NAME...]", "Stops jails, and before them those that depend on them.",
+    "stop",    "[-n] [-a | NAME...]", "Stops jails, and before them those that depend on them.",
     stop_opts, WORDS_RUNNING,    0,
     stop_run,
 };
 const struct command cmd_restart = {
-    "restart", "[-a | NAME...]", "Stops jails if they run, and starts them.", stop_opts, WORDS_JAIL,
+    "restart", "[-n] [-a | NAME...]", "Stops jails if they run, and starts them.", stop_opts, WORDS_JAIL,
     0,         restart_run,
 };

@@ -47,7 +47,7 @@ struct job {
 	struct upgrade u;
 	char *template, *release, *was_current;
 	json_t *jails; /* --json: results */
-	size_t done, later, failed, conflicts;
+	size_t done, later, failed, not_tried, conflicts; /* not_tried are a part of failed */
 	int64_t total_us, longest_us;
 	bool measured;
 	long start_ms;
@@ -356,9 +356,9 @@ say_done(struct job *j, const struct upgrade_jail *u, const struct switch_result
 	else if (!res->ran)
 		cli_say(j->cli, "%s: %s %s (not running)%s", u->label, verb, j->release, more);
 	else if (res->listeners > 0 && res->down_us == 0)
-		cli_say(j->cli, "%s: %s %s, its sockets were never away%s", u->label, verb, j->release, more);
+		cli_say(j->cli, "%s: %s %s, its sockets were never closed%s", u->label, verb, j->release, more);
 	else
-		cli_say(j->cli, "%s: %s %s, away for %s%s", u->label, verb, j->release, down, more);
+		cli_say(j->cli, "%s: %s %s, downtime %s%s", u->label, verb, j->release, down, more);
 }
 
 static void
@@ -387,11 +387,12 @@ jail_done(void *ctx, const struct upgrade_jail *u, const struct switch_result *r
 		    j->jails,
 		    json_pack("{s:s, s:s, s:s, s:b, s:o, s:f, s:I, s:b, s:s*}", "jail", u->label, "from",
 			      u->from, "result", word, "ran", res->ran, "files", counts_json(&res->files),
-			      "away_ms", u->r == 0 && res->ran ? (double)res->down_us / 1000 : 0.0, "sockets",
+			      "downtime_ms", u->r == 0 && res->ran ? (double)res->down_us / 1000 : 0.0, "sockets",
 			      (json_int_t)res->listeners, "back", res->back, "error",
 			      u->r < 0 ? e->msg : NULL));
 	if (u->r < 0) {
 		j->failed++;
+		j->not_tried += u->r == -ECANCELED;
 		(void)cli_fail(j->cli, u->label, e);
 		return;
 	}
@@ -409,13 +410,18 @@ static void
 summary(const struct job *j)
 {
 	_auto_free char *total = milliseconds(j->total_us), *longest = milliseconds(j->longest_us);
+	_auto_free char *failed = NULL, *not_tried = NULL;
 
+	if (j->failed > j->not_tried)
+		failed = xasprintf("; %zu failed", j->failed - j->not_tried);
+	if (j->not_tried > 0)
+		not_tried = xasprintf("%s %zu not tried", failed ? "," : ";", j->not_tried);
 	if (j->done > 0 || j->failed > 0)
-		cli_say(j->cli, "%zu jail%s on %s in %.1f s%s%s%s%s%s", j->done, j->done == 1 ? "" : "s",
-			j->release, (double)(clock_ms() - j->start_ms) / 1000,
-			j->measured ? ": away for " : "", j->measured ? total : "",
-			j->measured ? " in all, at most " : "", j->measured ? longest : "",
-			j->failed ? "; not all of them" : "");
+		cli_say(j->cli, "switched %zu of %zu jail%s to %s in %.1f s%s%s%s%s%s%s", j->done,
+			j->done + j->failed + j->later, j->done + j->failed + j->later == 1 ? "" : "s", j->release,
+			(double)(clock_ms() - j->start_ms) / 1000, j->measured ? ": downtime " : "",
+			j->measured ? total : "", j->measured ? " in all, at most " : "",
+			j->measured ? longest : "", failed ? failed : "", not_tried ? not_tried : "");
 	if (j->later)
 		cli_say(j->cli, "%zu at %s next start", j->later, j->later > 1 ? "their" : "its");
 	if (j->conflicts)
@@ -423,7 +429,7 @@ summary(const struct job *j)
 			j->conflicts > 1 ? "s" : "", j->conflicts > 1 ? "" : "s");
 	if (j->failed && !opt.keep_going)
 		cli_warn(j->cli,
-			 "the rest stays as it is: brig %s %s%s%s goes on, brig rollback %s goes back",
+			 "the other jails are as they were: brig %s %s%s%s goes on, brig rollback %s goes back",
 			 j->cmd->name, j->template, streq(j->cmd->name, "upgrade") ? "/" : " ", j->release,
 			 j->template);
 }
@@ -442,7 +448,7 @@ set_current(struct job *j, const char *release)
 static int
 carry_out(struct job *j)
 {
-	struct run_report rep = cli_report(j->cli);
+	struct run_caller who = cli_caller(j->cli);
 	struct err e = ERR_INIT;
 	int r = set_current(j, j->release);
 
@@ -452,8 +458,7 @@ carry_out(struct job *j)
 	j->u.jobs = opt.jobs;
 	j->u.all_at_once = opt.all_at_once;
 	j->u.keep_going = opt.keep_going;
-	j->u.to.no_restart = opt.no_restart;
-	j->u.rep = &rep;
+	j->u.who = &who;
 	j->u.done = jail_done;
 	j->u.ctx = j;
 	(void)upgrade_run(&j->u, &e);
@@ -472,6 +477,27 @@ finish_json(struct job *j, json_t *plan)
 	return cli_json(o);
 }
 
+/* What will be done to each jail, step by step. */
+static void
+print_walks(struct job *j)
+{
+	for (size_t i = 0; i < j->u.n; i++) {
+		const struct upgrade_jail *u = &j->u.jail[i];
+		_auto_strv struct strv lines = STRV_INIT;
+		struct err e = ERR_INIT;
+
+		if (u->pinned)
+			continue;
+		if (switch_walk(&j->u.to, u->spec, &lines, &e) < 0)
+			(void)cli_fail(j->cli, u->label, &e);
+		for (size_t k = 0; k < lines.n; k++) {
+			_auto_free char *text = text_printable(lines.v[k], 4096);
+
+			printf("%s: %s\n", u->label, text);
+		}
+	}
+}
+
 /* The common part: everything but where the release comes from. */
 static int
 switch_all(struct job *j)
@@ -485,6 +511,7 @@ switch_all(struct job *j)
 	j->u.to.release = j->release;
 	j->u.to.always = &opt.always;
 	j->u.to.ignore = &opt.ignore;
+	j->u.to.no_restart = opt.no_restart;
 	j->u.canary = opt.canary;
 	j->u.details = opt.dry || j->cli->verbose || j->cli->json;
 	if (upgrade_plan(&j->u, &e) < 0)
@@ -499,6 +526,8 @@ switch_all(struct job *j)
 	else if (!j->cli->quiet && j->u.n > 0) {
 		print_plan(j);
 		print_lines(&j->u, opt.dry || j->cli->verbose);
+		if (opt.dry && j->cli->verbose)
+			print_walks(j);
 		fflush(stdout);
 	}
 	if (!opt.dry)

@@ -53,6 +53,7 @@ jailop_free(struct jailop *o)
 	for (size_t i = 0; i < o->n; i++) {
 		free(o->job[i].key);
 		jailspec_free(o->job[i].spec);
+		jailspec_free(o->job[i].made);
 		strv_free(&o->job[i].mentioned);
 		if (o->job[i].running)
 			state_free(&o->job[i].st);
@@ -344,7 +345,7 @@ is_ephemeral(const struct jailop *o, const struct jail_job *j)
 
 static int
 start_with_command(struct jailop *o, const struct jail_job *j, struct run_start_opts so,
-		   const struct run_report *rep, struct err *e)
+		   const struct run_caller *who, struct err *e)
 {
 	struct os_exec x = OS_EXEC_INIT;
 	struct err undo = ERR_INIT;
@@ -357,10 +358,10 @@ start_with_command(struct jailop *o, const struct jail_job *j, struct run_start_
 	x.timeout_s = j->spec->exec_timeout;
 	so.command = &x;
 	so.ret_status = &status;
-	r = run_start(&o->cli->store, j->spec, &so, rep, e);
+	r = run_start(&o->cli->store, j->spec, &so, who, e);
 	if (r != 0 || status == 0)
 		return r;
-	(void)run_stop(&o->cli->store, j->spec->name, j->spec, STOP_FORCE, rep, &undo);
+	(void)run_stop(&o->cli->store, j->spec->name, j->spec, STOP_FORCE, who, &undo);
 	if (WIFSIGNALED(status))
 		return err_set(e, EIO, "%s: exited on signal %d", o->command[0], WTERMSIG(status));
 	return err_set(e, EIO, "%s: failed", o->command[0]);
@@ -371,12 +372,15 @@ start_one(void *ctx, const char *key, struct err *e)
 {
 	struct jailop *o = ctx;
 	const struct jail_job *j = jailop_find(o, key);
-	struct run_start_opts so = {.ephemeral = is_ephemeral(o, j)};
-	struct run_report rep = cli_report(o->cli);
+	struct run_start_opts so = {.ephemeral = is_ephemeral(o, j), .before = j->made};
+	struct run_caller who = cli_caller(o->cli);
+
+	if (j->made) /* it was stopped for this */
+		who.in = NULL;
 
 	if (o->command)
-		return start_with_command(o, j, so, &rep, e);
-	return run_start(&o->cli->store, j->spec, &so, &rep, e);
+		return start_with_command(o, j, so, &who, e);
+	return run_start(&o->cli->store, j->spec, &so, &who, e);
 }
 
 static void
@@ -418,11 +422,11 @@ stop_one(void *ctx, const char *key, struct err *e)
 {
 	struct jailop *o = ctx;
 	const struct jail_job *j = jailop_find(o, key);
-	struct run_report rep = cli_report(o->cli);
+	struct run_caller who = cli_caller(o->cli);
 
 	/* hooks as the file has them now; a jail that no file defines goes by what it recorded */
 	return run_stop(&o->cli->store, j->st.name, j->partial || j->alone ? NULL : j->spec,
-			o->force ? STOP_FORCE : 0, &rep, e);
+			(o->force ? STOP_FORCE : 0) | (j->made ? STOP_RETURNS : 0), &who, e);
 }
 
 static void
@@ -445,8 +449,13 @@ static void
 run_phase(struct jailop *o, bool stopping)
 {
 	_auto_free struct run_job *list = xcalloc(o->n + 1, sizeof(*list));
-	struct err e = ERR_INIT;
-	size_t n = 0;
+	struct run_batch b = {.jobs = list,
+			      .reverse = stopping,
+			      .parallel = o->parallel,
+			      .in = interrupt_catch(),
+			      .work = stopping ? stop_one : start_one,
+			      .done = stopping ? stopped : started,
+			      .ctx = o};
 
 	for (size_t i = 0; i < o->n; i++) {
 		const struct jail_job *j = &o->job[i];
@@ -454,13 +463,26 @@ run_phase(struct jailop *o, bool stopping)
 		bool up = j->act == ACT_CREATE || j->act == ACT_RESTART;
 
 		if (stopping ? down : up)
-			list[n++] = (struct run_job){j->key, j->spec && !o->force ? &j->spec->depend : NULL};
+			list[b.n++] = (struct run_job){j->key, j->spec && !o->force ? &j->spec->depend : NULL};
+		if (!stopping && j->act == ACT_RESTART) { /* what has been stopped for it is started */
+			b.in = NULL;
+			b.keep_going = true;
+		}
 	}
-	if (n == 0)
-		return;
-	if (run_many(list, n, stopping, o->parallel, stopping ? stop_one : start_one,
-		     stopping ? stopped : started, o, &e))
+	if (b.n > 0 && run_many(&b))
 		o->status = 1;
+}
+
+/* What it runs as: it is that again if it cannot be started as it is to be now. */
+static void
+look_at_running(struct jailop *o, struct jail_job *j)
+{
+	struct err e = ERR_INIT;
+
+	if (j->act != ACT_RESTART || run_made_of(&o->cli->store, j->st.name, &j->made, &e) >= 0)
+		return;
+	j->act = ACT_NONE;
+	fail(o, j->key, &e);
 }
 
 int
@@ -469,6 +491,8 @@ jailop_run(struct jailop *o)
 	for (size_t i = 0; i < o->n; i++)
 		if (o->job[i].act == ACT_MODIFY || o->job[i].act == ACT_REPLACE)
 			modify(o, &o->job[i]);
+	for (size_t i = 0; i < o->n; i++)
+		look_at_running(o, &o->job[i]);
 	run_phase(o, true);
 	run_phase(o, false);
 	if (o->jid_file && fflush(o->jid_file) != 0)

@@ -25,6 +25,7 @@ struct jail_job {
 	struct jailspec *spec; /* NULL: a running jail that the configuration does not have */
 	struct state st;
 	bool running;
+	struct jailspec *made; /* ACT_RESTART: what it ran as */
 	bool partial; /* only what mentioned names is to be changed (words with -m) */
 	struct strv mentioned;
 	bool alone; /* on the command line: it goes by what it recorded */

@@ -133,30 +133,32 @@ report_warn(void *ctx, const char *jail, const char *text)
 	cli_warn(ctx, "%s: warning: %s", jail, text);
 }
 
-struct run_report
-cli_report(struct cli *cli)
+struct run_caller
+cli_caller(struct cli *cli)
 {
-	return (struct run_report){report_note, report_warn, cli};
+	return (struct run_caller){report_note, report_warn, cli, interrupt_catch()};
 }
 
 /* --- what most commands need --- */
 
-/* What a killed command or jail left is taken away first, and said. */
-/* A jail that was away when the command that switched it was killed. */
+/* A jail that was down when the command that stopped it was killed.  Its mark goes when it runs; and when it could
+ * not be started, which is said: otherwise every command would try it again. */
 static void
 start_again(struct cli *cli, const char *name)
 {
-	struct run_report rep = cli_report(cli);
+	struct run_caller who = cli_caller(cli);
 	struct jailspec *spec = NULL;
 	struct err e = ERR_INIT;
 
+	who.in = NULL;
 	(void)cli_conf(cli, true);
-	if (conf_jail(cli->conf, name, &spec, &e) < 0 || run_start(&cli->store, spec, NULL, &rep, &e) < 0)
-		(void)cli_fail(cli, name, &e);
-	else
+	if (conf_jail(cli->conf, name, &spec, &e) == 0 && run_start(&cli->store, spec, NULL, &who, &e) >= 0) {
 		cli_warn(cli, "%s: started again", name);
-	if (change_unmark(&cli->store, name, &e) < 0)
+	} else {
 		(void)cli_fail(cli, name, &e);
+		if (run_give_up_restart(&cli->store, name, &e) < 0)
+			(void)cli_fail(cli, name, &e);
+	}
 	jailspec_free(spec);
 }
 
@@ -164,12 +166,14 @@ int
 cli_recover(struct cli *cli)
 {
 	struct run_recovered done = {0};
+	const struct interrupt *in;
 	struct err e = ERR_INIT;
 	int r;
 
 	if (geteuid() != 0 || cli->store.lock_fd < 0)
 		return 0;
-	r = run_recover(&cli->store, &done, &e);
+	in = interrupt_catch();
+	r = run_recover(&cli->store, &cli->leave, &done, &e);
 	for (size_t i = 0; i < done.cleaned.n && !cli->quiet; i++)
 		cli_warn(cli, "%s: had ended; cleaned up what it left", done.cleaned.v[i]);
 	for (size_t i = 0; i < done.said.n; i++)
@@ -182,6 +186,9 @@ cli_recover(struct cli *cli)
 	strv_free(&done.said);
 	strv_free(&done.restart);
 	strv_free(&done.failed);
+	interrupt_release();
+	if (r >= 0)
+		r = interrupt_check(in, "the command itself began", &e);
 	return r < 0 ? cli_error(cli, &e) : 0;
 }
 
@@ -508,5 +515,6 @@ main(int argc, char **argv)
 	if (cli->store_is_open)
 		store_close(&cli->store);
 	strv_free(&cli->conf_files);
+	strv_free(&cli->leave);
 	return r;
 }

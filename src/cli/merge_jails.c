@@ -188,12 +188,12 @@ names_of(const struct group *g)
 static void
 answer(struct work *w, const struct group *g, const struct switch_answer *a, const char *word)
 {
-	struct run_report rep = cli_report(w->cli);
+	struct run_caller who = cli_caller(w->cli);
 	_auto_free char *path = text_printable(a->path, 4096);
 
 	for (size_t i = 0; i < g->n; i++) {
 		struct err e = ERR_INIT;
-		int r = switch_answer(&w->cli->store, g->jail[i]->spec, a, &rep, &e);
+		int r = switch_answer(&w->cli->store, g->jail[i]->spec, a, &who, &e);
 
 		if (r < 0)
 			w->status = cli_fail(w->cli, g->jail[i]->label, &e);

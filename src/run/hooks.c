@@ -14,7 +14,7 @@
 #define STOP_SECONDS 90 /* what FreeBSD gives rc.shutdown(8) */
 #define LOG_PAUSE_NS 3000000
 
-static const char *const exec_names[EXEC_N] = {
+const char *const hook_names[EXEC_N] = {
     "exec.prepare",   "exec.prestart", "exec.created", "exec.start",    "command",
     "exec.poststart", "exec.prestop",  "exec.stop",    "exec.poststop", "exec.release",
 };
@@ -26,14 +26,14 @@ in_jail(enum spec_exec which)
 }
 
 static void
-note(struct ctx *c, const char *what, const char *command)
+note(struct instance *c, const char *what, const char *command)
 {
 	_auto_free char *text = NULL;
 
-	if (!c->rep || !c->rep->note)
-		return;
 	text = xasprintf("%s: %s", what, command);
-	c->rep->note(c->rep->ctx, c->spec->label, text);
+	interrupt_waits_for(text, c->spec->label);
+	if (c->who && c->who->note)
+		c->who->note(c->who->ctx, c->spec->label, text);
 }
 
 /* "exited with status 3", jail(8)'s words. */
@@ -50,7 +50,7 @@ judge(const char *what, const char *command, int status, const char *last, struc
 
 /* The environment of a command on the host: JID, JNAME, JPATH; with exec.clean hardly anything else. */
 static void
-host_env(struct ctx *c, const struct passwd *pw, struct strv *env)
+host_env(struct instance *c, const struct passwd *pw, struct strv *env)
 {
 	const char *term = getenv("TERM");
 
@@ -73,7 +73,7 @@ host_env(struct ctx *c, const struct passwd *pw, struct strv *env)
 }
 
 static int
-run_on_host(struct ctx *c, const char *what, const char *command, struct err *e)
+run_on_host(struct instance *c, const char *what, const char *command, struct err *e)
 {
 	_auto_strv struct strv argv = STRV_INIT, env = STRV_INIT;
 	struct child ch = CHILD_INIT;
@@ -131,7 +131,7 @@ last_line(int fd, off_t from)
 /* By way of the first process, which keeps the log within its bound; the log itself can only be appended to.
  */
 static int
-open_output(const struct ctx *c, int *ret_fd, struct err *e)
+open_output(const struct instance *c, int *ret_fd, struct err *e)
 {
 	int r = os_jail_output(&c->st.ref, ret_fd, e);
 
@@ -143,7 +143,7 @@ open_output(const struct ctx *c, int *ret_fd, struct err *e)
 }
 
 static int
-run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s, struct err *e)
+run_in_jail(struct instance *c, const char *what, const char *command, int timeout_s, struct err *e)
 {
 	_auto_strv struct strv argv = STRV_INIT;
 	_auto_close int log = -EBADF;
@@ -182,7 +182,7 @@ run_in_jail(struct ctx *c, const char *what, const char *command, int timeout_s,
 
 /* exec.stop belongs to the jail's own root, who must not be able to refuse the end. */
 static int
-limit_of(const struct ctx *c, enum spec_exec which)
+limit_of(const struct instance *c, enum spec_exec which)
 {
 	if (c->spec->exec_timeout > 0)
 		return c->spec->exec_timeout;
@@ -190,7 +190,7 @@ limit_of(const struct ctx *c, enum spec_exec which)
 }
 
 int
-hooks_run(struct ctx *c, enum spec_exec which, struct err *e)
+hooks_run(struct instance *c, enum spec_exec which, struct err *e)
 {
 	const struct strv *list = &c->spec->exec[which];
 
@@ -199,9 +199,9 @@ hooks_run(struct ctx *c, enum spec_exec which, struct err *e)
 
 		if (!*list->v[i])
 			continue;
-		note(c, exec_names[which], list->v[i]);
-		r = in_jail(which) ? run_in_jail(c, exec_names[which], list->v[i], limit_of(c, which), e)
-				   : run_on_host(c, exec_names[which], list->v[i], e);
+		note(c, hook_names[which], list->v[i]);
+		r = in_jail(which) ? run_in_jail(c, hook_names[which], list->v[i], limit_of(c, which), e)
+				   : run_on_host(c, hook_names[which], list->v[i], e);
 		if (r < 0)
 			return r;
 	}
@@ -210,7 +210,7 @@ hooks_run(struct ctx *c, enum spec_exec which, struct err *e)
 
 /* Services need a moment: asked again and again until the time is up. */
 static int
-healthy(struct ctx *c, const char *command, struct err *e)
+healthy(struct instance *c, const char *command, struct err *e)
 {
 	int limit = c->spec->exec_timeout > 0 ? c->spec->exec_timeout : HEALTH_SECONDS;
 	struct timespec start, now, pause = {0, 20 * 1000000L};
@@ -220,8 +220,10 @@ healthy(struct ctx *c, const char *command, struct err *e)
 	for (;;) {
 		r = run_in_jail(c, "health", command, limit, e);
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		if (r == 0 || now.tv_sec - start.tv_sec >= limit || run_interrupted)
+		if (r == 0 || now.tv_sec - start.tv_sec >= limit)
 			return r;
+		if (interrupt_pending(c->in))
+			return err_set(e, EINTR, "interrupted while health was awaited: %s", command);
 		if (!os_jail_alive(&c->st.ref))
 			return err_set(e, ECHILD, "health: %s: the jail ended", command);
 		(void)nanosleep(&pause, NULL);
@@ -231,7 +233,7 @@ healthy(struct ctx *c, const char *command, struct err *e)
 }
 
 int
-hooks_health(struct ctx *c, struct err *e)
+hooks_health(struct instance *c, struct err *e)
 {
 	for (size_t i = 0; i < c->spec->health.n; i++) {
 		int r;
@@ -245,19 +247,18 @@ hooks_health(struct ctx *c, struct err *e)
 }
 
 int
-hooks_regenerate(struct ctx *c, struct err *e)
+hooks_regenerate(struct instance *c, const struct strv *commands, struct err *e)
 {
-	for (size_t i = 0; i < c->record.regenerate.n; i++) {
-		const char *command = c->record.regenerate.v[i];
+	for (size_t i = 0; i < commands->n; i++) {
 		int r;
 
-		note(c, "regenerate", command);
-		r = run_in_jail(c, "regenerate", command,
+		note(c, "regenerate", commands->v[i]);
+		r = run_in_jail(c, "regenerate", commands->v[i],
 				c->spec->exec_timeout > 0 ? c->spec->exec_timeout : REGENERATE_SECONDS, e);
 		if (r < 0 && !os_jail_alive(&c->st.ref))
 			return r;
-		if (r < 0 && c->rep && c->rep->warn)
-			c->rep->warn(c->rep->ctx, c->spec->label, e->msg);
+		if (r < 0)
+			run_warn(c->who, c->spec->label, e->msg);
 		err_clear(e);
 	}
 	return 0;

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/child.h"
-#include "run/steps.h"
+#include "run/run.h"
 
 enum job_state { WAITING, RUNNING, DONE, FAILED };
 
@@ -19,22 +19,18 @@ struct job {
 };
 
 struct many {
-	const struct run_job *jobs;
+	const struct run_batch *b;
 	struct job *job;
 	size_t n, running, failed;
-	bool reverse;
-	int (*work)(void *ctx, const char *label, struct err *e);
-	void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e);
-	void *ctx;
 };
 
 /* Does jobs[a] have to come before jobs[b]? */
 static bool
 comes_before(const struct many *m, size_t a, size_t b)
 {
-	if (m->reverse)
-		return m->jobs[a].depend && strv_has(m->jobs[a].depend, m->jobs[b].label);
-	return m->jobs[b].depend && strv_has(m->jobs[b].depend, m->jobs[a].label);
+	if (m->b->reverse)
+		return m->b->jobs[a].depend && strv_has(m->b->jobs[a].depend, m->b->jobs[b].label);
+	return m->b->jobs[b].depend && strv_has(m->b->jobs[b].depend, m->b->jobs[a].label);
 }
 
 /* What must come first and is not done: 0 nothing, 1 wait, -1 it failed (*ret_which). */
@@ -47,6 +43,8 @@ blocked(const struct many *m, size_t i, size_t *ret_which)
 		if (k == i || m->job[k].state == DONE || !comes_before(m, k, i))
 			continue;
 		*ret_which = k;
+		if (m->job[k].state == FAILED && m->b->keep_going)
+			continue;
 		if (m->job[k].state == FAILED)
 			return -1;
 		r = 1;
@@ -59,7 +57,7 @@ finish(struct many *m, size_t i, int r, long ms, const struct err *e)
 {
 	m->job[i].state = r < 0 ? FAILED : DONE;
 	m->failed += r < 0;
-	m->done(m->ctx, m->jobs[i].label, r, ms, e);
+	m->b->done(m->b->ctx, m->b->jobs[i].label, r, ms, e);
 }
 
 /* In the child: r travels in the number of an empty error, so that 1 ("was so already") is told from 0. */
@@ -67,12 +65,12 @@ static _Noreturn void
 child_work(const struct many *m, size_t i, int fd)
 {
 	struct err e = ERR_INIT;
-	int r = m->work(m->ctx, m->jobs[i].label, &e);
+	int r = m->b->work(m->b->ctx, m->b->jobs[i].label, &e);
 
 	if (r >= 0) {
 		e = (struct err){r, ""};
 	} else if (!e.msg[0]) {
-		(void)err_sys(&e, -r, "%s", m->jobs[i].label);
+		(void)err_sys(&e, -r, "%s", m->b->jobs[i].label);
 	}
 	fflush(NULL);
 	(void)err_send(fd, &e);
@@ -136,7 +134,7 @@ wait_for_one(struct many *m)
 		p[n++] = (struct pollfd){m->job[i].fd, POLLIN, 0};
 	}
 	if (poll(p, n, -1) < 0)
-		return; /* EINTR: the caller looks at run_interrupted */
+		return; /* EINTR: the caller looks at the interrupt */
 	for (size_t k = 0; k < n; k++)
 		if (p[k].revents)
 			collect(m, which[k]);
@@ -155,14 +153,14 @@ advance(struct many *m, size_t parallel)
 
 		if (m->job[i].state != WAITING)
 			continue;
-		r = run_interrupted ? -1 : blocked(m, i, &which);
+		r = interrupt_pending(m->b->in) ? -EINTR : blocked(m, i, &which);
 		if (r > 0)
 			continue;
 		progress = 1;
-		if (run_interrupted)
-			finish(m, i, err_set(&e, EINTR, "interrupted"), 0, &e);
+		if (r == -EINTR)
+			finish(m, i, err_set(&e, ECANCELED, "not tried: interrupted before its turn"), 0, &e);
 		else if (r < 0)
-			finish(m, i, err_set(&e, ECANCELED, "skipped: %s failed", m->jobs[which].label), 0,
+			finish(m, i, err_set(&e, ECANCELED, "skipped: %s failed", m->b->jobs[which].label), 0,
 			       &e);
 		else if (launch(m, i, &e) < 0)
 			finish(m, i, -e.num, 0, &e);
@@ -171,21 +169,18 @@ advance(struct many *m, size_t parallel)
 }
 
 int
-run_many(const struct run_job *jobs, size_t n, bool reverse, int parallel,
-	 int (*work)(void *ctx, const char *label, struct err *e),
-	 void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e), void *ctx,
-	 struct err *e)
+run_many(const struct run_batch *b)
 {
-	struct many m = {jobs, xcalloc(n, sizeof(struct job)), n, 0, 0, reverse, work, done, ctx};
+	struct many m = {.b = b, .job = xcalloc(b->n + 1, sizeof(struct job)), .n = b->n};
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t limit = parallel > 0 ? (size_t)parallel : (size_t)(cpus > 0 ? cpus * 4 : 4);
+	size_t limit = b->parallel > 0 ? (size_t)b->parallel : (size_t)(cpus > 0 ? cpus * 4 : 4);
 
-	run_catch_signals();
-	if (n == 1) {
+	if (b->n == 1 && !interrupt_pending(b->in)) {
 		long start = clock_ms();
-		int r = work(ctx, jobs[0].label, e);
+		struct err e = ERR_INIT;
+		int r = b->work(b->ctx, b->jobs[0].label, &e);
 
-		finish(&m, 0, r, clock_ms() - start, e);
+		finish(&m, 0, r, clock_ms() - start, &e);
 	} else {
 		for (;;) {
 			int progress = advance(&m, limit);
@@ -196,7 +191,7 @@ run_many(const struct run_job *jobs, size_t n, bool reverse, int parallel,
 				break;
 		}
 	}
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < b->n; i++) {
 		struct err loop = ERR_INIT;
 
 		if (m.job[i].state == WAITING)

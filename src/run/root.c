@@ -19,7 +19,7 @@ console_path(const struct store *s, const struct jailspec *spec)
 
 /* Where the directory really is, the jail's root must not be able to put links. */
 static int
-log_place(struct ctx *c, struct err *e)
+log_place(struct instance *c, struct err *e)
 {
 	const char *path = c->st.consolelog;
 	_auto_free char *real = path_real(path), *base = path_real(c->s->base);
@@ -51,7 +51,7 @@ open_log(const char *path, int flags, int *ret, struct err *e)
 }
 
 static int
-open_init(struct ctx *c, struct os_init *init, struct err *e)
+open_init(struct instance *c, struct os_init *init, struct err *e)
 {
 	_auto_close int dir = -EBADF;
 	int r;
@@ -73,7 +73,7 @@ open_init(struct ctx *c, struct os_init *init, struct err *e)
 
 /* A jailspace copied by hand, or a jail that is only a path: it gets its ids now. */
 static int
-adopt(struct ctx *c, struct err *e)
+adopt(struct instance *c, struct err *e)
 {
 	_auto_close int lock = -EBADF;
 	int r;
@@ -100,7 +100,7 @@ adopt(struct ctx *c, struct err *e)
 }
 
 int
-made_of_record(struct ctx *c, struct err *e)
+made_of_record(struct instance *c, struct err *e)
 {
 	int r = record_read(c->s, c->spec->name, &c->record, e);
 
@@ -135,7 +135,7 @@ fill_space(void *ctx, int src, int dst, struct err *e)
 
 /* An image or a device must have a whole jailspace in it, not one that create was interrupted in. */
 static int
-check_volume(struct ctx *c, int fd, struct err *e)
+check_volume(struct instance *c, int fd, struct err *e)
 {
 	_auto_close int dir = -EBADF;
 	int r = os_space_mount(fd, false, &dir, e);
@@ -149,7 +149,7 @@ check_volume(struct ctx *c, int fd, struct err *e)
 }
 
 static int
-open_space(struct ctx *c, struct made_of *m, struct err *e)
+open_space(struct instance *c, struct made_of *m, struct err *e)
 {
 	const struct jailspec *s = c->spec;
 
@@ -178,7 +178,7 @@ open_space(struct ctx *c, struct made_of *m, struct err *e)
 }
 
 static int
-open_template(struct ctx *c, struct made_of *m, struct err *e)
+open_template(struct instance *c, struct made_of *m, struct err *e)
 {
 	int r = release_open(c->s, c->record.template, c->record.release, &m->release, e);
 
@@ -193,7 +193,7 @@ open_template(struct ctx *c, struct made_of *m, struct err *e)
 
 /* The mount point: blank, below j/, made when it is missing; anywhere else it must be there. */
 static int
-mount_point(struct ctx *c, struct err *e)
+mount_point(struct instance *c, struct err *e)
 {
 	_auto_free char *ours = xasprintf("%s/j/%s", c->s->base, c->spec->name);
 	struct stat st;
@@ -213,7 +213,7 @@ mount_point(struct ctx *c, struct err *e)
 }
 
 static int
-open_path(struct ctx *c, struct made_of *m, struct err *e)
+open_path(struct instance *c, struct made_of *m, struct err *e)
 {
 	m->root.root_fd = open(c->spec->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (m->root.root_fd < 0)
@@ -223,7 +223,7 @@ open_path(struct ctx *c, struct made_of *m, struct err *e)
 }
 
 int
-made_of_open(struct ctx *c, struct made_of *m, struct err *e)
+made_of_open(struct instance *c, struct made_of *m, struct err *e)
 {
 	int r;
 

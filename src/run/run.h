@@ -9,19 +9,21 @@
 #ifndef BRIG_RUN_RUN_H
 #define BRIG_RUN_RUN_H
 
-#include <signal.h>
-
+#include "base/interrupt.h"
 #include "conf/conf.h"
 #include "store/template/release.h"
 #include "store/jailspace/space.h"
 #include "store/record/state.h"
 
-/* What a step prints goes through this; any may be NULL. */
-struct run_report {
+/* Who asks: where what is said goes, and what interrupts it.  Any may be NULL. */
+struct run_caller {
 	void (*note)(void *ctx, const char *jail, const char *text); /* -v: "exec.start: /bin/sh /etc/rc" */
 	void (*warn)(void *ctx, const char *jail, const char *text);
 	void *ctx;
+	const struct interrupt *in; /* obeyed between two steps; going back and recovery never are */
 };
+
+void run_warn(const struct run_caller *who, const char *jail, const char *text); /* who NULL: nobody listens */
 
 /* Makes the record and the jailspace of a jail.  The jail's specification says template and space.  A
  * jailspace without a record (the Handbook's steps by hand) is adopted: it only gets a record.  After an
@@ -47,44 +49,69 @@ struct run_start_opts {
 	const struct os_exec
 	    *command;    /* run instead of spec->exec[EXEC_COMMAND], ours to wait for; NULL none */
 	int *ret_status; /* its wait status */
+	/* It ran, and was stopped only for this start (STOP_RETURNS): what it was made of.  If it does not start, it
+	 * is started as it was. */
+	const struct jailspec *before;
+	bool *ret_back; /* set when it runs again as it was, or on the release that it came from; NULL: not asked */
 };
-/* 0 started, 1 it was running already. */
+/*
+ * 0 started, 1 it was running already.  A change that waits for it (upgrade --no-restart, an interrupted one) is
+ * carried out; when the jail does not come up on the new release it is back on the old one.
+ */
 int run_start(const struct store *s, const struct jailspec *spec, const struct run_start_opts *o,
-	      const struct run_report *rep, struct err *e);
+	      const struct run_caller *who, struct err *e);
 #define STOP_FORCE 1 /* jail -R: no hooks, no waiting */
+/* It is to be started again: a mark says so until it was, also to the command after one that is killed.  A stop
+ * that fails leaves it running, or starts it as it was. */
+#define STOP_RETURNS 2
 /* 0 stopped, 1 it was not running.  spec NULL: what its state recorded. */
 int run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,
-	     const struct run_report *rep, struct err *e);
-/* SIGINT, SIGTERM and SIGHUP are waited for: no further step is begun.  A second one has its default action; so has
- * each after run_release_signals(). */
-extern volatile sig_atomic_t run_interrupted;
-void run_catch_signals(void);
-void run_release_signals(void);
+	     const struct run_caller *who, struct err *e);
+/* What a running jail was made of; the caller frees *ret.  1, 0 it does not run. */
+int run_made_of(const struct store *s, const char *name, struct jailspec **ret, struct err *e);
+/* What a start or a stop would do, a line each; nothing is changed. */
+int run_start_plan(const struct store *s, const struct jailspec *spec, bool restart, struct strv *ret,
+		   struct err *e);
+int run_stop_plan(const struct store *s, const char *name, const struct jailspec *spec, struct strv *ret,
+		  struct err *e);
 
 /* By name (or JID). */
 bool run_is_running(const struct store *s, const char *name);
 
 /* Cleans up after killed commands and jails that ended by themselves, and finishes or takes back interrupted
- * upgrades, rollbacks and merges.  ret may be NULL.  Jails that another command is working on are left to it.
- */
+ * upgrades, rollbacks and merges.  Jails that another command is working on are left to it.  leave: names of jails
+ * that are not to be started again, as they are to be stopped ("*": none is); NULL: all that ran are. */
 struct run_recovered {
 	struct strv cleaned; /* names of jails that were cleaned up after */
 	struct strv said;    /* "NAME: what was finished" */
-	struct strv restart; /* jails that ran when a command was killed while it switched them */
+	struct strv restart; /* jails that ran when a command was killed while it switched them: run_start() */
 	struct strv failed;  /* "what jail NAME: why": the others can be used, that one refuses to start */
 };
-int run_recover(const struct store *s, struct run_recovered *ret, struct err *e);
+/* A jail of `restart` could not be started: no further command tries it. */
+int run_give_up_restart(const struct store *s, const char *jail, struct err *e);
+int run_recover(const struct store *s, const struct strv *leave, struct run_recovered *ret, struct err *e);
 
-/* Many jails in the order of `depend` (reverse when stopping), at most jobs at a time (0: CPUs x 4).  Each
- * runs work() in a forked process; done() is called here, in the order of finishing, r as from work(). A jail
- * whose dependency failed is not tried: done() gets -ECANCELED. Returns the number that failed. */
+/*
+ * Many jails in the order of `depend` (reverse when stopping).  Each runs work() in a forked process (one alone in
+ * ours); done() is called here, in the order of finishing, r as from work().  A jail whose dependency failed is not
+ * tried (-ECANCELED), nor is one whose turn had not come when `in` was interrupted (-EINTR).
+ */
 struct run_job {
 	const char *label;
 	const struct strv *depend;
 };
-int run_many(const struct run_job *jobs, size_t n, bool reverse, int parallel,
-	     int (*work)(void *ctx, const char *label, struct err *e),
-	     void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e), void *ctx,
-	     struct err *e);
+struct run_batch {
+	const struct run_job *jobs;
+	size_t n;
+	bool reverse;
+	bool keep_going; /* one whose dependency failed is tried all the same */
+	int parallel;    /* at most so many at a time; 0: CPUs x 4 */
+	const struct interrupt *in;
+	int (*work)(void *ctx, const char *label, struct err *e);
+	void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e);
+	void *ctx;
+};
+/* The number that failed or were not tried. */
+int run_many(const struct run_batch *b);
 
 #endif

@@ -1,346 +1,399 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
+/* The table of steps, and those that make and take away an instance of a jail. */
+#include <stdio.h>
 
+#include "base/clock.h"
 #include "run/steps.h"
 
-volatile sig_atomic_t run_interrupted;
+/* ---- the state: written before anything is made, removed after everything is gone ---- */
 
-static void
-on_signal(int sig _unused_)
-{
-	run_interrupted = 1;
-}
-
-void
-run_catch_signals(void)
-{
-	/* A second signal has its default action: the next command cleans up. */
-	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
-
-	(void)sigaction(SIGINT, &sa, NULL);
-	(void)sigaction(SIGTERM, &sa, NULL);
-	(void)sigaction(SIGHUP, &sa, NULL);
-}
-
-void
-run_release_signals(void)
-{
-	(void)signal(SIGINT, SIG_DFL);
-	(void)signal(SIGTERM, SIG_DFL);
-	(void)signal(SIGHUP, SIG_DFL);
-}
-
-/* --- exec.prepare / exec.release: may make and remove what the jail stands on --- */
-
+/* The one whose place is taken has everything but its network behind it: the state is ours from here on. */
 static int
-up_prepare(struct ctx *c, struct err *e)
+take_over(struct instance *i, struct err *e)
 {
-	return hooks_run(c, EXEC_PREPARE, e);
+	_auto_close int dir = -EBADF;
+
+	i->st.phase = PHASE_STARTING;
+	if (state_write(i->s, &i->st, e) < 0 || state_dir(i->s, i->st.name, &dir, e) < 0)
+		return -e->num;
+	i->keep = NULL;
+	if (renameat(dir, STATE_SERVICES_NEXT, dir, STATE_SERVICES) < 0)
+		return err_sys(e, errno, "service records of jail %s", i->st.name);
+	return 0;
 }
 
 static int
-down_prepare(struct ctx *c, struct err *e)
+up_claim(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return c->hooks ? hooks_run(c, EXEC_RELEASE, e) : 0;
-}
+	int r;
 
-/* --- the state: written before anything is made, removed after everything is gone --- */
-
-static void
-copy_params(struct params *dst, const struct params *src)
-{
-	for (size_t i = 0; i < src->n; i++)
-		strv_copy(&params_set(dst, src->v[i].name)->values, &src->v[i].values);
-}
-
-int
-steps_state(struct ctx *c, struct err *e)
-{
-	struct state *st = &c->st;
-
-	*st = (struct state){
-	    .name = xstrdup(c->spec->name), .phase = PHASE_STARTING, .idbase = c->record.idbase};
-	st->template = xstrdup_null(c->record.template);
-	st->release = xstrdup_null(c->record.release);
-	st->path = xstrdup(c->spec->path);
-	st->hostname = xstrdup(c->spec->hostname);
-	st->consolelog = console_path(c->s, c->spec);
-	st->started = time(NULL);
-	st->ephemeral = c->opts && c->opts->ephemeral;
-	copy_params(&st->params, &c->spec->params);
-	return os_boot_id(st->ref.boot, e);
-}
-
-static int
-up_claim(struct ctx *c, struct err *e)
-{
-	int r = made_of_record(c, e);
-
+	if (i->keep)
+		return take_over(i, e);
+	r = made_of_record(i, e);
 	if (r == 0)
-		r = steps_state(c, e);
+		r = instance_state(i, e);
 	if (r == 0)
-		r = state_claim(c->s, &c->st, c->want_jid ? c->want_jid : c->spec->jid, e);
+		r = state_claim(i->s, &i->st, i->want_jid ? i->want_jid : i->spec->jid, e);
 	if (r == 0)
-		c->id.jid = c->st.jid;
+		i->id.jid = i->st.jid;
 	return r;
 }
 
 /* The jailspace of `brig run` goes with the jail, and so do its record and its log, which nobody could ask
  * for. */
 static int
-forget_ephemeral(struct ctx *c, struct err *e)
+forget_ephemeral(struct instance *i, struct err *e)
 {
-	_auto_free char *log = xasprintf("%s.log", c->st.name);
-	int r = c->st.template && c->made->space == SPACE_DIR && !c->made->space_arg
-		    ? space_destroy(c->s, c->st.name, e)
+	_auto_free char *log = xasprintf("%s.log", i->st.name);
+	int r = i->st.template && i->made->space == SPACE_DIR && !i->made->space_arg
+		    ? space_destroy(i->s, i->st.name, e)
 		    : 0;
 
-	if (r == 0 && c->s->log_fd >= 0 && unlinkat(c->s->log_fd, log, 0) < 0 && errno != ENOENT)
-		r = err_sys(e, errno, "remove %s/%s", c->s->log, log);
-	return r == 0 ? record_remove(c->s, c->st.name, e) : r;
+	if (r == 0 && i->s->log_fd >= 0 && unlinkat(i->s->log_fd, log, 0) < 0 && errno != ENOENT)
+		r = err_sys(e, errno, "remove %s/%s", i->s->log, log);
+	return r == 0 ? record_remove(i->s, i->st.name, e) : r;
 }
 
 static int
-down_claim(struct ctx *c, struct err *e)
+down_claim(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	bool ephemeral = c->st.ephemeral;
-	int r = ephemeral ? forget_ephemeral(c, e) : 0;
+	bool ephemeral = i->st.ephemeral;
+	int r = 0;
 
+	if (!i->st.name || i->keep) /* it never had the place */
+		return 0;
+	if (ephemeral)
+		r = forget_ephemeral(i, e);
 	if (r == 0)
-		r = state_remove(c->s, c->st.name, e);
+		r = state_remove(i->s, i->st.name, e);
 	if (r == 0 && ephemeral)
-		store_lock_forget(c->s, "jail", c->st.name);
+		store_lock_forget(i->s, "jail", i->st.name);
 	return r;
-}
-
-static int
-up_limits(struct ctx *c, struct err *e)
-{
-	int r = os_limit_up(&c->id, c->spec, e);
-
-	c->foreign_group = r == -EEXIST;
-	return r;
-}
-
-static int
-down_limits(struct ctx *c, struct err *e)
-{
-	return c->foreign_group ? 0 : os_limit_down(&c->id, e);
-}
-
-static int
-up_prestart(struct ctx *c, struct err *e)
-{
-	return hooks_run(c, EXEC_PRESTART, e);
-}
-
-static int
-down_prestart(struct ctx *c, struct err *e)
-{
-	return c->hooks ? hooks_run(c, EXEC_POSTSTOP, e) : 0;
-}
-
-/* --- the jail itself --- */
-
-static int
-up_create(struct ctx *c, struct err *e)
-{
-	struct made_of m;
-	int r = made_of_open(c, &m, e);
-
-	if (r < 0)
-		return r;
-	r = os_jail_create(&c->id, c->spec, &m.root, &m.init, c->keep, &c->st.ref, &c->jail, e);
-	made_of_close(&m);
-	/* dies with us until it is released: a crash before this write leaves no jail; while the one whose
-	 * place it takes is there, the state is that one's */
-	return r < 0 || c->keep ? r : state_write(c->s, &c->st, e);
-}
-
-static int
-down_create(struct ctx *c, struct err *e)
-{
-	if (c->jail) {
-		os_jail_close(c->jail);
-		c->jail = NULL;
-	}
-	return c->st.ref.pid > 0 ? os_jail_kill(&c->st.ref, e) : 0;
 }
 
 static void
-warn_all(struct ctx *c, const struct strv *warnings)
+about_claim(const struct jailspec *spec, struct strv *ret)
 {
-	for (size_t i = 0; i < warnings->n && c->rep && c->rep->warn; i++)
-		c->rep->warn(c->rep->ctx, c->spec->label, warnings->v[i]);
+	strv_addf(ret, "jail %s", spec->name);
 }
 
-static int
-up_network(struct ctx *c, struct err *e)
-{
-	_auto_strv struct strv warnings = STRV_INIT;
-	int r = os_net_up(&c->id, c->spec, &c->st.ref, &warnings, e);
+/* ---- limits ---- */
 
-	warn_all(c, &warnings);
+static int
+up_limits(struct ctx *c _unused_, struct instance *i, struct err *e)
+{
+	int r = os_limit_up(&i->id, i->spec, e);
+
+	i->foreign_group = r == -EEXIST;
 	return r;
 }
 
 static int
-down_network(struct ctx *c, struct err *e)
+down_limits(struct ctx *c _unused_, struct instance *i, struct err *e)
+{
+	return i->foreign_group ? 0 : os_limit_down(&i->id, e);
+}
+
+/* ---- the jail itself ---- */
+
+static int
+up_create(struct ctx *c _unused_, struct instance *i, struct err *e)
+{
+	struct made_of m;
+	int r = made_of_open(i, &m, e);
+
+	if (r < 0)
+		return r;
+	r = os_jail_create(&i->id, i->spec, &m.root, &m.init, i->keep, &i->st.ref, &i->jail, e);
+	made_of_close(&m);
+	/* dies with us until it is released: a crash before this write leaves no jail; while the one whose
+	 * place it takes is there, the state is that one's */
+	return r < 0 || i->keep ? r : state_write(i->s, &i->st, e);
+}
+
+static int
+down_create(struct ctx *c _unused_, struct instance *i, struct err *e)
+{
+	if (i->jail) {
+		os_jail_close(i->jail);
+		i->jail = NULL;
+	}
+	return i->st.ref.pid > 0 ? os_jail_kill(&i->st.ref, e) : 0;
+}
+
+static void
+about_create(const struct jailspec *spec, struct strv *ret)
+{
+	if (spec->root == ROOT_TEMPLATE)
+		strv_addf(ret, "root: template %s%s%s, read-only", spec->template, spec->release ? "/" : "",
+			  spec->release ? spec->release : "");
+	else
+		strv_addf(ret, "root: %s", spec->path);
+}
+
+/* ---- its network ---- */
+
+static int
+up_network(struct ctx *c _unused_, struct instance *i, struct err *e)
+{
+	_auto_strv struct strv warnings = STRV_INIT;
+	int r = os_net_up(&i->id, i->spec, &i->st.ref, &warnings, e);
+
+	for (size_t k = 0; k < warnings.n; k++)
+		run_warn(i->who, i->spec->label, warnings.v[k]);
+	return r;
+}
+
+static int
+down_network(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
 	int r = 0;
 
-	if (c->made->vnet_interface.n > 0 && c->st.ref.pid > 0 && os_jail_alive(&c->st.ref))
-		r = os_net_return(&c->id, c->made, &c->st.ref, e);
-	return r < 0 ? r : os_net_down(&c->id, c->made, e);
+	if (i->made->vnet_interface.n > 0 && i->st.ref.pid > 0 && os_jail_alive(&i->st.ref))
+		r = os_net_return(&i->id, i->made, &i->st.ref, e);
+	return r < 0 ? r : os_net_down(&i->id, i->made, e);
 }
 
 static int
-up_redirect(struct ctx *c, struct err *e)
+up_redirect(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return os_fw_up(&c->id, c->spec, e);
+	return os_fw_up(&i->id, i->spec, e);
 }
 
 static int
-down_redirect(struct ctx *c, struct err *e)
+down_redirect(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return os_fw_down(&c->id, c->made, e);
+	return os_fw_down(&i->id, i->made, e);
 }
 
 static int
-up_names(struct ctx *c, struct err *e)
+up_names(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return c->spec->n_addrs ? hosts_set(c->s, c->spec->name, c->spec, e) : 0;
+	return i->spec->n_addrs ? hosts_set(i->s, i->spec->name, i->spec, e) : 0;
 }
 
 static int
-down_names(struct ctx *c, struct err *e)
+down_names(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return c->made->n_addrs ? hosts_set(c->s, c->st.name, NULL, e) : 0;
+	return i->made->n_addrs ? hosts_set(i->s, i->made->name, NULL, e) : 0;
+}
+
+static void
+about_names(const struct jailspec *spec, struct strv *ret)
+{
+	if (spec->n_addrs)
+		strv_addf(ret, "%s", spec->hostname);
+}
+
+static void
+about_param(const struct jailspec *spec, const char *const *names, struct strv *ret)
+{
+	for (; *names; names++) {
+		const struct param *p = params_get(&spec->params, *names);
+
+		for (size_t k = 0; p && k < p->values.n; k++)
+			strv_addf(ret, "%s %s", *names, p->values.v[k]);
+	}
+}
+
+static void
+about_limits(const struct jailspec *spec, struct strv *ret)
+{
+	static const char *const names[] = {"limit.memory", "limit.pids", "limit.cpu", "limit.io", NULL};
+
+	about_param(spec, names, ret);
+}
+
+static void
+about_network(const struct jailspec *spec, struct strv *ret)
+{
+	static const char *const names[] = {"ip4", "ip4.addr", "ip6", "ip6.addr", "vnet.interface", NULL};
+
+	about_param(spec, names, ret);
+}
+
+static void
+about_redirect(const struct jailspec *spec, struct strv *ret)
+{
+	static const char *const names[] = {"rdr", "nat", NULL};
+
+	about_param(spec, names, ret);
 }
 
 /* They go with the first process. */
 static int
-up_listen(struct ctx *c, struct err *e)
+up_listen(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return c->spec->n_listen ? os_jail_listen(c->jail, c->spec, c->keep, c->keep_made, e) : 0;
+	return i->spec->n_listen ? os_jail_listen(i->jail, i->spec, i->keep, i->keep_made, e) : 0;
 }
 
-static int
-up_created(struct ctx *c, struct err *e)
+static void
+about_listen(const struct jailspec *spec, struct strv *ret)
 {
-	return hooks_run(c, EXEC_CREATED, e);
+	static const char *const names[] = {"listen", NULL};
+
+	about_param(spec, names, ret);
 }
 
-/* --- what runs in it --- */
+/* ---- what runs in it ---- */
 
-/* Once: what it makes is in the jailspace. */
+/* Once: what it makes is in the jailspace.  In a jail that runs on it may be late: the next start makes it. */
 static int
-up_regenerate(struct ctx *c, struct err *e)
+up_regenerate(struct ctx *c, struct instance *i, struct err *e)
 {
-	int r = c->record.regenerate.n ? hooks_regenerate(c, e) : 0;
+	struct record *rec = c->has_change ? &c->rec : &i->record;
+	int r = rec->regenerate.n ? hooks_regenerate(i, &rec->regenerate, e) : 0;
 
-	if (r < 0 || c->record.regenerate.n == 0)
+	if (r < 0 && i == &c->old) {
+		run_warn(i->who, i->spec->label, e->msg);
+		err_clear(e);
+		return 0;
+	}
+	if (r < 0 || rec->regenerate.n == 0)
 		return r;
-	strv_free(&c->record.regenerate);
+	strv_free(&rec->regenerate);
 	/* in the middle of a change its end writes the record */
-	return c->record.change == RECORD_SETTLED ? record_write(c->s, c->spec->name, &c->record, e) : 0;
+	return c->has_change ? 0 : record_write(i->s, i->spec->name, rec, e);
 }
 
-static int
-up_start(struct ctx *c, struct err *e)
+static void
+about_regenerate(const struct jailspec *spec _unused_, struct strv *ret _unused_)
 {
-	return hooks_run(c, EXEC_START, e);
 }
 
 /* exec.stop, then TERM to everything and stop.timeout; what is left is killed by down_create. */
 static int
-down_start(struct ctx *c, struct err *e)
+down_start(struct ctx *c, struct instance *i, struct err *e)
 {
 	int r;
 
-	if (!c->hooks || !os_jail_alive(&c->st.ref))
+	c->stopped_us = clock_us();
+	if (!i->hooks || !os_jail_alive(&i->st.ref))
 		return 0;
-	r = hooks_run(c, EXEC_STOP, e);
+	r = hooks_run(i, EXEC_STOP, e);
 	if (r == -ETIMEDOUT) { /* it is ended all the same */
-		if (c->rep && c->rep->warn)
-			c->rep->warn(c->rep->ctx, c->spec->label, e->msg);
+		run_warn(i->who, i->spec->label, e->msg);
 		r = 0;
 	}
-	if (r < 0 && os_jail_alive(&c->st.ref))
+	if (r < 0 && os_jail_alive(&i->st.ref))
 		return r;
 	err_clear(e); /* it ended by itself meanwhile, which is what was wanted */
-	c->st.phase = PHASE_STOPPING;
-	r = state_write(c->s, &c->st, e);
-	if (r == 0 && c->spec->stop_timeout > 0)
-		r = os_jail_term(&c->st.ref, c->spec->stop_timeout, e);
+	i->st.phase = PHASE_STOPPING;
+	r = state_write(i->s, &i->st, e);
+	interrupt_waits_for("its processes to end", i->spec->label);
+	if (r == 0 && i->spec->stop_timeout > 0)
+		r = os_jail_term(&i->st.ref, i->spec->stop_timeout, e);
 	return r < 0 ? r : 0;
 }
 
 static int
-up_command(struct ctx *c, struct err *e)
+up_start(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	if (!c->opts || !c->opts->command)
-		return hooks_run(c, EXEC_COMMAND, e);
-	return os_jail_exec(&c->id, &c->st.ref, c->spec, c->opts->command, c->opts->ret_status, e);
+	return hooks_run(i, EXEC_START, e);
+}
+
+static void
+about_start(const struct jailspec *spec, struct strv *ret)
+{
+	strv_copy(ret, &spec->exec[EXEC_START]);
 }
 
 static int
-up_services(struct ctx *c, struct err *e)
+up_command(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	int r = os_jail_release(c->jail, e);
+	if (!i->opts->command)
+		return hooks_run(i, EXEC_COMMAND, e);
+	return os_jail_exec(&i->id, &i->st.ref, i->spec, i->opts->command, i->opts->ret_status, e);
+}
+
+static void
+about_command(const struct jailspec *spec, struct strv *ret)
+{
+	strv_copy(ret, &spec->exec[EXEC_COMMAND]);
+}
+
+static int
+up_services(struct ctx *c _unused_, struct instance *i, struct err *e)
+{
+	int r = os_jail_release(i->jail, e);
 
 	if (r < 0)
 		return r;
-	os_jail_close(c->jail);
-	c->jail = NULL;
+	os_jail_close(i->jail);
+	i->jail = NULL;
 	return 0;
 }
 
-static int
-up_health(struct ctx *c, struct err *e)
+static void
+about_services(const struct jailspec *spec, struct strv *ret)
 {
-	return hooks_health(c, e);
+	strv_copy(ret, &spec->service);
 }
 
 static int
-up_poststart(struct ctx *c, struct err *e)
+up_health(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return hooks_run(c, EXEC_POSTSTART, e);
+	return hooks_health(i, e);
+}
+
+static void
+about_health(const struct jailspec *spec, struct strv *ret)
+{
+	strv_copy(ret, &spec->health);
 }
 
 static int
-down_poststart(struct ctx *c, struct err *e)
+up_running(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	return c->hooks ? hooks_run(c, EXEC_PRESTOP, e) : 0;
+	if (i->st.phase == PHASE_RUNNING) /* it was told to stop, and runs on */
+		return 0;
+	i->st.phase = PHASE_RUNNING;
+	return state_write(i->s, &i->st, e);
 }
 
-static int
-up_running(struct ctx *c, struct err *e)
-{
-	c->st.phase = PHASE_RUNNING;
-	return state_write(c->s, &c->st, e);
-}
+#define HOOKS(up_, down_) .hook = up_, .unhook = down_
+#define NO_HOOKS HOOKS(NO_HOOK, NO_HOOK)
+#define GO .may_stop = true
 
-/* jail(8)'s order; see freebsd's manual and brig(8), STARTING AND STOPPING. */
-const struct step run_steps[] = {
-    {"exec.prepare", up_prepare, down_prepare, true},
-    {"claim", up_claim, down_claim, true},
-    {"limits", up_limits, down_limits, true},
-    {"exec.prestart", up_prestart, down_prestart, true},
-    {"create", up_create, down_create},
-    {"network", up_network, down_network, true},
-    {"redirections", up_redirect, down_redirect, true},
-    {"names", up_names, down_names, true},
-    {"listen", up_listen, NULL},
-    {"exec.created", up_created, NULL, true},
-    {"regenerate", up_regenerate, NULL, false},
-    {"exec.start", up_start, down_start},
-    {"command", up_command, NULL},
-    {"services", up_services, NULL},
-    {"health", up_health, NULL},
-    {"exec.poststart", up_poststart, down_poststart},
-    {"running", up_running, NULL},
+/* In the order of jail(8); see brig(8), STARTING AND STOPPING.  The steps of a change are where they are when
+ * nothing is made beside a running instance. */
+const struct step run_steps[STEP_N] = {
+    [STEP_MARK] = {"note that it is to be started again", "remove that note", OF_CHANGE, NO_HOOKS, .up = up_mark,
+		   .down = down_mark},
+    [STEP_INTEND] = {"prepare the next start", NULL, OF_CHANGE, NO_HOOKS, GO, .up = up_intend, .down = down_stage},
+    [STEP_STAGE] = {"stage the files", "discard the change", OF_CHANGE, NO_HOOKS, GO, .up = up_stage,
+		    .down = down_stage},
+    [STEP_DECIDE] = {"record the new release", "record the old release", OF_CHANGE, NO_HOOKS, GO,
+		     .up = up_decide, .down = down_decide},
+    [STEP_PREPARE] = {"exec.prepare", "exec.release", OF_NETWORK, GO, HOOKS(EXEC_PREPARE, EXEC_RELEASE)},
+    [STEP_CLAIM] = {"claim name and JID", "remove the state", OF_PLACE, GO, NO_HOOKS, .about = about_claim,
+		    .up = up_claim, .down = down_claim},
+    [STEP_LIMITS] = {"limits", "remove the limits", OF_NETWORK, GO, NO_HOOKS, .about = about_limits,
+		     .up = up_limits, .down = down_limits},
+    [STEP_PRESTART] = {"exec.prestart", "exec.poststop", OF_NETWORK, GO, HOOKS(EXEC_PRESTART, EXEC_POSTSTOP)},
+    [STEP_CREATE] = {"create the first process", "end all processes", OF_INSTANCE, GO, NO_HOOKS, .early = true,
+		     .about = about_create, .up = up_create, .down = down_create},
+    [STEP_NETWORK] = {"network", "remove links, addresses and routes", OF_NETWORK, GO, NO_HOOKS,
+		      .about = about_network, .up = up_network, .down = down_network},
+    [STEP_REDIRECT] = {"redirections", "remove redirections", OF_NETWORK, GO, NO_HOOKS, .about = about_redirect,
+		       .up = up_redirect, .down = down_redirect},
+    [STEP_NAMES] = {"names", "remove its names", OF_NETWORK, GO, NO_HOOKS, .about = about_names, .up = up_names,
+		    .down = down_names},
+    [STEP_LISTEN] = {"listen", NULL, OF_INSTANCE, GO, NO_HOOKS, .early = true, .about = about_listen,
+		     .up = up_listen},
+    [STEP_CREATED] = {"exec.created", NULL, OF_NETWORK, GO, HOOKS(EXEC_CREATED, NO_HOOK)},
+    [STEP_WATCH] = {"watch its sockets", NULL, OF_CHANGE, GO, NO_HOOKS, .up = up_watch, .down = down_watch},
+    [STEP_FILES] = {"put the files in place", "put the files back", OF_CHANGE, GO, NO_HOOKS, .up = up_files,
+		    .down = down_files},
+    [STEP_REGENERATE] = {"regenerate", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_regenerate,
+			 .up = up_regenerate},
+    [STEP_START] = {"exec.start", "exec.stop", OF_INSTANCE, GO, HOOKS(NO_HOOK, NO_HOOK), .about = about_start,
+		    .up = up_start, .down = down_start},
+    [STEP_COMMAND] = {"command", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_command, .up = up_command},
+    [STEP_SERVICES] = {"services", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_services, .up = up_services},
+    [STEP_HEALTH] = {"health", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_health, .up = up_health},
+    [STEP_POSTSTART] = {"exec.poststart", "exec.prestop", OF_INSTANCE, HOOKS(EXEC_POSTSTART, EXEC_PRESTOP)},
+    [STEP_RUNNING] = {"record that it runs", NULL, OF_INSTANCE, NO_HOOKS, .up = up_running},
+    [STEP_MEASURE] = {"measure the downtime", NULL, OF_CHANGE, NO_HOOKS, .up = up_measure},
+    [STEP_SETTLE] = {"finish the change", NULL, OF_CHANGE, NO_HOOKS, .final = true, .up = up_settle},
 };
-const size_t run_steps_len = ARRAY_LEN(run_steps);

@@ -1,25 +1,62 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The steps of starting a jail, and their undoing.
+ * The steps of which everything that happens to a jail as a whole is made: one constant table (steps.c).
  *
- * One table (steps.c).  A start walks it forwards.  When a step fails, the steps before it are walked
- * backwards, without hooks.  A stop walks the whole table backwards with hooks.  Recovery after a killed
- * command, a killed first process or a reboot walks it backwards without hooks, from the state alone.  So
- * there is one piece of code that takes each thing away, and it is used every time a jail stops.
+ * A walk (walk.h) is a list of moves over it: up does a step, down takes away what it made.  So there is one
+ * piece of code that makes each thing and one that takes it away, and the latter is used at every stop, after
+ * every failure and in every recovery.  Every down function is idempotent and succeeds when there is nothing to
+ * take away.
  *
- * Every down function is idempotent and succeeds when there is nothing to undo.
+ * What a step belongs to decides where the walks have it:
+ *
+ *	OF_CHANGE	the jail's release and files (store/change/change.h)
+ *	OF_NETWORK	what stays when another instance takes the jail's place in the same network
+ *	OF_PLACE	name, JID and state: handed over then
+ *	OF_INSTANCE	the first process and all that runs under it
  */
 #ifndef BRIG_RUN_STEPS_H
 #define BRIG_RUN_STEPS_H
 
 #include "run/run.h"
+#include "run/switch.h"
 
-struct ctx {
+enum step_id {
+	STEP_MARK,
+	STEP_INTEND,
+	STEP_STAGE,
+	STEP_DECIDE,
+	STEP_PREPARE,
+	STEP_CLAIM,
+	STEP_LIMITS,
+	STEP_PRESTART,
+	STEP_CREATE,
+	STEP_NETWORK,
+	STEP_REDIRECT,
+	STEP_NAMES,
+	STEP_LISTEN,
+	STEP_CREATED,
+	STEP_WATCH,
+	STEP_FILES,
+	STEP_REGENERATE,
+	STEP_START,
+	STEP_COMMAND,
+	STEP_SERVICES,
+	STEP_HEALTH,
+	STEP_POSTSTART,
+	STEP_RUNNING,
+	STEP_MEASURE,
+	STEP_SETTLE,
+	STEP_N
+};
+
+/* One instance of a jail: the one that runs, or the one that is being made. */
+struct instance {
 	const struct store *s;
 	const struct jailspec *spec;       /* what the configuration says now: hooks, time limits */
-	const struct jailspec *made;       /* what the jail was started with: what is there to take away */
-	const struct run_start_opts *opts; /* NULL when stopping */
-	const struct run_report *rep;
+	const struct jailspec *made;       /* what it was started with: what is there to take away */
+	const struct run_start_opts *opts; /* never NULL */
+	const struct run_caller *who;
+	const struct interrupt *in; /* of the move that is being made: NULL while it must not be interrupted */
 	struct os_id id;
 	struct state st;
 	struct record record;
@@ -27,37 +64,104 @@ struct ctx {
 	bool hooks;           /* a stop that was asked for: exec.* run, and their failure ends it */
 	int want_jid;         /* 0: spec->jid, or the next free one */
 	bool foreign_group;   /* the control group of that name is somebody else's: not to be taken away */
-	/* A jail that is made beside the running one whose place it takes (switch.c): */
+	/* One that is made beside the running one whose place it takes: */
 	const struct os_ref *keep;
 	const struct jailspec *keep_made;
 };
+void instance_free(struct instance *i);
+
+/* One jail on its walk. */
+struct ctx {
+	const struct store *s;
+	const struct run_caller *who;
+	const struct interrupt *in;  /* NULL: going back, recovering */
+	struct instance old, next;   /* next.spec: what the configuration says now */
+	struct jailspec *made;       /* old.made, where it was read from the state */
+	struct record rec;           /* of the jail, with a change */
+	struct change change;        /* CHANGE_INIT where there is none */
+	bool has_change;             /* something of it is there */
+	struct switch_to *to;        /* what to begin a change for */
+	/* Fills a new change; NULL: by switch_stage(). */
+	int (*stage)(struct ctx *c, struct err *e);
+	const void *stage_arg;
+	struct switch_result *res; /* never NULL in a switch */
+	int space;                 /* the jail's files, -EBADF: not open, or in memory */
+	bool marked;               /* the mark says that it is to be started again, and outlives the change */
+	bool unwanted;             /* going back after an interrupt of a start: it waits again */
+	bool back;                 /* went back: it runs again as it was */
+	struct os_watch *watch;
+	int64_t stopped_us; /* when the old services were told to stop */
+};
+#define CTX_INIT(store_, who_, name_)                                                                          \
+	{                                                                                                      \
+		.s = (store_), .who = (who_), .in = (who_) ? ((const struct run_caller *)(who_))->in : NULL,   \
+		.old = {.s = (store_), .who = (who_), .opts = &run_plainly, .id = {(store_)->tag, (name_), 0}}, \
+		.next = {.s = (store_), .who = (who_), .opts = &run_plainly, .id = {(store_)->tag, (name_), 0}}, \
+		.change = CHANGE_INIT, .space = -EBADF                                                         \
+	}
+extern const struct run_start_opts run_plainly; /* no options */
+void ctx_free(struct ctx *c);
+
+enum step_of { OF_CHANGE, OF_NETWORK, OF_PLACE, OF_INSTANCE };
+#define NO_HOOK EXEC_N
 
 struct step {
-	const char *name;
-	int (*up)(struct ctx *c, struct err *e);
-	int (*down)(struct ctx *c, struct err *e);
-	bool kept; /* stays as it is when another instance takes the jail's place */
+	const char *name, *undo; /* what its two ways are called, for people; undo NULL: nothing to be said */
+	enum step_of of;
+	bool early;      /* can be done while the old instance has the place */
+	bool may_stop;   /* an interrupt is obeyed before it, on the way up */
+	bool final;      /* there is no way back from it: when it fails, the next command goes on with it */
+	enum spec_exec hook, unhook; /* all that it does is to run these commands; NO_HOOK: something else */
+	/* What it is about for a jail of this specification, a line each; none: nothing to do.  NULL: it always
+	 * has something to do, which its name says. */
+	void (*about)(const struct jailspec *spec, struct strv *ret);
+	int (*up)(struct ctx *c, struct instance *i, struct err *e);
+	int (*down)(struct ctx *c, struct instance *i, struct err *e); /* NULL: goes with another step */
 };
-extern const struct step run_steps[];
-extern const size_t run_steps_len;
+extern const struct step run_steps[STEP_N];
 
-/* start.c */
+/* steps_change.c */
+int up_mark(struct ctx *c, struct instance *i, struct err *e);
+int down_mark(struct ctx *c, struct instance *i, struct err *e);
+int up_intend(struct ctx *c, struct instance *i, struct err *e);
+int up_stage(struct ctx *c, struct instance *i, struct err *e);
+int down_stage(struct ctx *c, struct instance *i, struct err *e);
+int up_decide(struct ctx *c, struct instance *i, struct err *e);
+int down_decide(struct ctx *c, struct instance *i, struct err *e);
+int up_watch(struct ctx *c, struct instance *i, struct err *e);
+int down_watch(struct ctx *c, struct instance *i, struct err *e);
+int up_files(struct ctx *c, struct instance *i, struct err *e);
+int down_files(struct ctx *c, struct instance *i, struct err *e);
+int up_measure(struct ctx *c, struct instance *i, struct err *e);
+int up_settle(struct ctx *c, struct instance *i, struct err *e);
+/* Its files are on a volume (image, device) that only one can have mounted. */
+bool on_volume(const struct ctx *c);
+/* The mark of this boot says that it is to be started again. */
+bool wants_restart(const struct store *s, const char *jail);
+/* The change that the record names. */
+int ctx_load_change(struct ctx *c, struct err *e);
+
 #define STEPS_LOCK_MS 30000 /* how long a command waits for the jail */
-int steps_up(struct ctx *c, struct err *e);
-int steps_down(struct ctx *c, size_t n, struct err *e); /* backwards from step n (exclusive) */
-void steps_free(struct ctx *c);
-/* Under the jail's lock. 1: it runs (*ret), 0: it does not, and nothing is left of it. */
-int steps_settle(const struct store *s, const char *name, struct state *ret, struct err *e);
-/* c->st as a start begins it, from c->spec and c->record; without the JID. */
-int steps_state(struct ctx *c, struct err *e);
+
+/* settle.c.  Under the jail's lock. 1: it runs (*ret), 0: it does not, and nothing is left of it. */
+int jail_settle(const struct store *s, const char *name, struct state *ret, struct err *e);
+bool state_is_stale(const struct state *st); /* not that of a running jail */
+/* start.c.  Under the lock.  1: it runs, and c->old is it; spec as in run_stop(). */
+int ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e);
+
+/* instance.c: how an instance begins */
+/* st as a start begins it, from spec and record; without the JID. */
+int instance_state(struct instance *i, struct err *e);
 /* What a jail of this specification must have before anything is made. */
-int steps_check(const struct store *s, const struct jailspec *spec, const struct os_id *id, struct err *e);
+int instance_check(const struct store *s, const struct jailspec *spec, const struct os_id *id, struct err *e);
 
 /* hooks.c: the commands of one exec.* step, on the host or in the jail, each with exec.timeout. */
-int hooks_run(struct ctx *c, enum spec_exec which, struct err *e);
-int hooks_health(struct ctx *c, struct err *e);
+extern const char *const hook_names[EXEC_N];
+int hooks_run(struct instance *i, enum spec_exec which, struct err *e);
+int hooks_health(struct instance *i, struct err *e);
 /* Commands that make anew what follows from the release (rules `regenerate`); a failing one is only said. */
-int hooks_regenerate(struct ctx *c, struct err *e);
+int hooks_regenerate(struct instance *i, const struct strv *commands, struct err *e);
+
 /* root.c: what the jail is made of. */
 struct made_of {
 	struct release release;
@@ -66,11 +170,10 @@ struct made_of {
 	const char *hostname;
 };
 /* *m stays where it is until made_of_close(): root.fill_ctx points to it. */
-int made_of_open(struct ctx *c, struct made_of *m, struct err *e);
+int made_of_open(struct instance *i, struct made_of *m, struct err *e);
 void made_of_close(struct made_of *m);
-/* The record of the jail (made when a jail of the Handbook's own steps, or one without a template, has none).
- */
-int made_of_record(struct ctx *c, struct err *e);
+/* The record of the jail (made when a jail of the Handbook's own steps, or one without a template, has none). */
+int made_of_record(struct instance *i, struct err *e);
 /* The console log of a jail. */
 char *console_path(const struct store *s, const struct jailspec *spec);
 

@@ -30,7 +30,7 @@ struct switch_to {
 	struct switch_delta *delta; /* filled on demand */
 	size_t n_delta;
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
-	bool keep_mark;                     /* stopped by the caller, who starts them again */
+	bool restart;                       /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */
 };
 void switch_to_free(struct switch_to *to);
@@ -54,9 +54,15 @@ struct switch_result {
  * when it stops. */
 int switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan *ret,
 		struct switch_counts *counts, struct err *e);
+/* What would be done to the jail, a line each. */
+int switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *ret, struct err *e);
 /* 0 done, 1 it was on the release already. */
-int switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_report *rep,
+int switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
 		struct switch_result *ret, struct err *e);
+/* The part between a stop (STOP_RETURNS) and a start of to->restart: the record and the files are the new release's,
+ * and the start that follows ends the change, or goes back over it. */
+int switch_stopped_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
+			struct switch_result *ret, struct err *e);
 
 /*
  * Decisions.  content: what the file becomes; NULL with keep false: as the release has it; keep: it stays as
@@ -69,7 +75,7 @@ struct switch_answer {
 };
 /* 0 done, 1 it had no such conflict. */
 int switch_answer(const struct store *s, const struct jailspec *spec, const struct switch_answer *a,
-		  const struct run_report *rep, struct err *e);
+		  const struct run_caller *who, struct err *e);
 
 /* What a jail has waiting, worked out anew from the files as they are; what has become equal or merges
  * cleanly by now is MERGE_NOTHING or MERGE_UPDATE.  One item for each conflict of the record, in its order;
@@ -88,16 +94,5 @@ struct switch_waits {
 int switch_conflicts(const struct store *s, const struct jailspec *spec, struct switch_waits *ret,
 		     struct err *e);
 void switch_waits_free(struct switch_waits *w);
-
-/* After a crash.  Under the jail's lock, and it is settled: finishes or takes back what is decided, throws
- * away what is not.  alive_on: the release that it runs on, NULL when it does not.  *ret_text: what was done,
- * NULL if nothing; *ret_restart: it ran when it was interrupted, in this boot. */
-int switch_recover(const struct store *s, const char *jail, const char *alive_on, char **ret_text,
-		   bool *ret_restart, struct err *e);
-/* At a start, under the lock: what was prepared (no_restart) is carried out; *ret is it, to be finished after
- * the start, or back if that fails.  1: there is one. */
-int switch_at_start(const struct store *s, const struct jailspec *spec, const struct run_report *rep,
-		    struct change *ret, struct record *rec, struct err *e);
-int switch_started(struct change *c, struct record *rec, bool ok, struct err *e);
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What switch.c (one jail), switch_files.c (what is done to its files) and switch_late.c (after a crash, at a
- * start, decisions) share; not for the rest of brig. */
+/* What the steps of a change need of the files (switch_files.c), and who makes walks of them; not for the rest of
+ * brig. */
 #ifndef BRIG_RUN_SWITCH_INT_H
 #define BRIG_RUN_SWITCH_INT_H
 
-#include "run/steps.h"
 #include "run/switch.h"
 
 /* Where a jailspace is, as struct change keeps it; the caller frees. */

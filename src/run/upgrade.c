@@ -2,7 +2,6 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
-#include "run/steps.h"
 #include "run/upgrade.h"
 
 /* ---- the list ---- */
@@ -13,6 +12,7 @@ jail_free(struct upgrade_jail *j)
 	free(j->label);
 	free(j->from);
 	jailspec_free(j->spec);
+	jailspec_free(j->made);
 	merge_plan_free(&j->plan);
 }
 
@@ -153,7 +153,7 @@ work(void *ctx, const char *label, struct err *e)
 
 	if (u->stop)
 		return err_set(e, ECANCELED, "not tried: another one failed before it");
-	return switch_jail(&u->to, u->jail[i].spec, u->rep, &u->result[i], e);
+	return switch_jail(&u->to, u->jail[i].spec, u->who, &u->result[i], e);
 }
 
 static void
@@ -168,19 +168,19 @@ finished(void *ctx, const char *label, int r, long ms _unused_, const struct err
 	u->done(u->ctx, &u->jail[i], &u->result[i], e);
 }
 
-/* Those for which pick() says so, in the order of `depend`.  Returns the number of failures. */
+/* Those for which pick() says so, in the order of `depend`: jobs and n of the batch are filled in here.  Returns the
+ * number of failures. */
 static int
-run_some(struct upgrade *u, bool (*pick)(const struct upgrade *u, const struct upgrade_jail *j), bool reverse,
-	 int parallel, int (*fn)(void *ctx, const char *label, struct err *e),
-	 void (*done)(void *ctx, const char *label, int r, long ms, const struct err *e), struct err *e)
+run_some(struct upgrade *u, bool (*pick)(const struct upgrade *u, const struct upgrade_jail *j), struct run_batch b)
 {
 	_auto_free struct run_job *job = xcalloc(u->n + 1, sizeof(*job));
-	size_t n = 0;
 
 	for (size_t i = 0; i < u->n; i++)
 		if (!u->jail[i].pinned && pick(u, &u->jail[i]))
-			job[n++] = (struct run_job){u->jail[i].label, &u->jail[i].spec->depend};
-	return n ? run_many(job, n, reverse, parallel, fn, done, u, e) : 0;
+			job[b.n++] = (struct run_job){u->jail[i].label, &u->jail[i].spec->depend};
+	b.jobs = job;
+	b.ctx = u;
+	return b.n ? run_many(&b) : 0;
 }
 
 static bool
@@ -197,10 +197,16 @@ is_other(const struct upgrade *u, const struct upgrade_jail *j)
 
 /* ---- all at once ---- */
 
+/*
+ * Three batches: stop, switch, start.  A jail's mark says from its stop on that it is to be started again.  An
+ * interrupt ends the first two; the last one is never interrupted, and starts each jail that was stopped: on the
+ * new release, or as it was.
+ */
+
 static bool
 was_running(const struct upgrade *u _unused_, const struct upgrade_jail *j)
 {
-	return j->running && j->r >= 0;
+	return j->running;
 }
 
 static bool
@@ -214,17 +220,9 @@ stop_one(void *ctx, const char *label, struct err *e)
 {
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
-	int64_t begin = clock_us();
-	char boot[40];
-	int r;
 
-	/* should we be killed: whoever comes next starts it again */
-	if (os_boot_id(boot, e) < 0 || change_mark_restart(u->store, u->jail[i].spec->name, boot, e) < 0)
-		return -e->num;
-	r = run_stop(u->store, u->jail[i].spec->name, u->jail[i].spec, 0, u->rep, e);
-
-	u->result[i].down_us = begin;
-	return r;
+	u->result[i].down_us = clock_us();
+	return run_stop(u->store, u->jail[i].spec->name, u->jail[i].spec, STOP_RETURNS, u->who, e);
 }
 
 static int
@@ -233,29 +231,13 @@ switch_one(void *ctx, const char *label, struct err *e)
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
 	int64_t begin = u->result[i].down_us;
-	int r = switch_jail(&u->to, u->jail[i].spec, u->rep, &u->result[i], e);
+	int r;
 
+	u->to.restart = u->jail[i].running;
+	r = switch_stopped_jail(&u->to, u->jail[i].spec, u->who, &u->result[i], e);
 	u->result[i].down_us = begin;
 	u->result[i].ran = u->jail[i].running;
 	return r;
-}
-
-/* Back on the release it came from, with its files, and started on that. */
-static int
-start_back(struct upgrade *u, size_t i, struct err *e)
-{
-	struct switch_to back = {.store = u->store, .kind = CHANGE_ROLLBACK, .release = u->jail[i].from};
-	struct switch_result res;
-	struct err why = *e, second = ERR_INIT;
-	int r = switch_jail(&back, u->jail[i].spec, u->rep, &res, &second);
-
-	if (r >= 0)
-		r = run_start(u->store, u->jail[i].spec, NULL, u->rep, &second);
-	switch_to_free(&back);
-	u->result[i].back = r >= 0;
-	return r >= 0 ? err_set(e, why.num, "%s: back on release %s, as it was", why.msg, u->jail[i].from)
-		      : err_set(e, why.num, "%s; and going back to %s: %s", why.msg, u->jail[i].from,
-				second.msg);
 }
 
 static int
@@ -263,76 +245,80 @@ start_one(void *ctx, const char *label, struct err *e)
 {
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
-	int r = run_start(u->store, u->jail[i].spec, NULL, u->rep, e);
+	struct upgrade_jail *j = &u->jail[i];
+	struct run_caller who = u->who ? *u->who : (struct run_caller){0};
+	struct run_start_opts o = {.before = j->made, .ret_back = &u->result[i].back};
+	int r;
 
-	if (r < 0)
-		r = start_back(u, i, e);
-	(void)change_unmark(u->store, u->jail[i].spec->name, &(struct err)ERR_INIT);
-	if (r < 0)
-		return r;
+	who.in = NULL;
+	if (j->r < 0) /* could not be stopped or switched, or was not tried: runs on, or is started as it was */
+		return run_start(u->store, j->made ? j->made : j->spec, NULL, &who, e);
+	r = run_start(u->store, j->spec, &o, &who, e);
 	u->result[i].down_us = clock_us() - u->result[i].down_us;
-	return 0;
+	return r < 0 ? r : 0;
 }
 
-/* Between the three walks only failures are told. */
+/* Of the first two batches only what does not go on to the third is told. */
 static void
-failed_early(void *ctx, const char *label, int r, long ms _unused_, const struct err *e)
+ended_early(struct upgrade *u, const char *label, int r, bool last, const struct err *e)
 {
-	struct upgrade *u = ctx;
 	size_t i = find(u, label);
 
-	u->jail[i].r = r;
-	if (r < 0 || !u->jail[i].running)
+	u->jail[i].r = r == 1 && !last ? 0 : r; /* it had ended by itself */
+	if (r < 0 || (last && !u->jail[i].running))
 		u->done(u->ctx, &u->jail[i], &u->result[i], e);
 }
 
 static void
-nothing_to_say(void *ctx, const char *label, int r, long ms _unused_, const struct err *e)
+stopped(void *ctx, const char *label, int r, long ms _unused_, const struct err *e)
+{
+	ended_early(ctx, label, r, false, e);
+}
+
+static void
+switched(void *ctx, const char *label, int r, long ms _unused_, const struct err *e)
+{
+	ended_early(ctx, label, r, true, e);
+}
+
+static void
+started(void *ctx, const char *label, int r, long ms, const struct err *e)
 {
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
 
-	u->jail[i].r = r;
-	if (r < 0)
-		u->done(u->ctx, &u->jail[i], &u->result[i], e);
-}
-
-/* One that could not be stopped or switched runs on as it is, or is started so. */
-static void
-start_as_it_is(struct upgrade *u, const struct upgrade_jail *j)
-{
-	struct err ignore = ERR_INIT;
-
-	(void)run_start(u->store, j->spec, NULL, u->rep, &ignore);
-	err_clear(&ignore);
-	(void)change_unmark(u->store, j->spec->name, &ignore);
+	if (u->jail[i].r >= 0)
+		finished(ctx, label, r, ms, e);
+	else if (r < 0) /* why it was not switched has been told */
+		run_warn(u->who, label, e->msg);
 }
 
 static int
 all_at_once(struct upgrade *u, struct err *e)
 {
+	const struct interrupt *in = u->who ? u->who->in : NULL;
 	int failed;
 
-	u->to.keep_mark = true;
-	failed = run_some(u, was_running, true, 0, stop_one, nothing_to_say, e);
-	failed += run_some(u, any, false, 0, switch_one, failed_early, e);
 	for (size_t i = 0; i < u->n; i++)
-		if (u->jail[i].running && u->jail[i].r < 0 && !u->jail[i].pinned)
-			start_as_it_is(u, &u->jail[i]);
-	failed += run_some(u, was_running, false, 0, start_one, finished, e);
+		if (run_made_of(u->store, u->jail[i].spec->name, &u->jail[i].made, e) < 0)
+			return (int)u->n;
+	failed = run_some(u, was_running, (struct run_batch){.reverse = true, .in = in, .work = stop_one, .done = stopped});
+	failed += run_some(u, any, (struct run_batch){.in = in, .work = switch_one, .done = switched});
+	failed += run_some(u, was_running, (struct run_batch){.keep_going = true, .work = start_one, .done = started});
 	return failed;
 }
 
 int
 upgrade_run(struct upgrade *u, struct err *e)
 {
+	struct run_batch b = {.in = u->who ? u->who->in : NULL, .work = work, .done = finished, .parallel = 1};
 	int failed;
 
 	if (u->n == 0)
 		return 0;
 	if (u->all_at_once)
 		return all_at_once(u, e);
-	failed = run_some(u, is_canary, false, 1, work, finished, e);
-	failed += run_some(u, is_other, false, u->jobs > 0 ? u->jobs : 1, work, finished, e);
-	return failed;
+	failed = run_some(u, is_canary, b);
+	b.parallel = u->jobs > 0 ? u->jobs : 1;
+	return failed + run_some(u, is_other, b);
 }

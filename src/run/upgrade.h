@@ -9,8 +9,9 @@
 #include "run/switch.h"
 
 struct upgrade_jail {
-	char *label; /* as the configuration calls it */
+	char *label; /* as the configuration calls it; the list's own */
 	struct jailspec *spec;
+	struct jailspec *made; /* what it was started with, while it ran; NULL */
 	char *from; /* the release that its record names */
 	bool running;
 	/* upgrade_plan() */
@@ -36,7 +37,7 @@ struct upgrade {
 	bool
 	    details; /* the plans keep every path; otherwise conflicts only (a thousand jails, thousands of paths) */
 	struct switch_result *result; /* one a jail, shared with the processes that do the work */
-	const struct run_report *rep;
+	const struct run_caller *who;
 	void (*done)(void *ctx, const struct upgrade_jail *j, const struct switch_result *res,
 		     const struct err *e);
 	void *ctx;

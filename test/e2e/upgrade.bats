@@ -249,10 +249,10 @@ no_leftovers() {
 @test "downtime is printed for each jail and in all" {
 	brig -q start a b
 	run brig upgrade mroot/r2
-	[[ "$output" =~ "a: upgraded to r2, away for "[0-9.]+" ms" ]]
-	[[ "$output" =~ "b: upgraded to r2, away for "[0-9.]+" ms" ]]
+	[[ "$output" =~ "a: upgraded to r2, downtime "[0-9.]+" ms" ]]
+	[[ "$output" =~ "b: upgraded to r2, downtime "[0-9.]+" ms" ]]
 	[[ "$output" == *"s: upgraded to r2 (not running)"* ]]
-	[[ "$output" =~ "3 jails on r2 in "[0-9.]+" s: away for "[0-9.]+" ms in all, at most "[0-9.]+" ms" ]]
+	[[ "$output" =~ "switched 3 of 3 jails to r2 in "[0-9.]+" s: downtime "[0-9.]+" ms in all, at most "[0-9.]+" ms" ]]
 }
 
 @test "a jail that is not healthy goes back, with its files, and the rest is not touched" {
@@ -352,7 +352,7 @@ no_leftovers() {
 	brig -q start a
 	brig -q upgrade --no-restart mroot/r2 --jail a
 	run brig restart a
-	[[ "$output" == *"back on r1"* ]]
+	[[ "$output" == *"back on release r1"* ]]
 	[ "$(mounted a)" = r1 ]
 	files_of a | diff -u "$LAB/a.before" -
 }
@@ -362,7 +362,7 @@ no_leftovers() {
 	run brig upgrade --all-at-once mroot/r2
 	[ "$status" = 0 ]
 	[ "$(mounted a)" = r2 ] && [ "$(mounted b)" = r2 ] && [ "$(release_of s)" = r2 ]
-	[[ "$output" =~ "a: upgraded to r2, away for "[0-9.]+" ms" ]]
+	[[ "$output" =~ "a: upgraded to r2, downtime "[0-9.]+" ms" ]]
 	brig -q rollback --all-at-once mroot
 	[ "$(mounted a)" = r1 ]
 	files_of a | diff -u "$LAB/a.before" -

@@ -85,7 +85,7 @@ holds() { awk "BEGIN { exit !($1) }" || { echo "not so: $1"; return 1; }; }
 	run brig upgrade mroot/r2 $(only h)
 	echo "$output"
 	[ "$status" = 0 ]
-	[ "$(grep -c 'its sockets were never away' <<<"$output")" = 10 ]
+	[ "$(grep -c 'its sockets were never closed' <<<"$output")" = 10 ]
 	brig rollback mroot r1 $(only h)
 	sleep 0.2
 	load_end
@@ -119,7 +119,7 @@ holds() { awk "BEGIN { exit !($1) }" || { echo "not so: $1"; return 1; }; }
 	each refused -gt 0
 	each changes = 1
 	[ "$(sum timeouts) $(sum unreachable)" = "0 0" ]
-	sed -n 's/^o\([0-9]*\): upgraded to r2, away for \([0-9.]*\) ms.*/\1 \2/p' <<<"$output" | sort -n >"$LAB/printed"
+	sed -n 's/^o\([0-9]*\): upgraded to r2, downtime \([0-9.]*\) ms.*/\1 \2/p' <<<"$output" | sort -n >"$LAB/printed"
 	[ "$(wc -l <"$LAB/printed")" = 10 ]
 	of gap_ms | paste -d' ' "$LAB/printed" - | tee "$LAB/pairs" # number of the jail, printed, seen
 	# the time that the service itself takes is in both

@@ -140,11 +140,9 @@ change_close_nodes(struct change *c)
 	fd_close(TAKE_FD(c->old_fd));
 }
 
-void
-change_free(struct change *c)
+static void
+drop_ops(struct change *c)
 {
-	change_close_nodes(c);
-	fd_close(TAKE_FD(c->change_fd));
 	for (size_t i = 0; i < c->n_op; i++) {
 		free(c->op[i].path);
 		free(c->op[i].base);
@@ -152,6 +150,16 @@ change_free(struct change *c)
 		change_node_free(&c->op[i].after);
 	}
 	free(c->op);
+	c->op = NULL;
+	c->n_op = 0;
+}
+
+void
+change_free(struct change *c)
+{
+	change_close_nodes(c);
+	fd_close(TAKE_FD(c->change_fd));
+	drop_ops(c);
 	free(c->jail);
 	free(c->template);
 	free(c->from);
@@ -343,6 +351,15 @@ change_mark_restart(const struct store *s, const char *jail, const char *boot, s
 }
 
 bool
+change_is_marked(const struct store *s, const char *jail)
+{
+	_auto_free char *file = xasprintf("switch/%s", jail);
+
+	/* whatever hides it: the caller who reads it says so */
+	return s->record_fd >= 0 && (faccessat(s->record_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
+}
+
+bool
 change_wants_restart(const struct store *s, const char *jail, const char *boot)
 {
 	_auto_free char *file = xasprintf("switch/%s", jail), *text = NULL;
@@ -488,6 +505,40 @@ change_commit_back(struct change *c, struct record *rec, struct err *e)
 int
 change_prepare(struct change *c, struct record *rec, struct err *e)
 {
+	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
+}
+
+static int
+empty_dir(int fd, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int r = tree_names(fd, &names);
+
+	if (r < 0)
+		return err_sys(e, -r, "read js/.brig/change");
+	for (size_t i = 0; i < names.n; i++)
+		if (fsx_rm_rf_at(fd, names.v[i], e) < 0)
+			return -e->num;
+	return 0;
+}
+
+int
+change_restage(struct change *c, struct err *e)
+{
+	drop_ops(c);
+	record_free(&c->leaves);
+	strv_free(&c->kept);
+	strv_free(&c->regenerate);
+	c->hashed = 0;
+	if (c->new_fd >= 0 && empty_dir(c->new_fd, e) < 0)
+		return -e->num;
+	return c->old_fd >= 0 ? empty_dir(c->old_fd, e) : 0;
+}
+
+int
+change_prepare_again(struct change *c, struct record *rec, struct err *e)
+{
+	regenerate_as_before(c, rec);
 	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
 }
 

@@ -63,6 +63,7 @@ struct change {
 	bool saved;     /* ID.json is there */
 	bool keep_mark; /* the end leaves the mark: the jail is yet to be started again */
 	bool restart;   /* the jail ran when it began: after a crash it is started again */
+	bool prepared;  /* waits, or waited, for a start (upgrade --no-restart) */
 	char boot[40];  /* in this boot */
 	struct change_op *op;
 	size_t n_op;
@@ -104,6 +105,10 @@ int change_seal(struct change *c, struct err *e);
 int change_commit(struct change *c, struct record *rec, struct err *e);
 /* Only the intention: nothing is staged yet, the files follow at the jail's next start. */
 int change_prepare(struct change *c, struct record *rec, struct err *e);
+/* A prepared one that was loaded, its nodes open: what an earlier start staged for it goes, it is staged anew. */
+int change_restage(struct change *c, struct err *e);
+/* After revert, or instead of commit, of one that was prepared: it waits for the next start once more. */
+int change_prepare_again(struct change *c, struct record *rec, struct err *e);
 /* new/ and old/ are closed, so that a volume can be unmounted, and opened again. */
 void change_close_nodes(struct change *c);
 int change_open_nodes(struct change *c, int space_fd, struct err *e);
@@ -133,6 +138,7 @@ int change_tidy(const struct store *s, const char *jail, const struct record *re
 /* The mark of a jail that ran when its change was interrupted says so, with the boot it ran in, until
  * somebody has started it again (or tried to). */
 int change_mark_restart(const struct store *s, const char *jail, const char *boot, struct err *e);
+bool change_is_marked(const struct store *s, const char *jail); /* there may be something unfinished */
 bool change_wants_restart(const struct store *s, const char *jail, const char *boot);
 int change_unmark(const struct store *s, const char *jail, struct err *e);
 /* A jail is destroyed: all of its changes go. */

@@ -78,9 +78,10 @@ change_save(struct change *c, struct err *e)
 	_auto_free char *file = change_file_name(c->id);
 	_auto_free char *text = NULL;
 	json_t *j =
-	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
-		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "boot", c->boot,
+		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "prepared",
+		      c->prepared, "boot", c->boot,
 		      "ops", pack_ops(c), "was", record_json_conflicts(&c->was), "leaves",
 		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "regenerate",
 		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
@@ -159,11 +160,11 @@ read_all(struct change *c, const json_t *j)
 {
 	const char *kind, *template, *from, *to, *boot;
 	size_t k;
-	int inside, restart;
+	int inside, restart, prepared = 0; /* prepared: not written by an older brig */
 
-	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s:s}", "kind", &kind,
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s:s}", "kind", &kind,
 			"template", &template, "from", &from, "to", &to, "inside", &inside, "restart",
-			&restart, "boot", &boot) < 0)
+			&restart, "prepared", &prepared, "boot", &boot) < 0)
 		return -EINVAL;
 	for (k = 0; k < ARRAY_LEN(kinds) && !streq(kinds[k], kind); k++)
 		;
@@ -172,6 +173,7 @@ read_all(struct change *c, const json_t *j)
 	c->kind = (enum change_kind)k;
 	c->inside = inside;
 	c->restart = restart;
+	c->prepared = prepared;
 	(void)stpcpy(c->boot, boot);
 	c->template = xstrdup(template);
 	c->from = xstrdup(from);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Conflicts: what waits for a decision, and carrying out a decision. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "run/switch_int.h"
+#include "run/walk.h"
+
+#define NO_RELEASE                                                     \
+	{                                                              \
+		.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF \
+	}
+
+/* ---- what waits ---- */
+
+void
+switch_waits_free(struct switch_waits *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		release_close(&w->v[i].base);
+		release_close(&w->v[i].release);
+		merge_item_free(&w->v[i].item);
+		free(w->v[i].why);
+		free(w->v[i].key);
+	}
+	free(w->v);
+	fd_close(w->space_fd);
+	*w = (struct switch_waits){.space_fd = -EBADF};
+}
+
+/* What one side has at path, as text that is equal for equal things. */
+static void
+add_side(struct buf *key, int top_fd, const char *path)
+{
+	_auto_close int fd = path_open(top_fd, path, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
+	char digest[65] = "";
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		if (S_ISREG(st.st_mode) && (uint64_t)st.st_size <= TEXT_MAX) /* a jail's may be of any size */
+			(void)change_digest(fd, (uint64_t)st.st_size, digest);
+		buf_addf(key, " %o %u %u %jd %s", (unsigned)st.st_mode, st.st_uid, st.st_gid,
+			 (intmax_t)st.st_size, digest);
+	} else {
+		buf_addf(key, " %d", fd);
+	}
+}
+
+static char *
+key_of(const struct switch_waiting *w, const char *path, int space)
+{
+	struct buf key = BUF_INIT;
+
+	buf_adds(&key, path);
+	add_side(&key, w->base.skel_fd, path);
+	add_side(&key, w->release.skel_fd, path);
+	add_side(&key, space, path);
+	return buf_take(&key);
+}
+
+/* What the plan says of each conflict with this base; account files are looked at together. */
+static int
+look_at(const struct store *s, const struct record *rec, const char *base, struct switch_waits *w,
+	struct err *e)
+{
+	static const struct merge_opts rules = {.jail = true};
+	_auto_(release_close) struct release from = NO_RELEASE, to = NO_RELEASE;
+	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
+	_auto_strv struct strv paths = STRV_INIT;
+
+	for (size_t i = 0; i < rec->n_conflict; i++)
+		if (streq(rec->conflict[i].base, base))
+			strv_add(&paths, rec->conflict[i].path);
+	if (release_open(s, rec->template, base, &from, e) < 0 ||
+	    release_open(s, rec->template, rec->release, &to, e) < 0 ||
+	    merge_plan(&paths, from.skel_fd, to.skel_fd, w->space_fd, &rules, NULL, &plan, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < rec->n_conflict; i++) {
+		struct switch_waiting *one = &w->v[i];
+
+		if (!streq(rec->conflict[i].base, base))
+			continue;
+		if (release_open(s, rec->template, base, &one->base, e) < 0 ||
+		    release_open(s, rec->template, rec->release, &one->release, e) < 0)
+			return -e->num;
+		for (size_t k = 0; k < plan.n; k++)
+			if (plan.v[k].path && streq(plan.v[k].path, rec->conflict[i].path)) {
+				one->item = plan.v[k];
+				plan.v[k] = (struct merge_item){0};
+				break;
+			}
+		if (!one->item.path) /* nothing is to be done any more */
+			one->item.path = xstrdup(rec->conflict[i].path);
+		one->why = xstrdup(rec->conflict[i].why);
+		one->key = key_of(one, rec->conflict[i].path, w->space_fd);
+	}
+	return 0;
+}
+
+static int
+open_files(const struct store *s, const struct jailspec *spec, bool running, int *ret, struct err *e)
+{
+	_auto_free char *where = space_where(spec);
+
+	if (running && (spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE))
+		return err_set(e, EBUSY, "%s is in use: stop the jail first (brig stop %s)", where,
+			       spec->name);
+	return space_by_where(s, spec->name, where, ret, e);
+}
+
+int
+switch_conflicts(const struct store *s, const struct jailspec *spec, struct switch_waits *ret, struct err *e)
+{
+	_auto_(record_free) struct record rec = {0};
+	struct switch_waits w = {.space_fd = -EBADF};
+	int r = record_read(s, spec->name, &rec, e);
+
+	if (r > 0 && rec.n_conflict > 0) {
+		r = open_files(s, spec, run_is_running(s, spec->name), &w.space_fd, e);
+		w.v = xcalloc(rec.n_conflict, sizeof(*w.v));
+		for (w.n = 0; w.n < rec.n_conflict; w.n++)
+			w.v[w.n] = (struct switch_waiting){.base = NO_RELEASE, .release = NO_RELEASE};
+	}
+	for (size_t i = 0; i < rec.n_conflict && r >= 0; i++)
+		if (!w.v[i].key)
+			r = look_at(s, &rec, rec.conflict[i].base, &w, e);
+	if (r < 0) {
+		switch_waits_free(&w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+/* ---- a decision ---- */
+
+/* As ctx->stage: the answered file, and that it waits no longer. */
+static int
+stage_answer(struct ctx *c, struct err *e)
+{
+	const struct switch_answer *a = c->stage_arg;
+	_auto_(release_close) struct release rel = NO_RELEASE;
+	int r = release_open(c->s, c->rec.template, c->rec.release, &rel, e);
+
+	for (size_t i = 0; i < c->rec.n_conflict; i++)
+		if (!streq(c->rec.conflict[i].path, a->path))
+			record_add_conflict(&c->change.leaves, c->rec.conflict[i].path, c->rec.conflict[i].base,
+					    c->rec.conflict[i].why);
+	if (r < 0)
+		return r;
+	if (a->content)
+		r = change_stage_text(&c->change, a->path, *a->content, c->space, e);
+	else
+		r = change_stage_theirs(&c->change, a->path, rel.skel_fd, c->space, e);
+	return r < 0 ? r : switch_regenerate(&c->change, &rel, c->space, e);
+}
+
+static int
+may_answer(struct ctx *c, const struct switch_answer *a, struct err *e)
+{
+	const char *name = c->next.id.name;
+
+	if (c->rec.change == RECORD_APPLY || c->rec.change == RECORD_REVERT)
+		return err_set(e, EBUSY,
+			       "an earlier change of its files is not finished (brig status %s says why)", name);
+	if (c->rec.change == RECORD_PREPARED && !a->keep)
+		return err_set(
+		    e, EBUSY,
+		    "release %s is prepared for its next start, which merges anew: decide then (brig "
+		    "restart %s)",
+		    c->rec.change_other, name);
+	return 0;
+}
+
+static int
+answer(struct ctx *c, const struct switch_answer *a, struct err *e)
+{
+	struct switch_to to = {.store = c->s, .kind = CHANGE_MERGE, .release = c->rec.release};
+	struct walk_facts f = {.files = FILES_NEW, .settle = true};
+	bool runs = c->old.st.name != NULL;
+	_auto_free char *path = xstrdup(a->path);
+	int r = open_files(c->s, c->next.spec, runs, &c->space, e);
+
+	if (r < 0)
+		return r;
+	f.anew = runs;
+	f.volume = on_volume(c);
+	c->to = &to;
+	c->stage = stage_answer;
+	c->stage_arg = a;
+	r = walk_go(c, &f, e);
+	if (r == 0 && c->change.kept.n > 0)
+		return err_set(e, EBUSY,
+			       "%s: was changed while it was decided about: look again (brig merge %s)",
+			       path, c->next.id.name);
+	return r;
+}
+
+int
+switch_answer(const struct store *s, const struct jailspec *spec, const struct switch_answer *a,
+	      const struct run_caller *who, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	struct ctx c = CTX_INIT(s, who, spec->name);
+	int r = store_lock(s, "jail", spec->name, STEPS_LOCK_MS, &lock, e);
+
+	c.next.spec = c.next.made = spec;
+	if (r == 0)
+		r = ctx_running(&c, spec, e);
+	if (r >= 0)
+		r = record_read(s, spec->name, &c.rec, e);
+	if (r >= 0)
+		r = r == 0 || !record_conflict(&c.rec, a->path) ? 1 : may_answer(&c, a, e);
+	if (r == 0 && a->keep) { /* no file changes */
+		record_drop_conflict(&c.rec, a->path);
+		r = record_write(s, spec->name, &c.rec, e);
+	} else if (r == 0) {
+		r = answer(&c, a, e);
+	}
+	ctx_free(&c);
+	return r;
+}

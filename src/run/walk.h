@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A walk: moves over the table of steps (steps.h), worked out from a few facts before anything is done.
+ *
+ * Start, stop, restart, switch, the parts of an all-at-once upgrade, going back, recovery after a crash and the
+ * start of a prepared jail are all made here, by two functions without a system call: walk_make() for what is
+ * wanted, walk_back() for what has to be done when that fails or is interrupted at some move.  walk_go() is what
+ * carries them out.  A walk can be printed (`brig start -n`) and compared.
+ */
+#ifndef BRIG_RUN_WALK_H
+#define BRIG_RUN_WALK_H
+
+#include "run/steps.h"
+
+enum way { WAY_UP, WAY_DOWN };
+enum who { WHO_NEXT, WHO_OLD };
+
+struct move {
+	enum step_id step;
+	enum way way;
+	enum who who;  /* the instance, for steps that belong to one */
+	bool may_stop; /* an interrupt is obeyed before it */
+};
+#define WALK_MAX (4 * STEP_N)
+struct walk {
+	struct move v[WALK_MAX];
+	size_t n;
+};
+
+/* What is known before a walk. */
+struct walk_facts {
+	bool runs;     /* an instance runs (it is "old") */
+	bool up;       /* one is to run afterwards ("next") */
+	bool returns;  /* if it does not get there, it is started as it was, in the end */
+	bool beside;   /* the new instance can be made beside the old one */
+	bool volume;   /* the files can be opened only while nothing runs */
+	bool mark;     /* the mark says that it is to be started again, from the first move on */
+	bool settle;   /* the change ends here (not in a later part of the same work), or the mark goes */
+	bool intend;   /* only the intention is written down: it follows at the next start */
+	bool anew;     /* regenerate what follows from the files in the instance that runs on */
+	enum {
+		FILES_STAY,  /* there is no change of files */
+		FILES_NEW,   /* one is to be staged and decided */
+		FILES_GO_ON, /* it is decided, and goes on here */
+		FILES_DONE,  /* decided and carried out: only the end is missing */
+		FILES_BACK,  /* it is decided that they go back */
+		FILES_DROP,  /* decided, and nothing of it was carried out: it is given up */
+	} files;
+};
+void walk_make(const struct walk_facts *f, struct walk *ret);
+
+/* What has to be known when a walk has failed: at its move number `at`; begun: a part of that move may be done. */
+struct walk_failure {
+	size_t at;
+	bool begun;
+	bool old_alive; /* the old instance runs */
+	bool unwanted;  /* interrupted: a jail that did not run before is not started as it was */
+};
+/* The way back: NULL moves (n = 0) when nothing has to be taken back. */
+void walk_back(const struct walk *w, const struct walk_facts *f, const struct walk_failure *at, struct walk *ret);
+
+/*
+ * Carries out a walk.  When a move fails, or c->in is interrupted where that is obeyed, the way back is walked,
+ * which nothing interrupts; e says what was the matter and, where a jail is concerned that ran, what it is now.
+ * c->res->back: it runs again as it was.
+ */
+int walk_go(struct ctx *c, const struct walk_facts *f, struct err *e);
+/* The same for walks that only take away (recovery, a forced stop): each move is tried, the first error is kept. */
+int walk_down(struct ctx *c, const struct walk_facts *f, struct err *e);
+
+/* One line a move, for people: "NAME: what it does". */
+void walk_print(const struct walk *w, const struct jailspec *old, const struct jailspec *next, struct strv *ret);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Carrying out a walk, and going back (walk.h). */
+#include "run/walk.h"
+
+static int
+make_move(struct ctx *c, const struct move *m, const struct interrupt *in, struct err *e)
+{
+	const struct step *s = &run_steps[m->step];
+	struct instance *i = m->who == WHO_OLD ? &c->old : &c->next;
+	int r = 0;
+
+	i->in = in;
+	interrupt_waits_for(m->way == WAY_UP ? s->name : s->undo, i->id.name);
+	if (m->way == WAY_UP) {
+		if (s->hook != NO_HOOK)
+			r = hooks_run(i, s->hook, e);
+		if (r >= 0 && s->up)
+			r = s->up(c, i, e);
+	} else {
+		if (s->unhook != NO_HOOK && i->hooks)
+			r = hooks_run(i, s->unhook, e);
+		if (r >= 0 && s->down)
+			r = s->down(c, i, e);
+	}
+	i->in = NULL;
+	return r < 0 ? r : 0;
+}
+
+/* As it was made, from the beginning. */
+static void
+begin_again(struct ctx *c)
+{
+	static const struct run_start_opts plain;
+	int jid = c->old.st.jid;
+
+	instance_free(&c->old);
+	c->old = (struct instance){.s = c->s,
+				   .spec = c->old.made,
+				   .made = c->old.made,
+				   .opts = &plain,
+				   .who = c->who,
+				   .id = {c->s->tag, c->old.made->name, jid},
+				   .want_jid = jid};
+}
+
+/* What was made of an instance that could not be made to the end. */
+static void
+take_away(struct ctx *c, enum who who)
+{
+	for (enum step_id s = STEP_N; s-- > 0;)
+		if (run_steps[s].of != OF_CHANGE && run_steps[s].undo)
+			(void)make_move(c, &(struct move){s, WAY_DOWN, who, false}, NULL, &(struct err)ERR_INIT);
+}
+
+/*
+ * Nothing interrupts it.  What takes away parts of a jail is tried to the end, and the first error is the one
+ * that is told; a change whose files could not be put back, or an instance that could not be made, ends it: the
+ * mark is still there, and the next command goes on.
+ */
+static int
+through(struct ctx *c, const struct walk *w, struct err *e)
+{
+	struct err first = ERR_INIT;
+	bool unsettled = false;
+
+	c->old.hooks = c->next.hooks = false;
+	for (size_t i = 0; i < w->n; i++) {
+		const struct move *m = &w->v[i];
+		struct err one = ERR_INIT;
+		bool change = run_steps[m->step].of == OF_CHANGE;
+
+		if (m->way == WAY_UP && m->who == WHO_OLD && m->step == STEP_PREPARE)
+			begin_again(c);
+		if (m->step == STEP_MARK && m->way == WAY_DOWN && unsettled)
+			continue;
+		if (make_move(c, m, NULL, &one) == 0)
+			continue;
+		if (!first.num)
+			first = one;
+		if (m->step == STEP_MARK && m->way == WAY_UP) /* should we be killed as well, it stays down */
+			continue;
+		if (m->step == STEP_STAGE && m->way == WAY_DOWN) {
+			unsettled = true; /* its files are as they were: it can run */
+			continue;
+		}
+		if (m->way == WAY_UP && !change)
+			take_away(c, m->who);
+		if (m->way == WAY_UP || change)
+			break;
+	}
+	if (!first.num)
+		return 0;
+	*e = first;
+	return -e->num;
+}
+
+static bool
+has_again(const struct walk *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->v[i].step == STEP_CLAIM && w->v[i].way == WAY_UP)
+			return true;
+	return false;
+}
+
+static int
+go_back(struct ctx *c, const struct walk *w, const struct walk_facts *f, struct walk_failure at, struct err *e)
+{
+	_auto_free char *from = xstrdup_null(c->change.from);
+	struct err why = *e, second = ERR_INIT;
+	struct walk back;
+	int r;
+
+	at.old_alive = f->runs && os_jail_alive(&c->old.st.ref);
+	at.unwanted = why.num == EINTR && !f->runs && !c->marked;
+	c->unwanted = at.unwanted;
+	walk_back(w, f, &at, &back);
+	r = through(c, &back, &second);
+	*e = why;
+	if (has_again(&back)) {
+		c->back = r == 0;
+		if (r < 0)
+			return err_set(e, why.num, "%s; and going back%s%s: %s", why.msg, from ? " to " : "",
+				       from ? from : "", second.msg);
+		return from ? err_set(e, why.num, "%s: back on release %s, as it was", why.msg, from)
+			    : err_set(e, why.num, "%s: runs again as it was", why.msg);
+	}
+	if (r < 0)
+		run_warn(c->who, c->next.id.name, second.msg);
+	return -e->num;
+}
+
+int
+walk_go(struct ctx *c, const struct walk_facts *f, struct err *e)
+{
+	struct walk w;
+
+	walk_make(f, &w);
+	for (size_t i = 0; i < w.n; i++) {
+		const struct move *m = &w.v[i];
+		const struct step *s = &run_steps[m->step];
+		int r = m->may_stop ? interrupt_check(c->in, m->way == WAY_UP ? s->name : s->undo, e) : 0;
+
+		if (r < 0)
+			return go_back(c, &w, f, (struct walk_failure){.at = i}, e);
+		r = make_move(c, m, c->in, e);
+		if (r < 0)
+			return go_back(c, &w, f, (struct walk_failure){.at = i, .begun = true}, e);
+	}
+	return 0;
+}
+
+int
+walk_down(struct ctx *c, const struct walk_facts *f, struct err *e)
+{
+	struct walk w;
+
+	walk_make(f, &w);
+	return through(c, &w, e);
+}
