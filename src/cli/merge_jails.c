@@ -11,7 +11,7 @@
 #include "base/path.h"
 #include "cli/merge_jails.h"
 #include "cli/screen.h"
-#include "run/switch.h"
+#include "run/answer.h"
 
 /* A jail with something to decide. */
 struct jail {

@@ -4,7 +4,8 @@
 #include <sys/stat.h>
 
 #include "base/path.h"
-#include "run/switch_int.h"
+#include "run/answer.h"
+#include "run/files.h"
 #include "run/walk.h"
 
 #define NO_RELEASE                                                     \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How an instance of a jail begins, and ends as a thing in memory. */
+/* An instance of a jail: how it begins in memory, and whether one runs. */
 #include <time.h>
 
 #include "base/name.h"
@@ -74,4 +74,56 @@ instance_check(const struct store *s, const struct jailspec *spec, const struct 
 	if (r == 0)
 		r = os_net_check(id, spec, e);
 	return r;
+}
+
+/* ---- does it run? ---- */
+
+static bool
+is_running(const struct state *st)
+{
+	return st->phase == PHASE_RUNNING && os_jail_alive(&st->ref);
+}
+
+/* One whose first process is ending has no root any more: it counts as gone already. */
+static bool
+is_ending(const struct state *st)
+{
+	struct err e = ERR_INIT;
+	dev_t dev;
+	ino_t ino;
+
+	return os_jail_root(&st->ref, &dev, &ino, &e) < 0;
+}
+
+bool
+state_is_stale(const struct state *st)
+{
+	return !is_running(st) || is_ending(st);
+}
+
+bool
+run_is_running(const struct store *s, const char *name)
+{
+	struct err ignore = ERR_INIT;
+	struct state st;
+	bool yes;
+
+	if (state_find(s, name, &st, &ignore) <= 0)
+		return false;
+	yes = os_jail_alive(&st.ref) == 1;
+	state_free(&st);
+	return yes;
+}
+
+int
+run_made_of(const struct store *s, const char *name, struct jailspec **ret, struct err *e)
+{
+	struct state st;
+	int r = state_read(s, name, &st, e);
+
+	if (r <= 0)
+		return r;
+	r = is_running(&st) ? spec_from_params(st.name, &st.params, s->base, ret, e) : -ESRCH;
+	state_free(&st);
+	return r == -ESRCH ? 0 : r < 0 ? r : 1;
 }

@@ -2,29 +2,6 @@
 /* Does a jail run, and what is left of one that does not? */
 #include "run/walk.h"
 
-static bool
-is_running(const struct state *st)
-{
-	return st->phase == PHASE_RUNNING && os_jail_alive(&st->ref);
-}
-
-/* One whose first process is ending has no root any more: it counts as gone already. */
-static bool
-is_ending(const struct state *st)
-{
-	struct err e = ERR_INIT;
-	dev_t dev;
-	ino_t ino;
-
-	return os_jail_root(&st->ref, &dev, &ino, &e) < 0;
-}
-
-bool
-state_is_stale(const struct state *st)
-{
-	return !is_running(st) || is_ending(st);
-}
-
 /* The state of a jail that is not (any more) a running one: takes away what is left of it.  st is used up. */
 static int
 clean_up(const struct store *s, struct state *st, struct err *e)
@@ -60,29 +37,20 @@ jail_settle(const struct store *s, const char *name, struct state *ret, struct e
 	return r;
 }
 
-bool
-run_is_running(const struct store *s, const char *name)
-{
-	struct err ignore = ERR_INIT;
-	struct state st;
-	bool yes;
-
-	if (state_find(s, name, &st, &ignore) <= 0)
-		return false;
-	yes = os_jail_alive(&st.ref) == 1;
-	state_free(&st);
-	return yes;
-}
-
+/* Under the lock.  1: it runs, and c->old is it. */
 int
-run_made_of(const struct store *s, const char *name, struct jailspec **ret, struct err *e)
+ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e)
 {
-	struct state st;
-	int r = state_read(s, name, &st, e);
+	const char *name = c->next.id.name;
+	int r = jail_settle(c->s, name, &c->old.st, e);
 
 	if (r <= 0)
 		return r;
-	r = is_running(&st) ? spec_from_params(st.name, &st.params, s->base, ret, e) : -ESRCH;
-	state_free(&st);
-	return r == -ESRCH ? 0 : r < 0 ? r : 1;
+	r = spec_from_params(c->old.st.name, &c->old.st.params, c->s->base, &c->made, e);
+	if (r < 0)
+		return r;
+	c->old.made = c->made;
+	c->old.spec = spec ? spec : c->made;
+	c->old.id = (struct os_id){c->s->tag, c->old.st.name, c->old.st.jid};
+	return 1;
 }

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "base/name.h"
-#include "run/switch_int.h"
+#include "run/files.h"
 #include "run/walk.h"
 
 #define OVER_TRIES 20
@@ -141,24 +141,6 @@ run_start(const struct store *s, const struct jailspec *spec, const struct run_s
 }
 
 /* ---- stop ---- */
-
-/* Under the lock.  1: it runs, and c->old is it. */
-int
-ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e)
-{
-	const char *name = c->next.id.name;
-	int r = jail_settle(c->s, name, &c->old.st, e);
-
-	if (r <= 0)
-		return r;
-	r = spec_from_params(c->old.st.name, &c->old.st.params, c->s->base, &c->made, e);
-	if (r < 0)
-		return r;
-	c->old.made = c->made;
-	c->old.spec = spec ? spec : c->made;
-	c->old.id = (struct os_id){c->s->tag, c->old.st.name, c->old.st.jid};
-	return 1;
-}
 
 int
 run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,

@@ -17,8 +17,8 @@
 #ifndef BRIG_RUN_STEPS_H
 #define BRIG_RUN_STEPS_H
 
+#include "run/files.h"
 #include "run/run.h"
-#include "run/switch.h"
 
 enum step_id {
 	STEP_MARK,
@@ -146,7 +146,7 @@ int ctx_load_change(struct ctx *c, struct err *e);
 /* settle.c.  Under the jail's lock. 1: it runs (*ret), 0: it does not, and nothing is left of it. */
 int jail_settle(const struct store *s, const char *name, struct state *ret, struct err *e);
 bool state_is_stale(const struct state *st); /* not that of a running jail */
-/* start.c.  Under the lock.  1: it runs, and c->old is it; spec as in run_stop(). */
+/* Under the lock.  1: it runs, and c->old is it; spec as in run_stop(). */
 int ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e);
 
 /* instance.c: how an instance begins */

@@ -8,7 +8,7 @@
 #include "base/name.h"
 #include "init/proto.h"
 #include "run/steps.h"
-#include "run/switch_int.h"
+#include "run/files.h"
 
 #define BEGUN_TRIES 1000
 #define BEGUN_PAUSE_NS 100000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One jail from one release to another: what is known about it, and the walk that follows from that. */
 #include "base/name.h"
-#include "run/switch_int.h"
+#include "run/switch.h"
 #include "run/walk.h"
 
 static bool
@@ -67,21 +67,6 @@ facts_of(struct ctx *c, struct walk_facts *f, struct err *e)
 	return r == 0 && f->beside ? begin_beside(c, e) : r;
 }
 
-int
-switch_check(const struct jailspec *spec, const struct record *rec, const char *release, struct err *e)
-{
-	if (spec->root != ROOT_TEMPLATE || !rec->template)
-		return err_set(e, EINVAL, "has no template");
-	if (!streq(rec->template, spec->template))
-		return err_set(e, EINVAL,
-			       "its files come from template %s, not %s (change the parameter back)",
-			       rec->template, spec->template);
-	if (spec->release && !streq(spec->release, release))
-		return err_set(e, EPERM, "is pinned to release %s (template = \"%s/%s\")", spec->release,
-			       spec->template, spec->release);
-	return rec->change == RECORD_SETTLED && streq(rec->release, release);
-}
-
 /* Reads the record; what an earlier --no-restart prepared goes: this is asked for now.  1: it is on the release. */
 static int
 settled_record(struct ctx *c, struct err *e)
@@ -125,7 +110,7 @@ switch_locked(struct ctx *c, struct walk_facts *f, bool part, struct err *e)
 }
 
 static int
-go(struct switch_to *to, const struct jailspec *spec, bool part, const struct run_caller *who,
+one_jail(struct switch_to *to, const struct jailspec *spec, bool part, const struct run_caller *who,
    struct switch_result *ret, struct err *e)
 {
 	_auto_close int lock = -EBADF;
@@ -148,14 +133,14 @@ int
 switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
 	    struct switch_result *ret, struct err *e)
 {
-	return go(to, spec, false, who, ret, e);
+	return one_jail(to, spec, false, who, ret, e);
 }
 
 int
 switch_stopped_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
 		    struct switch_result *ret, struct err *e)
 {
-	return go(to, spec, true, who, ret, e);
+	return one_jail(to, spec, true, who, ret, e);
 }
 
 int
@@ -178,16 +163,4 @@ switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *ret,
 	walk_print(&w, c.made ? spec : NULL, spec, ret);
 	ctx_free(&c);
 	return 0;
-}
-
-int
-switch_forget_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e)
-{
-	rec->change = RECORD_SETTLED;
-	rec->change_id = 0;
-	free(rec->change_other);
-	rec->change_other = NULL;
-	if (record_write(s, jail, rec, e) < 0)
-		return -e->num;
-	return change_tidy(s, jail, rec, -EBADF, e);
 }

@@ -357,7 +357,7 @@ upgrade(const char *to)
 	carry_out(&j);
 }
 
-/* As run/switch_late.c does it. */
+/* As run/steps_change.c does it. */
 static void
 recover(struct job *unused)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a switch does to the files of a jail: the plan, and its staging. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/path.h"
-#include "run/switch_int.h"
+#include "run/files.h"
+#include "run/run.h"
 #include "store/template/split.h"
 
 /* ---- where the files are ---- */
@@ -110,6 +110,21 @@ switch_regenerate(struct change *c, const struct release *to, int space_fd, stru
 	}
 	rules_free(&rules);
 	return r;
+}
+
+int
+switch_check(const struct jailspec *spec, const struct record *rec, const char *release, struct err *e)
+{
+	if (spec->root != ROOT_TEMPLATE || !rec->template)
+		return err_set(e, EINVAL, "has no template");
+	if (!streq(rec->template, spec->template))
+		return err_set(e, EINVAL,
+			       "its files come from template %s, not %s (change the parameter back)",
+			       rec->template, spec->template);
+	if (spec->release && !streq(spec->release, release))
+		return err_set(e, EPERM, "is pinned to release %s (template = \"%s/%s\")", spec->release,
+			       spec->template, spec->release);
+	return rec->change == RECORD_SETTLED && streq(rec->release, release);
 }
 
 /* ---- the plan ---- */
@@ -220,6 +235,20 @@ plan_merge(struct switch_to *to, const struct record *rec, const struct release 
 		if (is_first_with_base(rec, i))
 			r = plan_waiting(to, rec, rec->conflict[i].base, new, space_fd, fn, ctx, e);
 	return r;
+}
+
+/* ---- what is prepared ---- */
+
+int
+switch_forget_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e)
+{
+	rec->change = RECORD_SETTLED;
+	rec->change_id = 0;
+	free(rec->change_other);
+	rec->change_other = NULL;
+	if (record_write(s, jail, rec, e) < 0)
+		return -e->num;
+	return change_tidy(s, jail, rec, -EBADF, e);
 }
 
 /* ---- staging ---- */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a switch does to the files of a jail: which paths, the plan, and filling a change with it.  Between the merge
+ * of trees (store/merge/merge.h), the journal of a change (store/change/change.h), and the steps that carry one out
+ * (steps_change.c).
+ */
+#ifndef BRIG_RUN_FILES_H
+#define BRIG_RUN_FILES_H
+
+#include "conf/spec.h"
+#include "store/change/change.h"
+#include "store/template/release.h"
+
+/* What a jail's release and the new one's differ in; the same for all jails that come from it. */
+struct switch_delta {
+	char *from;
+	struct strv paths;
+};
+
+struct switch_to {
+	const struct store *store;
+	enum change_kind kind; /* CHANGE_UPGRADE or CHANGE_ROLLBACK */
+	const char *release;
+	struct switch_delta *delta; /* filled on demand */
+	size_t n_delta;
+	const struct strv *always, *ignore; /* merge_opts; NULL none */
+	bool restart;                       /* stopped by the caller, who starts them again */
+	bool no_restart;                    /* a running jail switches at its next start */
+};
+void switch_to_free(struct switch_to *to);
+
+/* Numbers only: it crosses processes in shared memory. */
+struct switch_counts {
+	size_t added, updated, merged, removed, conflicts, kept;
+};
+struct switch_result {
+	struct switch_counts files;
+	bool ran;         /* it was running */
+	bool beside;      /* the new instance was made beside the old one */
+	bool back;        /* it did not come up and is on its old release again */
+	bool later;       /* no_restart: prepared */
+	int64_t down_us;  /* the old services' last moment to the new ones' first; -1 not measured */
+	size_t listeners; /* how many sockets were watched; 0: down_us is from the stop to the start */
+};
+
+/* The plan for one jail as it is now: nothing is changed.  1: there is nothing to switch (it is on the
+ * release). `conflicts` of a rollback are files that would stay.  -EBUSY: its image is in use; it is planned
+ * when it stops. */
+int switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan *ret,
+		struct switch_counts *counts, struct err *e);
+/* Where a jailspace is, as struct change keeps it; the caller frees. */
+char *space_where(const struct jailspec *spec);
+/* Opens it; a volume is mounted for as long as the descriptor lives: only while the jail does not run.
+ * *ret_fd -EBADF for one in memory. */
+int space_by_where(const struct store *s, const char *jail, const char *where, int *ret_fd, struct err *e);
+/* 0 it can be switched, 1 it is on the release, <0 it cannot. */
+int switch_check(const struct jailspec *spec, const struct record *rec, const char *release, struct err *e);
+/* The intention of an upgrade --no-restart goes: nothing is staged for it. */
+int switch_forget_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e);
+/* Fills a new change. */
+int switch_stage(struct switch_to *to, struct change *c, const struct record *rec, int space_fd,
+		 struct err *e);
+/* Fills c->regenerate by the rules of the release. */
+int switch_regenerate(struct change *c, const struct release *to, int space_fd, struct err *e);
+void switch_count(const struct change *c, struct switch_counts *ret);
+
+#endif
