@@ -55,10 +55,11 @@ take_away(struct ctx *c, enum who who)
 /*
  * Nothing interrupts it.  What takes away parts of a jail is tried to the end, and the first error is the one
  * that is told; a change whose files could not be put back, or an instance that could not be made, ends it: the
- * mark is still there, and the next command goes on.
+ * mark is still there, and the next command goes on.  So it does with a change that could not be discarded, which is
+ * no error of going back.
  */
 static int
-through(struct ctx *c, const struct walk *w, struct err *e)
+through(struct ctx *c, const struct walk *w, bool back, struct err *e)
 {
 	struct err first = ERR_INIT;
 	bool unsettled = false;
@@ -75,7 +76,7 @@ through(struct ctx *c, const struct walk *w, struct err *e)
 			continue;
 		if (make_move(c, m, NULL, &one) == 0)
 			continue;
-		if (!first.num)
+		if (!first.num && !(back && m->step == STEP_STAGE))
 			first = one;
 		if (m->step == STEP_MARK && m->way == WAY_UP) /* should we be killed as well, it stays down */
 			continue;
@@ -115,7 +116,7 @@ go_back(struct ctx *c, const struct walk *w, const struct walk_facts *f, struct 
 	at.unwanted = why.num == EINTR && !f->runs && !c->marked;
 	c->unwanted = at.unwanted;
 	walk_back(w, f, &at, &back);
-	r = through(c, &back, &second);
+	r = through(c, &back, true, &second);
 	*e = why;
 	if (has_again(&back)) {
 		c->back = r == 0;
@@ -156,5 +157,5 @@ walk_down(struct ctx *c, const struct walk_facts *f, struct err *e)
 	struct walk w;
 
 	walk_make(f, &w);
-	return through(c, &w, e);
+	return through(c, &w, false, e);
 }
