@@ -95,7 +95,7 @@ switch_locked(struct ctx *c, struct walk_facts *f, bool part, struct err *e)
 	r = settled_record(c, e);
 	if (r == 0)
 		r = facts_of(c, f, e);
-	if (r == 0 && part) {
+	if (r == 0 && part && !c->res->ran) { /* one that somebody has started meanwhile is switched whole */
 		f->settle = !c->to->restart;
 		c->marked = c->to->restart;
 	}
