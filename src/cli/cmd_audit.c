@@ -7,7 +7,7 @@
 
 #include "base/path.h"
 #include "cli/cli.h"
-#include "os/os.h"
+#include "os/audit.h"
 #include "store/record/state.h"
 
 #define SCORE_MAX 100 /* tenths */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/cli.h"
-#include "os/os.h"
+#include "os/host.h"
 
 static const char *
 word(int state)

@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "cli/cli.h"
 #include "cli/jls.h"
-#include "os/os.h"
+#include "os/instance.h"
 #include "store/record/state.h"
 
 static struct {

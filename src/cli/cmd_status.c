@@ -20,7 +20,7 @@
 #include "cli/cli.h"
 #include "cli/service.h"
 #include "init/proto.h"
-#include "os/os.h"
+#include "os/limits.h"
 #include "store/record/state.h"
 
 #define LAST_LINES 10

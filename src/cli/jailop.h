@@ -7,7 +7,7 @@
 #define BRIG_CLI_JAILOP_H
 
 #include "cli/cli.h"
-#include "os/os.h"
+#include "os/instance.h"
 #include "store/record/state.h"
 
 enum jail_act {

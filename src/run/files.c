@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/path.h"
+#include "os/space.h"
 #include "run/files.h"
 #include "run/run.h"
 #include "store/template/split.h"

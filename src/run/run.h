@@ -11,6 +11,7 @@
 
 #include "base/interrupt.h"
 #include "conf/conf.h"
+#include "os/exec.h"
 #include "store/template/release.h"
 #include "store/jailspace/space.h"
 #include "store/record/state.h"

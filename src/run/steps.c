@@ -104,7 +104,8 @@ up_create(struct ctx *c _unused_, struct instance *i, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = os_jail_create(&i->id, i->spec, &m.root, &m.init, i->keep, &i->st.ref, &i->jail, e);
+	r = os_jail_create(&(struct os_new){&i->id, i->spec, &m.root, &m.init, i->keep}, &i->st.ref, &i->jail,
+			   e);
 	made_of_close(&m);
 	/* dies with us until it is released: a crash before this write leaves no jail; while the one whose
 	 * place it takes is there, the state is that one's */
@@ -147,11 +148,7 @@ up_network(struct ctx *c _unused_, struct instance *i, struct err *e)
 static int
 down_network(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	int r = 0;
-
-	if (i->made->vnet_interface.n > 0 && i->st.ref.pid > 0 && os_jail_alive(&i->st.ref))
-		r = os_net_return(&i->id, i->made, &i->st.ref, e);
-	return r < 0 ? r : os_net_down(&i->id, i->made, e);
+	return os_net_down(&i->id, i->made, i->st.ref.pid > 0 ? &i->st.ref : NULL, e);
 }
 
 static int

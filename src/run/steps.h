@@ -17,6 +17,7 @@
 #ifndef BRIG_RUN_STEPS_H
 #define BRIG_RUN_STEPS_H
 
+#include "os/os.h"
 #include "run/files.h"
 #include "run/run.h"
 

@@ -6,6 +6,7 @@
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
+#include "os/space.h"
 #include "run/volume.h"
 
 /* A device is blank when nothing is where file systems, volume managers and partition tables leave their

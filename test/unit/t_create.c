@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "os/space.h"
 #include "run/run.h"
 #include "scratch.h"
 

@@ -109,7 +109,7 @@ down(struct jail *j)
 {
 	struct err e = ERR_INIT;
 
-	if (os_fw_down(&j->id, &j->spec, &e) < 0 || os_net_down(&j->id, &j->spec, &e) < 0)
+	if (os_fw_down(&j->id, &j->spec, &e) < 0 || os_net_down(&j->id, &j->spec, NULL, &e) < 0)
 		fail_msg("%s", e.msg);
 }
 
@@ -561,11 +561,11 @@ own_stack(void **state)
 	jail_up(&j, NULL);
 	ns_sh(&j.ns, "ip link show v1 >/dev/null");
 	sh("! ip link show v1 2>/dev/null");
-	assert_int_equal(os_net_return(&j.id, &j.spec, &j.ns.ref, &e), 0);
+	assert_int_equal(os_net_down(&j.id, &j.spec, &j.ns.ref, &e), 0);
 	sh("ip link show v1 >/dev/null");
-	assert_int_equal(os_net_return(&j.id, &j.spec, &j.ns.ref, &e), 0);
+	assert_int_equal(os_net_down(&j.id, &j.spec, &j.ns.ref, &e), 0);
 	jail_down(&j);
-	assert_int_equal(os_net_return(&j.id, &j.spec, &j.ns.ref, &e), 0);
+	assert_int_equal(os_net_down(&j.id, &j.spec, &j.ns.ref, &e), 0);
 	sh("ip link delete v0");
 	assert_pristine();
 }
@@ -666,11 +666,11 @@ come_and_go(void *arg)
 		       " rdr_tcp4 '{ %d }' >/dev/null 2>&1 && exit 0; done; exit 1",
 		       j->rdr[0].host_port);
 	for (int i = 0; i < 8; i++) {
-		const char *step = up(j, NULL, &e) < 0                     ? "up"
-				   : system(cmd) != 0                      ? cmd
-				   : os_fw_down(&j->id, &j->spec, &e) < 0  ? "os_fw_down"
-				   : os_net_down(&j->id, &j->spec, &e) < 0 ? "os_net_down"
-									   : NULL;
+		const char *step = up(j, NULL, &e) < 0                           ? "up"
+				   : system(cmd) != 0                            ? cmd
+				   : os_fw_down(&j->id, &j->spec, &e) < 0        ? "os_fw_down"
+				   : os_net_down(&j->id, &j->spec, NULL, &e) < 0 ? "os_net_down"
+										 : NULL;
 
 		if (step) {
 			(void)fprintf(stderr, "%s, round %d: %s: %s\n", j->name, i, step, e.msg);

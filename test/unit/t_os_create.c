@@ -156,7 +156,8 @@ prepare(struct jail *j)
 static int
 create(struct jail *j)
 {
-	return os_jail_create(&j->id, j->spec, &j->root, &j->init, NULL, &j->ref, &j->handle, &j->e);
+	return os_jail_create(&(struct os_new){&j->id, j->spec, &j->root, &j->init, NULL}, &j->ref,
+			      &j->handle, &j->e);
 }
 
 static void
@@ -622,7 +623,8 @@ t_enemy(void **state)
 static int
 create_in_place(struct jail *j, const struct jail *old)
 {
-	return os_jail_create(&j->id, j->spec, &j->root, &j->init, &old->ref, &j->ref, &j->handle, &j->e);
+	return os_jail_create(&(struct os_new){&j->id, j->spec, &j->root, &j->init, &old->ref}, &j->ref,
+			      &j->handle, &j->e);
 }
 
 static void

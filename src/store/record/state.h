@@ -14,7 +14,7 @@
 #define BRIG_STORE_RECORD_STATE_H
 
 #include "conf/spec.h"
-#include "os/os.h"
+#include "os/instance.h"
 #include "store/store.h"
 
 enum state_phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };

@@ -10,7 +10,7 @@
 #include "base/child.h"
 #include "base/fsx.h"
 #include "base/name.h"
-#include "os/os.h"
+#include "os/host.h"
 #include "store/template/build.h"
 #include "store/tree.h"
 

@@ -9,7 +9,7 @@
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
-#include "os/os.h"
+#include "os/host.h"
 #include "store/template/build.h"
 #include "store/template/oci.h"
 #include "store/jailspace/space.h"

@@ -22,7 +22,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "os/os.h"
+#include "os/audit.h"
 
 enum audit_ns { AUDIT_USER, AUDIT_MNT, AUDIT_PID, AUDIT_NET, AUDIT_IPC, AUDIT_UTS, AUDIT_CGROUP, AUDIT_NS_N };
 enum audit_limit { AUDIT_MEMORY, AUDIT_PIDS, AUDIT_CPU, AUDIT_IO, AUDIT_LIMIT_N };

@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "os/os.h"
+#include "os/exec.h"
 
 #define USER_GROUPS_MAX 256
 
@@ -33,7 +33,7 @@ int user_outside(const char *name, struct user *ret, struct err *e);
 int passwd_find(char *text, const char *name, struct user *ret);
 void group_find(char *text, struct user *u);
 
-/* The environment of a command: os.h, struct os_exec.  environ is only looked at for what may be passed on.
+/* The environment of a command: os/exec.h, struct os_exec.  environ is only looked at for what may be passed on.
  */
 void user_env(const struct user *u, const struct os_exec *x, char *const *environment, struct strv *ret);
 

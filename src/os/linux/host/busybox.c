@@ -3,9 +3,10 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdbool.h>
 #include <string.h>
 
-#include "os/os.h"
+#include "os/host.h"
 
 static bool
 is_static(const char *path)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands of the host that end with us (os.h).  Our child is the first process of a pid namespace: when it
+ * Commands of the host that end with us (os/host.h).  Our child is the first process of a pid namespace: when it
  * ends, the kernel ends all others in it; it ends when we do (PR_SET_PDEATHSIG).  Its mount namespace takes
  * along what the commands mounted.  /proc is mounted anew: it must show the pids that the commands see.
  */
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/child.h"
-#include "os/os.h"
+#include "os/host.h"
 
 /* clone3(2) as a fork(2) into new namespaces (Linux 5.3); without the privilege, a fork. */
 static pid_t

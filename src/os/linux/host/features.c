@@ -26,7 +26,8 @@
 #include "os/linux/network/netlink.h"
 #include "os/linux/host/syscalls.h"
 #include "os/linux/instance/userns.h"
-#include "os/os.h"
+#include "os/host.h"
+#include "os/limits.h"
 
 #define PROBE_IDBASE 0x70000000u
 #define MAX_USERNS "/proc/sys/user/max_user_namespaces"

@@ -22,6 +22,7 @@
 #include "base/name.h"
 #include "base/num.h"
 #include "init/proto.h"
+#include "os/host.h"
 #include "os/linux/instance/ref.h"
 
 #define KILL_WAIT_S 30

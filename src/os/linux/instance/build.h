@@ -17,7 +17,7 @@
 #ifndef BRIG_OS_LINUX_INSTANCE_BUILD_H
 #define BRIG_OS_LINUX_INSTANCE_BUILD_H
 
-#include "os/os.h"
+#include "os/instance.h"
 
 struct build {
 	const struct jailspec *spec;

@@ -393,29 +393,29 @@ build(const struct os_id *id, struct inside *in, const struct os_root *root, str
 }
 
 int
-os_jail_create(const struct os_id *id, const struct jailspec *spec, const struct os_root *root,
-	       const struct os_init *init, const struct os_ref *keep, struct os_ref *ret_ref,
-	       struct os_jail **ret, struct err *e)
+os_jail_create(const struct os_new *n, struct os_ref *ret_ref, struct os_jail **ret, struct err *e)
 {
 	_auto_strv struct strv argv = STRV_INIT;
-	_auto_free char *names = listen_names(spec);
+	_auto_free char *names = listen_names(n->spec);
 	_auto_close int exe = -EBADF;
 	_auto_(keep_close) struct keep k = KEEP_INIT;
 	struct os_jail *j;
-	struct inside in = {
-	    .spec = spec, .log = init->log_fd, .logrw = init->log_rw_fd, .status = init->status_fd};
+	struct inside in = {.spec = n->spec,
+			    .log = n->init->log_fd,
+			    .logrw = n->init->log_rw_fd,
+			    .status = n->init->status_fd};
 
-	if (init_argv(spec, init, &argv, e) < 0 || init_open(&exe, e) < 0)
+	if (init_argv(n->spec, n->init, &argv, e) < 0 || init_open(&exe, e) < 0)
 		return -e->num;
-	if (keep && keep_open(keep, spec, &k, e) < 0)
+	if (n->keep && keep_open(n->keep, n->spec, &k, e) < 0)
 		return -e->num;
-	in.keep = keep ? &k : NULL;
+	in.keep = n->keep ? &k : NULL;
 	in.exe = exe;
 	in.argv = argv.v;
 	in.names = names;
 	j = xcalloc(1, sizeof(*j));
 	j->ctl = j->pidfd = -EBADF;
-	if (build(id, &in, root, j, e) < 0 || ref_make(j->pid, &j->ref, e) < 0) {
+	if (build(n->id, &in, n->root, j, e) < 0 || ref_make(j->pid, &j->ref, e) < 0) {
 		os_jail_close(j);
 		return -e->num;
 	}

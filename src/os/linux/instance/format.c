@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A new file system for a jailspace: ext4, which ids can be mapped on since Linux 5.12. */
+#include <stdint.h>
+
 #include "base/child.h"
-#include "os/os.h"
+#include "os/space.h"
 
 static const char *
 find_mkfs(void)

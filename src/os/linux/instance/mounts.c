@@ -13,6 +13,7 @@
 #include "os/linux/instance/build.h"
 #include "os/linux/instance/mnt.h"
 #include "os/linux/host/syscalls.h"
+#include "os/space.h"
 
 static bool
 is_dir(int fd)

@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "os/os.h"
+#include "os/instance.h"
 
 /* For a process that cannot vanish meanwhile (a child that was not waited for). */
 int ref_make(pid_t pid, struct os_ref *ret, struct err *e);

@@ -17,6 +17,7 @@
 #include "os/linux/instance/build.h"
 #include "os/linux/instance/mnt.h"
 #include "os/linux/instance/userns.h"
+#include "os/space.h"
 
 #define LOOP_TRIES 64
 /* Names and empty files take kernel memory that the size does not count; by itself the kernel would allow one

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of the limits (os.h: os_limit_*) that is only for os/linux: being in a jail's control groups.
+ * The part of the limits (os/limits.h) that is only for os/linux: being in a jail's control groups.
  * The caller still sees the host's cgroup file systems and has the host's rights, and does it before
  * unshare(CLONE_NEWCGROUP): a cgroup namespace takes the group its maker is in as its root,
  * cgroup_namespaces(7).
@@ -13,7 +13,7 @@
 
 #include "base/err.h"
 #include "conf/spec.h"
-#include "os/os.h"
+#include "os/limits.h"
 
 /* As fork(2), into the jail's group of version 2: being born in a group costs nothing, while moving a process
  * into one waits until no process of the host is being made (some milliseconds).  Where the jail has no such

@@ -553,17 +553,17 @@ os_net_up(const struct os_id *id, const struct jailspec *spec, const struct os_r
 		return 0;
 	r = net_up(id, spec, ref, warnings, e);
 	if (r < 0)
-		(void)os_net_down(id, spec, &ignored);
+		(void)os_net_down(id, spec, NULL, &ignored);
 	return r < 0 ? err_wrap(e, "network") : 0;
 }
 
-int
-os_net_return(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref, struct err *e)
+/* Interfaces of vnet.interface, back to the host. */
+static int
+give_back(const struct jailspec *spec, const struct os_ref *ref, struct err *e)
 {
 	_auto_close int inner = -EBADF, ns_fd = -EBADF;
 
-	(void)id;
-	if (net_shared(spec) || !spec->vnet || !spec->vnet_interface.n)
+	if (!ref || !spec->vnet || !spec->vnet_interface.n)
 		return 0;
 	if (ns_open(ref, &ns_fd, e) < 0)
 		return e->num == ESRCH ? 0 : -e->num; /* the kernel has decided already */
@@ -597,13 +597,17 @@ remove_proxies(int fd, const struct jailspec *spec, struct err *e)
 }
 
 int
-os_net_down(const struct os_id *id, const struct jailspec *spec, struct err *e)
+os_net_down(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref, struct err *e)
 {
 	_auto_close int fd = -EBADF;
 	char ifname[IFNAMSIZ];
 	int r;
 
-	if (net_shared(spec) || !net_addrs(spec, AF_UNSPEC, NULL))
+	if (net_shared(spec))
+		return 0;
+	if (give_back(spec, ref, e) < 0)
+		return -e->num;
+	if (!net_addrs(spec, AF_UNSPEC, NULL))
 		return 0;
 	if (net_ifname(id, ifname, e) < 0)
 		return 0; /* then it was never made */

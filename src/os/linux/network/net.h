@@ -16,7 +16,7 @@
 #define BRIG_OS_LINUX_NETWORK_NET_H
 
 #include "os/linux/network/netlink.h"
-#include "os/os.h"
+#include "os/network.h"
 
 #define NET_GROUP 1651665255U /* "brig" */
 #define NET_HOST4 "169.254.1.1"

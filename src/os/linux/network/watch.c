@@ -30,6 +30,7 @@
 #include "os/linux/network/net.h"
 #include "os/linux/instance/ref.h"
 #include "os/linux/instance/userns.h"
+#include "os/watch.h"
 
 #define WATCH_MAX 256 /* a jail can open sockets without end: more are not looked at */
 #define LOOK_MS 1

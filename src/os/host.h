@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host itself: what it can do, and what is its own. */
+#ifndef BRIG_OS_HOST_H
+#define BRIG_OS_HOST_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* What this host, kernel and user can do; printed by `brig doctor`. */
+struct os_feature {
+	const char *name;   /* "user namespaces" */
+	const char *needed; /* for what: "every jail", "limit.memory" */
+	int state;          /* 1 works, 0 missing, -1 missing and nothing starts without it */
+	char detail[160];   /* why, and what to do */
+};
+int os_features(struct os_feature **ret, size_t *ret_n, struct err *e); /* the caller frees */
+/* Quick refusal before anything is made: privilege and what every jail needs.  One line: what is missing
+ * and what to do. */
+int os_ready(struct err *e);
+/* Identifies this boot. */
+int os_boot_id(char buf[40], struct err *e);
+
+/* Runs work() in a process of its own, which with everything that it starts and mounts is gone when work()
+ * returns, and also when we die: package tools and scripts that fill a template.  Not for work that must
+ * change our memory.  wait: what work() returned, with its message. */
+struct os_task {
+	pid_t pid;
+	int report_fd;
+};
+int os_contained_start(int (*work)(void *ctx, struct err *e), void *ctx, struct os_task *ret, struct err *e);
+int os_contained_wait(struct os_task *t, struct err *e);
+
+/* Sources of templates that are the host's own: path of a static busybox, NULL if none. */
+const char *os_busybox(void);
+
+#endif

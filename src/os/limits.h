@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Limits: a group of our own, in force before the jail's first instruction (os_jail_create joins it). */
+#ifndef BRIG_OS_LIMITS_H
+#define BRIG_OS_LIMITS_H
+
+#include <stdint.h>
+
+#include "os/instance.h"
+
+int os_limit_check(const struct jailspec *spec, struct err *e); /* can they be kept here? */
+int os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e); /* -EEXIST: not ours */
+int os_limit_down(const struct os_id *id, struct err *e); /* ends what is still in it */
+struct os_usage {
+	int64_t memory, cpu_ns, pids; /* -1: not known */
+};
+int os_limit_usage(const struct os_id *id, struct os_usage *ret, struct err *e);
+
+#endif
