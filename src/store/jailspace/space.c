@@ -253,7 +253,7 @@ fill(int fd, const char *hostname, const struct release *from, const struct prog
 	if (r == 0)
 		r = space_fresh(fd, hostname, from, e);
 	/* jails' users pass through it; nobody on the host does, js is 0700 */
-	if (r == 0 && (fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0))
+	if (r == 0 && (fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0755) < 0))
 		r = err_sys(e, errno, "set the mode of the jailspace");
 	if (r == 0) {
 		r = host_sync(fd);
@@ -319,7 +319,7 @@ finish_inside(int dir, int work, struct err *e)
 	if (whole < 0)
 		return err_sys(e, -whole, "open the new jailspace");
 	r = move_up(whole, dir, e);
-	if (r == 0 && (fchown(dir, 0, 0) < 0 || fchmod(dir, 0755) < 0))
+	if (r == 0 && (fchown(dir, geteuid(), getegid()) < 0 || fchmod(dir, 0755) < 0))
 		r = err_sys(e, errno, "set the mode of the jailspace");
 	if (r == 0) {
 		r = host_sync(dir);
