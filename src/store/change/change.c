@@ -542,10 +542,25 @@ change_prepare_again(struct change *c, struct record *rec, struct err *e)
 	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
 }
 
+/* One that is only prepared was begun while nobody could look into the jailspace: where its nodes can be renamed
+ * from is known now, and nothing is staged yet. */
+static int
+find_place(struct change *c, int space_fd, struct err *e)
+{
+	if (c->inside || c->n_op > 0 || space_fd < 0 || one_mount(space_fd, c->change_fd))
+		return 0;
+	if (fsx_rm_rf_at(c->change_fd, change_node_name(c->id).s, e) < 0)
+		return -e->num;
+	c->inside = true;
+	return 0;
+}
+
 int
 change_open_nodes(struct change *c, int space_fd, struct err *e)
 {
 	change_close_nodes(c);
+	if (find_place(c, space_fd, e) < 0)
+		return -e->num;
 	if (c->inside && space_fd < 0)
 		return 0;
 	if (open_nodes(c, space_fd, e) < 0)
