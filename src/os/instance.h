@@ -75,7 +75,8 @@ int os_jail_release(struct os_jail *j, struct err *e);
 /* Frees the handle; not released: the jail ends.  NULL is fine. */
 void os_jail_close(struct os_jail *j);
 
-/* 1 this very jail exists, 0 it is gone (pid reuse and an earlier boot are told apart). */
+/* 1 this very jail exists, 0 it is gone (pid reuse and an earlier boot are told apart).  <0: that could not be found
+ * out (no descriptors, no memory): it may run, and nothing of it may be taken away. */
 int os_jail_alive(const struct os_ref *ref);
 /* Where a command that runs in the jail prints: its first process copies it to the console log and keeps that within
  * its bound.  -ENOENT: it has no such thing (it was started by an older brig). */
@@ -86,7 +87,7 @@ void os_jail_output_drain(int fd);
 int os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e);
 /* Ends every process of the jail at once and waits for it. */
 int os_jail_kill(const struct os_ref *ref, struct err *e);
-/* Device and inode of what the jail has mounted as its root. */
+/* Device and inode of what the jail has mounted as its root.  -ESRCH: it is gone, or about to be. */
 int os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct err *e);
 /* Processes in the jail, first one included: "PID COMMAND", the host's pid, the command printable.  ret_lines
  * or ret_n may be NULL. */

@@ -291,7 +291,7 @@ settle(const struct store *s, const char *name, const struct jailspec *spec, int
 		return r;
 	r = os_jail_alive(&st.ref);
 	state_free(&st);
-	if (r == 1)
+	if (r != 0)
 		return err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name);
 	fd_close(TAKE_FD(*lock)); /* run_stop takes it */
 	if (run_stop(s, name, spec, STOP_FORCE, NULL, e) < 0)

@@ -92,7 +92,7 @@ is_ending(const struct state *st)
 	dev_t dev;
 	ino_t ino;
 
-	return os_jail_root(&st->ref, &dev, &ino, &e) < 0;
+	return os_jail_root(&st->ref, &dev, &ino, &e) == -ESRCH;
 }
 
 bool
@@ -110,7 +110,7 @@ run_is_running(const struct store *s, const char *name)
 
 	if (state_find(s, name, &st, &ignore) <= 0)
 		return false;
-	yes = os_jail_alive(&st.ref) == 1;
+	yes = os_jail_alive(&st.ref) != 0;
 	state_free(&st);
 	return yes;
 }

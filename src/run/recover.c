@@ -149,8 +149,10 @@ recover_change(const struct store *s, const char *name, bool leave, struct run_r
 	}
 	if (r == 0)
 		r = jail_settle(s, name, &st, e);
-	if (r > 0 && os_jail_root(&st.ref, &dev, &ino, e) == 0)
-		r = release_by_inode(s, dev, ino, &template, &release, e);
+	if (r > 0)
+		r = os_jail_root(&st.ref, &dev, &ino, e) < 0
+			? -e->num
+			: release_by_inode(s, dev, ino, &template, &release, e);
 	state_free(&st);
 	if (r >= 0)
 		r = unfinished(&c, release, leave, &text, &again, e);

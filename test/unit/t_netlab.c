@@ -524,7 +524,7 @@ refusals(void **state)
 	wrong = a.ns.ref;
 	wrong.start++;
 	fails_with(os_net_up(&a.id, &a.spec, &wrong, NULL, &e), &e, ESRCH,
-		   "the jail's first process is gone");
+		   "the jail is not running any more");
 	assert_int_equal(ref_make(getpid(), &wrong, &e), 0);
 	jail_both(&b, 3);
 	fails_with(os_net_up(&b.id, &b.spec, &wrong, NULL, &e), &e, EINVAL,

@@ -524,17 +524,17 @@ audit_look(const struct os_ref *ref, struct audit_facts *f, struct err *e)
 {
 	struct look l = {.f = f, .ref = ref};
 	_auto_close int procfd = -EBADF;
-	int r;
+	int r = ref_open(ref, &procfd);
 
 	*f = (struct audit_facts){.nested_max = -1};
-	if (ref_open(ref, &procfd) < 0)
-		return err_set(e, ESRCH, "not running");
+	if (r < 0)
+		return ref_error(r, e);
 	r = look_all(procfd, &l, e);
 	audit_mounts_free(&l.jail);
 	audit_mounts_free(&l.host);
 	free(l.groups);
 	/* what was read of a jail that ended meanwhile says nothing */
-	return os_jail_alive(ref) ? r : err_set(e, ESRCH, "not running");
+	return os_jail_alive(ref) ? r : ref_error(-ESRCH, e);
 }
 
 void

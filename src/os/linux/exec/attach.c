@@ -121,10 +121,8 @@ target_open(const struct os_ref *ref, struct target *t, struct err *e)
 	struct stat st;
 	int r = ref_open(ref, &procfd);
 
-	if (r == -ESRCH)
-		return err_set(e, ESRCH, "the jail is not running any more");
 	if (r < 0)
-		return err_sys(e, -r, "find the jail's first process");
+		return ref_error(r, e);
 	for (size_t i = 0; i < NS_N; i++)
 		if (proc_ns(procfd, ns_names[i], &t->ns[i], e) < 0)
 			return -e->num;

@@ -130,42 +130,59 @@ ref_make(pid_t pid, struct os_ref *ret, struct err *e)
 	return 0;
 }
 
-static bool
+/* 1, 0, or -errno when it cannot be found out. */
+static int
 same_boot(const struct os_ref *ref)
 {
 	struct err e = ERR_INIT;
 	char boot[40];
 
-	return ref->pid > 0 && ref->pid <= INT_MAX && os_boot_id(boot, &e) == 0 && streq(boot, ref->boot);
+	if (ref->pid <= 0 || ref->pid > INT_MAX)
+		return 0;
+	return os_boot_id(boot, &e) < 0 ? -e.num : streq(boot, ref->boot);
+}
+
+/* Is the process whose stat this is the one of ref?  1, 0, -errno: out of descriptors is not gone. */
+static int
+is_it(int dirfd, const char *name, const struct os_ref *ref)
+{
+	uint64_t start;
+	char state;
+	int r = read_stat(dirfd, name, &state, &start);
+
+	if (r == -ENOENT || r == -ESRCH)
+		return 0;
+	return r < 0 ? r : start == ref->start && state != 'Z' && state != 'X';
 }
 
 int
 os_jail_alive(const struct os_ref *ref)
 {
-	char path[48], state;
-	uint64_t start;
+	char path[48];
+	int r = same_boot(ref);
 
-	if (!same_boot(ref))
-		return 0;
+	if (r <= 0)
+		return r;
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)ref->pid);
-	return read_stat(AT_FDCWD, path, &state, &start) == 0 && start == ref->start && state != 'Z' &&
-	       state != 'X';
+	return is_it(AT_FDCWD, path, ref);
 }
 
 int
 ref_open(const struct os_ref *ref, int *ret_procfd)
 {
 	_auto_close int fd = -EBADF;
-	char path[32], state;
-	uint64_t start;
+	char path[32];
+	int r = same_boot(ref);
 
-	if (!same_boot(ref))
-		return -ESRCH;
+	if (r <= 0)
+		return r < 0 ? r : -ESRCH;
 	(void)snprintf(path, sizeof(path), "/proc/%d", (int)ref->pid);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || read_stat(fd, "stat", &state, &start) < 0 || start != ref->start || state == 'Z' ||
-	    state == 'X')
-		return -ESRCH;
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	r = is_it(fd, "stat", ref);
+	if (r <= 0)
+		return r < 0 ? r : -ESRCH;
 	*ret_procfd = TAKE_FD(fd);
 	return 0;
 }
@@ -174,15 +191,26 @@ int
 ref_pidfd(const struct os_ref *ref, int *ret_pidfd)
 {
 	_auto_close int fd = -EBADF;
+	int r = same_boot(ref);
 
-	if (!same_boot(ref))
-		return -ESRCH;
+	if (r <= 0)
+		return r < 0 ? r : -ESRCH;
 	fd = pidfd_open((pid_t)ref->pid, 0);
+	if (fd < 0)
+		return -errno;
 	/* looked at after it was opened: it is the jail's, or it was gone before */
-	if (fd < 0 || !os_jail_alive(ref))
-		return -ESRCH;
+	r = os_jail_alive(ref);
+	if (r <= 0)
+		return r < 0 ? r : -ESRCH;
 	*ret_pidfd = TAKE_FD(fd);
 	return 0;
+}
+
+int
+ref_error(int r, struct err *e)
+{
+	return r == -ESRCH ? err_set(e, ESRCH, "the jail is not running any more")
+			   : err_sys(e, -r, "find the jail's first process");
 }
 
 int
@@ -191,10 +219,11 @@ os_jail_output(const struct os_ref *ref, int *ret_fd, struct err *e)
 	_auto_close int procfd = -EBADF, fd = -EBADF;
 	char name[16];
 	struct stat st;
+	int r = ref_open(ref, &procfd);
 
 	(void)snprintf(name, sizeof(name), "fd/%d", INIT_FD_COMMANDS);
-	if (ref_open(ref, &procfd) < 0)
-		return err_set(e, ESRCH, "not running");
+	if (r < 0)
+		return ref_error(r, e);
 	/* a magic link of our own first process: its pipe, opened once more */
 	fd = openat(procfd, name, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
@@ -239,9 +268,10 @@ int
 os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e)
 {
 	_auto_close int pidfd = -EBADF;
+	int r = ref_pidfd(ref, &pidfd);
 
-	if (ref_pidfd(ref, &pidfd) < 0)
-		return 1;
+	if (r < 0)
+		return r == -ESRCH ? 1 : ref_error(r, e);
 	if (pidfd_send_signal(pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
 		return err_sys(e, errno, "signal the jail's first process");
 	return wait_gone(ref, pidfd, timeout_s * 1000L);
@@ -308,9 +338,10 @@ int
 os_jail_kill(const struct os_ref *ref, struct err *e)
 {
 	_auto_close int pidfd = -EBADF;
+	int r = ref_pidfd(ref, &pidfd);
 
-	if (ref_pidfd(ref, &pidfd) < 0)
-		return 0;
+	if (r < 0)
+		return r == -ESRCH ? 0 : ref_error(r, e);
 	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return err_sys(e, errno, "kill the jail's first process");
 	if (wait_gone(ref, pidfd, THAW_AFTER_MS))
@@ -329,10 +360,13 @@ os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct er
 {
 	_auto_close int procfd = -EBADF;
 	struct stat st;
+	int r = ref_open(ref, &procfd);
 
-	/* a magic link of this very process, not a path in the jail */
-	if (ref_open(ref, &procfd) < 0 || fstatat(procfd, "root", &st, 0) < 0)
-		return err_set(e, ESRCH, "not running");
+	/* a magic link of this very process, not a path in the jail; an ending one has no root any more */
+	if (r == 0 && fstatat(procfd, "root", &st, 0) < 0)
+		r = errno == ENOENT || errno == ESRCH ? -ESRCH : -errno;
+	if (r < 0)
+		return ref_error(r, e);
 	*ret_dev = st.st_dev;
 	*ret_ino = st.st_ino;
 	return 0;
@@ -376,9 +410,10 @@ int
 os_jail_pids(const struct os_ref *ref, struct strv *ret_lines, size_t *ret_n, struct err *e)
 {
 	struct pids p = {ret_lines, 0};
+	int r = os_jail_alive(ref);
 
-	if (!os_jail_alive(ref))
-		return err_set(e, ESRCH, "not running");
+	if (r <= 0)
+		return ref_error(r < 0 ? r : -ESRCH, e);
 	if (each_process(ref->ns, pid_line, &p, e) < 0)
 		return -e->num;
 	if (ret_n)

@@ -53,9 +53,10 @@ keep_open(const struct os_ref *ref, const struct jailspec *spec, struct keep *re
 {
 	_auto_(keep_close) struct keep k = KEEP_INIT;
 	_auto_close int procfd = -EBADF;
+	int r = ref_open(ref, &procfd);
 
-	if (ref_open(ref, &procfd) < 0)
-		return err_set(e, ESRCH, "the jail is not running any more");
+	if (r < 0)
+		return ref_error(r, e);
 	if (proc_ns(procfd, "user", &k.userns, e) < 0 || check_user(&k, e) < 0)
 		return -e->num;
 	if (!net_shared(spec) && (proc_ns(procfd, "net", &k.netns, e) < 0 || check_owner(&k, e) < 0))

@@ -17,5 +17,7 @@ int ref_make(pid_t pid, struct os_ref *ret, struct err *e);
 int ref_open(const struct os_ref *ref, int *ret_procfd);
 /* A pidfd of the first process; -ESRCH when the jail is gone. */
 int ref_pidfd(const struct os_ref *ref, int *ret_pidfd);
+/* What the two have returned, with a message. */
+int ref_error(int r, struct err *e);
 
 #endif

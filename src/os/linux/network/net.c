@@ -183,9 +183,10 @@ ns_open(const struct os_ref *ref, int *ret_fd, struct err *e)
 {
 	_auto_close int proc = -EBADF, fd = -EBADF, own = -EBADF;
 	struct stat st, own_st;
+	int r = ref_open(ref, &proc);
 
-	if (ref_open(ref, &proc) < 0)
-		return err_set(e, ESRCH, "the jail's first process is gone");
+	if (r < 0)
+		return ref_error(r, e);
 	fd = openat(proc, "ns/net", O_RDONLY | O_CLOEXEC);
 	own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || own < 0 || fstat(fd, &st) < 0 || fstat(own, &own_st) < 0)

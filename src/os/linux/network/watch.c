@@ -322,8 +322,9 @@ os_watch_start(const struct os_ref *ref, const struct jailspec *spec, struct os_
 
 	if (net_shared(spec))
 		return 0;
-	if (ref_open(ref, &procfd) < 0)
-		return err_set(e, ESRCH, "the jail is not running any more");
+	r = ref_open(ref, &procfd);
+	if (r < 0)
+		return ref_error(r, e);
 	if (proc_ns(procfd, "net", &netns, e) < 0)
 		return -e->num;
 	w = xcalloc(1, sizeof(*w));
