@@ -121,7 +121,7 @@ create_from_template(const struct store *s, const struct jailspec *spec, struct 
 	if (there < 0)
 		return there;
 	if (there && recorded)
-		return RUN_CREATE_EXISTED;
+		return make_mount_point(s, spec, e) < 0 ? -e->num : RUN_CREATE_EXISTED;
 	r = release_open(s, spec->template, spec->release, &rel, e);
 	if (r < 0)
 		return r;
