@@ -36,7 +36,7 @@ void fake_ends(unsigned at, const char *name);
 void fake_command(const char *command, ino_t root, int status);
 /* Can a jail be made beside a running one?  After fake_reset(): yes. */
 void fake_can_keep(bool yes);
-void fake_clear_script(void); /* the count goes on */
+void fake_clear_script(void); /* but for commands; the count goes on */
 
 /* ---- calls ---- */
 

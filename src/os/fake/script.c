@@ -137,7 +137,7 @@ fake_ends(unsigned at, const char *name)
 void
 fake_clear_script(void)
 {
-	script->n_rules = script->n_commands = 0;
+	script->n_rules = 0;
 }
 
 void
