@@ -41,16 +41,30 @@ fail(const struct change *c, const struct change_op *op, const char *what, int n
 	return err_sys(e, num, "jail %s: %s %s", c->jail, what, shown.s);
 }
 
+/* 1, 0, -errno: what cannot be looked at is not missing. */
+static int
+is_there(int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
 /* -ENOENT: the directory of the path is not there. */
 static int
 place_open(struct change *c, struct change_op *op, int space_fd, struct place *p)
 {
-	struct stat st;
-	int r;
+	int new, old, r;
 
 	*p = (struct place){.c = c, .op = op, .dir = -EBADF, .n = change_node_name(op->n)};
-	p->has_new = fstatat(c->new_fd, p->n.s, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	p->has_old = fstatat(c->old_fd, p->n.s, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	new = is_there(c->new_fd, p->n.s);
+	old = is_there(c->old_fd, p->n.s);
+	if (new < 0 || old < 0)
+		return new < 0 ? new : old;
+	p->has_new = new;
+	p->has_old = old;
 	r = change_parent(space_fd, op->path, &p->dir, &p->name);
 	if (r < 0)
 		return r;
