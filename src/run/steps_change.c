@@ -36,7 +36,11 @@ open_space(struct ctx *c, struct err *e)
 	if (c->space >= 0)
 		return 0;
 	r = space_by_where(c->s, c->next.spec ? c->next.spec->name : c->change.jail, where, &c->space, e);
-	return r < 0 || !c->has_change ? r : change_open_nodes(&c->change, c->space, e);
+	if (r == 0 && c->has_change)
+		r = change_open_nodes(&c->change, c->space, e);
+	if (r < 0) /* both, or none */
+		fd_close(TAKE_FD(c->space));
+	return r;
 }
 
 static void
