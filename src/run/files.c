@@ -249,7 +249,8 @@ switch_forget_prepared(const struct store *s, const char *jail, struct record *r
 	rec->change_other = NULL;
 	if (record_write(s, jail, rec, e) < 0)
 		return -e->num;
-	return change_tidy(s, jail, rec, -EBADF, e);
+	/* the mark may be that of a restart */
+	return change_tidy(s, jail, rec, -EBADF, true, e);
 }
 
 /* ---- staging ---- */

@@ -84,6 +84,13 @@ same_boot(const char *boot)
 	return os_boot_id(now, &ignore) == 0 && streq(now, boot);
 }
 
+/* A change waits for the next start; nobody is to start the jail for another reason. */
+static int
+only_waits(struct ctx *c, struct err *e)
+{
+	return wants_restart(c->s, c->next.id.name) ? change_mark_restart(c->s, c->next.id.name, "", e) : 0;
+}
+
 /* Under the jail's lock, and it is settled.  alive_on: the release that it runs on, NULL when it does not. */
 static int
 unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, bool *ret_again, struct err *e)
@@ -98,9 +105,10 @@ unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, boo
 	switch (c->rec.change) {
 	case RECORD_SETTLED:
 		*ret_again = !alive_on && !leave && wants_restart(c->s, name);
-		return *ret_again ? 0 : change_tidy(c->s, name, &c->rec, -EBADF, e);
-	case RECORD_PREPARED:
-		return 0; /* waits for a start */
+		return change_tidy(c->s, name, &c->rec, -EBADF, *ret_again, e);
+	case RECORD_PREPARED: /* waits for a start: this one, if the jail was down only for a restart */
+		*ret_again = !alive_on && !leave && wants_restart(c->s, name);
+		return *ret_again ? 0 : only_waits(c, e);
 	case RECORD_APPLY:
 	case RECORD_REVERT:
 		break;
@@ -114,7 +122,7 @@ unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, boo
 		return -e->num;
 	r = decided(c, alive_on, *ret_again, ret_text, e);
 	*ret_again = *ret_again && r == 0;
-	return r;
+	return r == 0 && c->rec.change == RECORD_PREPARED && !*ret_again ? only_waits(c, e) : r;
 }
 
 /* -EBUSY: an upgrade of its template is under way, which stops and starts it as it wants to. */

@@ -283,8 +283,9 @@ up_settle(struct ctx *c, struct instance *i, struct err *e)
 {
 	int r;
 
-	if (!c->has_change)
-		return change_unmark(c->s, i->id.name, e);
+	if (!c->has_change) /* one that was never decided may have left something */
+		return c->rec.template ? change_tidy(c->s, i->id.name, &c->rec, -EBADF, false, e)
+				       : change_unmark(c->s, i->id.name, e);
 	/* a volume was synced before the jail got it */
 	c->change.keep_mark = false;
 	r = change_finish(&c->change, &c->rec, c->space, e);

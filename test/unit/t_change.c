@@ -367,7 +367,7 @@ recover(struct job *unused)
 	(void)unused;
 	CHECK(record_read(&store, "www", &rec, &e) == 1);
 	if (rec.change == RECORD_SETTLED) {
-		CHECK(change_tidy(&store, "www", &rec, space, &e) == 0);
+		CHECK(change_tidy(&store, "www", &rec, space, false, &e) == 0);
 		return;
 	}
 	CHECK(change_load(&store, "www", rec.change_id, space, &c, &e) == 0);
@@ -1487,7 +1487,7 @@ meddled_with(void)
 		rec.release = xstrdup(R1);
 		rec.n_undo = 0;
 		CHECK(record_write(&store, "www", &rec, &e) == 0);
-		CHECK(change_tidy(&store, "www", &rec, space, &e) == 0);
+		CHECK(change_tidy(&store, "www", &rec, space, false, &e) == 0);
 	}
 	CHECK(waited > 10);
 }

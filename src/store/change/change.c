@@ -706,14 +706,15 @@ change_drop(struct change *c, struct record *rec, int space_fd, struct err *e)
 }
 
 int
-change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, struct err *e)
+change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, bool keep_mark,
+	    struct err *e)
 {
 	_auto_close int dir = -EBADF;
 	unsigned next;
 
 	if (open_change_dir(s, jail, &dir, e) < 0 || tidy_ids(dir, rec, space_fd, &next, e) < 0)
 		return -e->num;
-	return change_unmark(s, jail, e);
+	return keep_mark ? 0 : change_unmark(s, jail, e);
 }
 
 int

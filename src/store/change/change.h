@@ -132,8 +132,9 @@ int change_load(const struct store *s, const char *jail, unsigned id, int space_
 int change_digest(int fd, uint64_t size, char ret[65]);
 /* Jails with something unfinished, sorted.  Cheap when there are none. */
 int change_unfinished(const struct store *s, struct strv *ret, struct err *e);
-/* Removes what the record does not know of; the jail has nothing unfinished. */
-int change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd,
+/* Removes what the record does not know of; the jail has nothing unfinished.  keep_mark: it is yet to be started
+ * again. */
+int change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, bool keep_mark,
 		struct err *e);
 /* The mark of a jail that ran when its change was interrupted says so, with the boot it ran in, until
  * somebody has started it again (or tried to). */
