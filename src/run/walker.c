@@ -43,25 +43,46 @@ begin_again(struct ctx *c)
 				   .want_jid = jid};
 }
 
+/* All that there can be of an instance but its state.  The first error is kept. */
+static int
+take_away(struct ctx *c, enum who who, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	for (enum step_id s = STEP_N; s-- > 0;) {
+		struct err one = ERR_INIT;
+
+		if (run_steps[s].of != OF_CHANGE && run_steps[s].undo && s != STEP_CLAIM &&
+		    make_move(c, &(struct move){s, WAY_DOWN, who, false}, NULL, &one) < 0 && !first.num)
+			first = one;
+	}
+	if (!first.num)
+		return 0;
+	*e = first;
+	return -e->num;
+}
+
 /* What was made of an instance that could not be made to the end. */
 static void
-take_away(struct ctx *c, enum who who)
+unmake(struct ctx *c, enum who who)
 {
-	for (enum step_id s = STEP_N; s-- > 0;)
-		if (run_steps[s].of != OF_CHANGE && run_steps[s].undo)
-			(void)make_move(c, &(struct move){s, WAY_DOWN, who, false}, NULL, &(struct err)ERR_INIT);
+	struct err ignore = ERR_INIT;
+
+	if (take_away(c, who, &ignore) == 0 || take_away(c, who, &ignore) == 0)
+		(void)make_move(c, &(struct move){STEP_CLAIM, WAY_DOWN, who, false}, NULL, &ignore);
 }
 
 /*
- * Nothing interrupts it.  What takes away parts of a jail is tried to the end, and the first error is the one
- * that is told; a change whose files could not be put back, or an instance that could not be made, ends it: the
- * mark is still there, and the next command goes on.  So it does with a change that could not be discarded, which is
- * no error of going back.
+ * Nothing interrupts it.  What takes away parts of a jail is tried to the end, and before its state goes once more
+ * from the beginning if something stayed: only the state says what is still to be taken away, so it stays, too, when
+ * that was no use.  The first error is the one that is told.  A change whose files could not be put back, or an
+ * instance that could not be made, ends it: the mark is still there, and the next command goes on.  So it does with a
+ * change that could not be discarded, which is no error of going back.
  */
 static int
 through(struct ctx *c, const struct walk *w, bool back, struct err *e)
 {
-	struct err first = ERR_INIT;
+	struct err first = ERR_INIT, left[2] = {ERR_INIT, ERR_INIT}; /* left: of the next and the old instance */
 	bool unsettled = false;
 
 	c->old.hooks = c->next.hooks = false;
@@ -74,8 +95,17 @@ through(struct ctx *c, const struct walk *w, bool back, struct err *e)
 			begin_again(c);
 		if (m->step == STEP_MARK && m->way == WAY_DOWN && unsettled)
 			continue;
+		if (m->step == STEP_CLAIM && m->way == WAY_DOWN && left[m->who].num) {
+			err_clear(&left[m->who]);
+			if (take_away(c, m->who, &left[m->who]) < 0)
+				continue;
+		}
 		if (make_move(c, m, NULL, &one) == 0)
 			continue;
+		if (m->way == WAY_DOWN && !change && m->step != STEP_CLAIM) {
+			left[m->who] = left[m->who].num ? left[m->who] : one;
+			continue;
+		}
 		if (!first.num && !(back && m->step == STEP_STAGE))
 			first = one;
 		if (m->step == STEP_MARK && m->way == WAY_UP) /* should we be killed as well, it stays down */
@@ -85,10 +115,12 @@ through(struct ctx *c, const struct walk *w, bool back, struct err *e)
 			continue;
 		}
 		if (m->way == WAY_UP && !change)
-			take_away(c, m->who);
+			unmake(c, m->who);
 		if (m->way == WAY_UP || change)
 			break;
 	}
+	for (size_t i = 0; i < ARRAY_LEN(left) && !first.num; i++)
+		first = left[i];
 	if (!first.num)
 		return 0;
 	*e = first;
