@@ -258,15 +258,36 @@ about_regenerate(const struct jailspec *spec _unused_, struct strv *ret _unused_
 {
 }
 
+/* Before anything of it is taken away: whoever comes next finds that it is not whole. */
+static int
+say_stopping(struct instance *i, struct err *e)
+{
+	i->st.phase = PHASE_STOPPING;
+	return state_write(i->s, &i->st, e);
+}
+
+static bool
+says_running(const struct instance *i)
+{
+	return i->st.name && !i->keep && i->st.phase == PHASE_RUNNING;
+}
+
 /* exec.stop, then TERM to everything and stop.timeout; what is left is killed by down_create. */
 static int
 down_start(struct ctx *c, struct instance *i, struct err *e)
 {
+	struct err ignore = ERR_INIT;
 	int r;
 
 	c->stopped_us = clock_us();
-	if (!i->hooks || !os_jail_alive(&i->st.ref))
+	if (!os_jail_alive(&i->st.ref))
 		return 0;
+	if (!i->hooks) {
+		r = says_running(i) ? say_stopping(i, e) : 0;
+		if (r < 0) /* then that it is dead says it */
+			(void)os_jail_kill(&i->st.ref, &ignore);
+		return r;
+	}
 	r = hooks_run(i, EXEC_STOP, e);
 	if (r == -ETIMEDOUT) { /* it is ended all the same */
 		run_warn(i->who, i->spec->label, e->msg);
@@ -275,8 +296,7 @@ down_start(struct ctx *c, struct instance *i, struct err *e)
 	if (r < 0 && os_jail_alive(&i->st.ref))
 		return r;
 	err_clear(e); /* it ended by itself meanwhile, which is what was wanted */
-	i->st.phase = PHASE_STOPPING;
-	r = state_write(i->s, &i->st, e);
+	r = say_stopping(i, e);
 	interrupt_waits_for("its processes to end", i->spec->label);
 	if (r == 0 && i->spec->stop_timeout > 0)
 		r = os_jail_term(&i->st.ref, i->spec->stop_timeout, e);
