@@ -7,7 +7,7 @@ setup_file() { lab_setup; }
 teardown_file() { lab_teardown; }
 setup() {
 	root=$LAB/root
-	[ -d "$root" ] || { mkdir "$root" && cp -a "$BRIG_BASE/j/mroot/." "$root/"; }
+	[ -d "$root" ] || cp -a "$BRIG_BASE/j/mroot/." "$root"
 	conf </dev/null
 }
 teardown() {
@@ -17,30 +17,38 @@ teardown() {
 
 @test "a jail of the command line: created silently, listed, removed by name" {
 	run jail -c name=basejail persist path="$root" ip4.addr=192.0.2.1
-	[ "$status" = 0 ] && [ -z "$output" ]
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 	run jls name ip4.addr path
 	[ "$output" = "basejail 192.0.2.1 $root" ]
 	run jls -n -j basejail persist allow.raw_sockets jid
 	[[ "$output" =~ ^persist\ allow.noraw_sockets\ jid=[0-9]+$ ]]
 	run jail -c name=basejail persist path="$root"
-	[ "$status" = 1 ] && [ "$output" = 'jail: "basejail" already exists' ]
+	[ "$status" = 1 ]
+	[ "$output" = 'jail: "basejail" already exists' ]
 	run jail -r basejail
-	[ "$status" = 0 ] && [ -z "$output" ]
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 	run jls -j basejail
-	[ "$status" = 1 ] && [ "$output" = 'jls: jail "basejail" not found' ]
+	[ "$status" = 1 ]
+	[ "$output" = 'jls: jail "basejail" not found' ]
 	run jail -r basejail
-	[ "$status" = 1 ] && [ "$output" = 'jail: "basejail" not found' ]
+	[ "$status" = 1 ]
+	[ "$output" = 'jail: "basejail" not found' ]
 }
 
 @test "removed by its number; jls -c is silent" {
 	jail -c name=basejail persist path="$root"
 	run jls -c -j basejail
-	[ "$status" = 0 ] && [ -z "$output" ]
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 	jail -r "$(jls -j basejail jid)"
 	run jls -c -j basejail
-	[ "$status" = 1 ] && [ -z "$output" ]
+	[ "$status" = 1 ]
+	[ -z "$output" ]
 	run jls
-	[ "$status" = 0 ] && [ "$output" = "   JID  IP Address      Hostname                      Path" ]
+	[ "$status" = 0 ]
+	[ "$output" = "   JID  IP Address      Hostname                      Path" ]
 }
 
 @test "a jail without a name is called by its number" {
@@ -53,30 +61,37 @@ teardown() {
 
 @test "its command has the caller's input and output, and its arguments as they are" {
 	run jail -c path="$root" command=/bin/echo 'a  b' '$HOME' ';'
-	[ "$status" = 0 ] && [ "$output" = 'a  b $HOME ;' ]
+	[ "$status" = 0 ]
+	[ "$output" = 'a  b $HOME ;' ]
 	run jail -c path="$root" command=/bin/cat <<<"from standard input"
 	[ "$output" = "from standard input" ]
 	run jail -c name=x path="$root" command=/bin/false
-	[ "$status" = 1 ] && [ "$output" = "jail: x: /bin/false: failed" ]
-	[ -z "$(jls name)" ]
+	[ "$status" = 1 ]
+	[ "$output" = "jail: x: /bin/false: failed" ]
+	run jls name
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 }
 
 @test "-cm, -rc, -m and -mr" {
 	run jail -rc name=m persist path="$root"
-	[ "$status" = 1 ] && [ "$output" = 'jail: "m" not found' ]
+	[ "$status" = 1 ]
+	[ "$output" = 'jail: "m" not found' ]
 	jail -cm name=m persist path="$root" meta=one
 	first=$(jls -j m jid)
 	[ "$(jls -j m meta)" = one ]
 	jail -cm name=m meta="two words"
 	[ "$(jls -j m jid meta)" = "$first two words" ]
 	run jail -m name=m enforce_statfs=1
-	[ "$status" = 1 ] && [ "$output" = "jail: m: enforce_statfs cannot be changed while the jail runs; use -mr" ]
+	[ "$status" = 1 ]
+	[ "$output" = "jail: m: enforce_statfs cannot be changed while the jail runs; use -mr" ]
 	jail -mr name=m enforce_statfs=1
 	[ "$(jls -j m enforce_statfs meta)" = "1 two words" ]
 	[ "$(jls -j m jid)" != "$first" ]
 	jail -rc name=m persist path="$root"
 	run jail -m name=nosuch meta=x
-	[ "$status" = 1 ] && [ "$output" = 'jail: "nosuch" not found' ]
+	[ "$status" = 1 ]
+	[ "$output" = 'jail: "nosuch" not found' ]
 	jail -r m
 }
 
@@ -109,7 +124,8 @@ JID=$jid" ]
 		5309 { name = basejail; host.hostname = "\${name}"; }
 	EOF
 	run jail -c 5309
-	[ "$status" = 0 ] && [ "$output" = "5309: created" ]
+	[ "$status" = 0 ]
+	[ "$output" = "5309: created" ]
 	[ "$(jls -j 5309 name)" = basejail ]
 	[ "$(jls -j basejail jid)" = 5309 ]
 	run jail -r 5309
@@ -128,25 +144,33 @@ JID=$jid" ]
 		a { } b { depend = a; } c.x { } c.y { }
 	EOF
 	run jail -c b
-	[ "$status" = 0 ] && [ "$output" = "a: created
+	[ "$status" = 0 ]
+	[ "$output" = "a: created
 b: created" ]
 	run jail -c a
-	[ "$status" = 1 ] && [ "$output" = 'jail: "a" already exists' ]
+	[ "$status" = 1 ]
+	[ "$output" = 'jail: "a" already exists' ]
 	run jail -c 'c.*'
-	[ "$status" = 0 ] && [ "$(printf '%s\n' "${lines[@]}" | sort | xargs)" = "c.x: created c.y: created" ]
+	[ "$status" = 0 ]
+	[ "$(printf '%s\n' "${lines[@]}" | sort | xargs)" = "c.x: created c.y: created" ]
 	run jail -c
-	[ "$status" = 0 ] && [ -z "$output" ]
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 	run jail -r a
-	[ "$status" = 0 ] && [ "$output" = "b: removed
+	[ "$status" = 0 ]
+	[ "$output" = "b: removed
 a: removed" ]
 	run jail -r 'c.*'
-	[ "$status" = 0 ] && [ "${#lines[@]}" = 2 ]
+	[ "$status" = 0 ]
+	[ "${#lines[@]}" = 2 ]
 	run jail -r '*'
-	[ "$status" = 0 ] && [ -z "$output" ]
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 	run jail -r
 	[ "$status" = 1 ]
 	run jail -c nosuch
-	[ "$status" = 1 ] && [ "$output" = 'jail: "nosuch" not found' ]
+	[ "$status" = 1 ]
+	[ "$output" = 'jail: "nosuch" not found' ]
 }
 
 @test "-e, -J, -f -, the form of old, wrong use" {
@@ -161,9 +185,11 @@ a: removed" ]
 	[ "$(echo "s { persist; path = $root; }" | jail -f - -c)" = "s: created" ]
 	jail -r s
 	run jail "$root" old.example.org 192.0.2.9,2001:db8::9 /bin/hostname
-	[ "$status" = 0 ] && [ "$output" = old.example.org ]
+	[ "$status" = 0 ]
+	[ "$output" = old.example.org ]
 	run jail -c name=a nonsense=1
-	[ "$status" = 1 ] && [[ "$output" = *nonsense* ]]
+	[ "$status" = 1 ]
+	[[ "$output" = *nonsense* ]]
 	run jail start
 	[ "$status" = 1 ]
 	run jail -e , -c a
@@ -195,11 +221,13 @@ a: removed" ]
 	run brig status up
 	[[ "$output" = *'hello\x1b[31m'* ]]
 	run brig status nosuch
-	[ "$status" = 1 ] && one_line "$output"
+	[ "$status" = 1 ]
+	one_line "$output"
 	[ "$(brig logs -n 1 up)" = "$(printf 'hello\033[31m')" ]
 	[[ "$(script -qec "'$BRIG' logs -n 1 up" /dev/null)" = *'hello\x1b[31m'* ]]
 	run brig logs nosuch
-	[ "$status" = 1 ] && one_line "$output"
+	[ "$status" = 1 ]
+	one_line "$output"
 	[ "$(brig completion --words running)" = up ]
 	[ "$(brig completion --words jail | grep -cxE 'bad|down|up')" = 3 ]
 	[ "$(brig completion --words template)" = mroot ]
@@ -230,16 +258,19 @@ a: removed" ]
 	EOF
 	ln -s /etc/passwd "$LAB/l.log"
 	run brig logs l
-	[ "$status" = 1 ] && [[ "$output" = *"symbolic link"* ]]
+	[ "$status" = 1 ]
+	[[ "$output" = *"symbolic link"* ]]
 	rm "$LAB/l.log"
 	mkfifo "$LAB/l.log"
 	run timeout 5 "$BRIG" logs l
-	[ "$status" = 1 ] && [[ "$output" = *"not a regular file"* ]]
+	[ "$status" = 1 ]
+	[[ "$output" = *"not a regular file"* ]]
 	rm "$LAB/l.log"
 }
 
 @test "completion scripts are scripts" {
-	brig completion bash >"$LAB/c" && bash -n "$LAB/c"
+	brig completion bash >"$LAB/c"
+	bash -n "$LAB/c"
 	grep -q 'complete -F _brig brig' "$LAB/c"
 	[ "$(brig completion zsh | head -n 1)" = "#compdef brig jls jexec jail" ]
 	brig completion fish | grep -q '^complete -c brig '

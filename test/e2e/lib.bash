@@ -76,7 +76,14 @@ eventually() {
 	done
 }
 
-# A program that stays; what is written to it is not looked at.
+# refuse command...: it says no, with exit status 1.  Any other is a mistake of the test: no such file, wrong use.
+# (`! command` in the middle of a test asserts nothing: tools/check-bats.)
+refuse() {
+	local r=0
+	"$@" || r=$?
+	[ $r = 1 ] || { echo "status $r: $*"; return 1; }
+}
+
 one_line() { # the error text is exactly one line
 	[ "$(printf '%s\n' "$1" | wc -l)" = 1 ] || { printf 'not one line:\n%s\n' "$1"; return 1; }
 }
