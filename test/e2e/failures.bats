@@ -175,5 +175,6 @@ teardown() { brig -q stop -a --force || true; }
 	[ "$status" = 1 ]
 	[[ "$output" == *"dm.json is damaged"* ]]
 	brig destroy -y dm
-	[ ! -e "$BRIG_BASE/js/dm" ] && [ ! -e "$BRIG_BASE/js/.brig/dm.json" ]
+	[ ! -e "$BRIG_BASE/js/dm" ]
+	[ ! -e "$BRIG_BASE/js/.brig/dm.json" ]
 }

@@ -77,7 +77,9 @@ teardown() { brig -q stop -a --force || true; }
 	done
 	[ "$(brig exec a sh -c 'ls -A /dev | sort | tr "\n" " "')" = \
 		"fd full null ptmx pts random shm stderr stdin stdout tty urandom zero " ]
-	[ -z "$(brig exec a ls -A /sys)" ]
+	run brig exec a ls -A /sys
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 	run brig exec a sh -c 'echo x > /bin/x'
 	[ "$status" != 0 ]
 	brig exec a sh -c 'echo x > /etc/x && echo x > /s/x && echo x > /tmp/x && echo x > /run/x'

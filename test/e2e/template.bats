@@ -256,7 +256,8 @@ current() { readlink "$T/$1/current"; }
 	[ "$status" = 1 ]
 	[[ "$output" == *"by hand"* ]]
 	brig -q template build hand busybox
-	[ -d "$BRIG_BASE/j/hand" ] && [ ! -L "$BRIG_BASE/j/hand" ]
+	[ -d "$BRIG_BASE/j/hand" ]
+	[ ! -L "$BRIG_BASE/j/hand" ]
 	[ "$(brig template list hand | grep -c by-hand)" = 1 ]
 	[[ "$(current hand)" == "$(date +%Y%m%d)" ]]
 }

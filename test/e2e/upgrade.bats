@@ -77,8 +77,10 @@ mounted() {
 }
 js() { cat "$BRIG_BASE/js/$1/etc/$2"; }
 no_leftovers() {
-	[ -z "$(ls "$BRIG_BASE/js/.brig/switch" 2>/dev/null)" ]
-	! find "$BRIG_BASE" -name '.brig-merge' -o -name '.tmp*' -o -name '.new.*' | grep .
+	local left
+	left=$(find "$BRIG_BASE/js/.brig/switch" -mindepth 1 2>/dev/null || true
+		find "$BRIG_BASE" -name '.brig-merge' -o -name '.tmp*' -o -name '.new.*')
+	[ -z "$left" ] || { echo "left: $left"; return 1; }
 }
 
 @test "an upgrade replaces, merges, adds, removes, and leaves what is the jail's" {
@@ -108,7 +110,8 @@ no_leftovers() {
 @test "jails run on the new release afterwards, those that were stopped stay stopped" {
 	brig -q start a b
 	brig -q upgrade mroot/r2
-	[ "$(mounted a)" = r2 ] && [ "$(mounted b)" = r2 ]
+	[ "$(mounted a)" = r2 ]
+	[ "$(mounted b)" = r2 ]
 	[ "$(release_of s)" = r2 ]
 	run brig template list
 	[[ "$output" == *r2*current*3*"a, b"* ]]
@@ -134,7 +137,8 @@ no_leftovers() {
 	run brig rollback mroot
 	[ "$status" = 0 ]
 	for j in a b s; do files_of $j | diff -u "$LAB/$j.before" -; done
-	[ "$(mounted a)" = r1 ] && [ "$(release_of s)" = r1 ]
+	[ "$(mounted a)" = r1 ]
+	[ "$(release_of s)" = r1 ]
 	[ "$(tail -n 1 "$BRIG_BASE/js/a/var/data")" = "written since" ]
 	[ "$(readlink "$BRIG_BASE/templates/mroot/current")" = r1 ]
 	no_leftovers
@@ -161,12 +165,14 @@ no_leftovers() {
 	for j in a b s; do files_of $j >"$LAB/$j.before"; done
 	for how in 'echo evil >>' 'printf "plain X\n" >' 'chmod 4777' 'chown 7:8'; do
 		brig -q upgrade mroot/r2
-		[ "$(js a plain)" = "plain 2" ] && [ "$(cat "$BRIG_BASE/js/a/var/k")" = "plain 1" ]
+		[ "$(js a plain)" = "plain 2" ]
+		[ "$(cat "$BRIG_BASE/js/a/var/k")" = "plain 1" ]
 		brig exec a sh -c "$how /var/k"
 		run timeout -k 2 60 "$BRIG" rollback mroot r1
 		[ "$status" = 0 ]
 		[ "$(grep -c 'a: warning: etc/plain: changed since' <<<"$output")" = 1 ]
-		[[ "$output" != *"b: warning"* ]] && [[ "$output" != *"s: warning"* ]]
+		[[ "$output" != *"b: warning"* ]]
+		[[ "$output" != *"s: warning"* ]]
 		[ "$(mounted a) $(mounted b) $(release_of s)" = "r1 r1 r1" ]
 		[ "$(js a plain)" = "plain 2" ]
 		files_of a | grep -v -e /etc/plain -e /var/k >"$LAB/a.after"
@@ -218,7 +224,8 @@ no_leftovers() {
 	brig -q start a b
 	brig -q upgrade mroot/r2
 	brig -q rollback mroot --jail a
-	[ "$(mounted a)" = r1 ] && [ "$(mounted b)" = r2 ]
+	[ "$(mounted a)" = r1 ]
+	[ "$(mounted b)" = r2 ]
 	[ "$(readlink "$BRIG_BASE/templates/mroot/current")" = r2 ]
 	files_of a | diff -u "$LAB/a.before" -
 	brig -q upgrade mroot/r3
@@ -267,7 +274,9 @@ no_leftovers() {
 	[ "$status" = 1 ]
 	[[ "$output" == *"back on release r1"* ]]
 	[[ "$output" == *"b: skipped"* || "$output" == *"b: not tried"* ]]
-	[ "$(mounted a)" = r1 ] && [ "$(mounted b)" = r1 ] && [ "$(release_of s)" = r1 ]
+	[ "$(mounted a)" = r1 ]
+	[ "$(mounted b)" = r1 ]
+	[ "$(release_of s)" = r1 ]
 	for j in a b s; do files_of $j | diff -u "$LAB/$j.before" -; done
 	[ "$(readlink "$BRIG_BASE/templates/mroot/current")" = r1 ]
 	brig exec a true
@@ -284,12 +293,15 @@ no_leftovers() {
 	brig -q start a b
 	run brig upgrade --keep-going mroot/r2
 	[ "$status" = 1 ]
-	[ "$(mounted a)" = r1 ] && [ "$(mounted b)" = r2 ] && [ "$(release_of s)" = r2 ]
+	[ "$(mounted a)" = r1 ]
+	[ "$(mounted b)" = r2 ]
+	[ "$(release_of s)" = r2 ]
 	[ "$(readlink "$BRIG_BASE/templates/mroot/current")" = r2 ]
 	brig -q rollback mroot r1
 	run brig upgrade --canary a mroot/r2
 	[ "$status" = 1 ]
-	[ "$(mounted b)" = r1 ] && [ "$(release_of s)" = r1 ]
+	[ "$(mounted b)" = r1 ]
+	[ "$(release_of s)" = r1 ]
 	run brig upgrade --canary b mroot/r2 --jail b
 	[ "$status" = 0 ]
 	run brig upgrade --canary nobody mroot/r2
@@ -318,7 +330,8 @@ no_leftovers() {
 	run brig upgrade mroot/r2 --jail a
 	[ "$status" = 1 ]
 	[[ "$output" == *exec.stop* ]]
-	[ "$(jail_pid a)" = "$pid" ] && [ -d "/proc/$pid" ]
+	[ "$(jail_pid a)" = "$pid" ]
+	[ -d "/proc/$pid" ]
 	[ "$(release_of a)" = r1 ]
 	files_of a | diff -u "$LAB/a.before" -
 	no_leftovers
@@ -332,7 +345,8 @@ no_leftovers() {
 	[[ "$output" == *"a: will be on r2 at its next start"* ]]
 	run brig status a
 	[[ "$output" == *"mroot/r1, next r2"* ]]
-	[ "$(jail_pid a)" = "$pid" ] && [ "$(mounted a)" = r1 ]
+	[ "$(jail_pid a)" = "$pid" ]
+	[ "$(mounted a)" = r1 ]
 	files_of a | diff -u "$LAB/a.before" -
 	run brig template remove mroot/r2
 	[ "$status" = 1 ] # somebody is on the way to it
@@ -361,7 +375,9 @@ no_leftovers() {
 	brig -q start a b
 	run brig upgrade --all-at-once mroot/r2
 	[ "$status" = 0 ]
-	[ "$(mounted a)" = r2 ] && [ "$(mounted b)" = r2 ] && [ "$(release_of s)" = r2 ]
+	[ "$(mounted a)" = r2 ]
+	[ "$(mounted b)" = r2 ]
+	[ "$(release_of s)" = r2 ]
 	[[ "$output" =~ "a: upgraded to r2, downtime "[0-9.]+" ms" ]]
 	brig -q rollback --all-at-once mroot
 	[ "$(mounted a)" = r1 ]
@@ -378,7 +394,8 @@ no_leftovers() {
 	brig -q start a b
 	run brig upgrade --jobs 4 mroot/r2
 	[ "$status" = 0 ]
-	[ "$(mounted a)" = r2 ] && [ "$(mounted b)" = r2 ]
+	[ "$(mounted a)" = r2 ]
+	[ "$(mounted b)" = r2 ]
 	b_at=$(grep -n '^b: up' <<<"$output" | cut -d: -f1)
 	a_at=$(grep -n '^a: up' <<<"$output" | cut -d: -f1)
 	[ "$b_at" -lt "$a_at" ]
@@ -420,7 +437,8 @@ no_leftovers() {
 	brig exec i sh -c 'echo mine >/etc/clash'
 	run brig upgrade mroot/r2
 	[ "$status" = 0 ]
-	[ "$(mounted i)" = r2 ] && [ "$(mounted t)" = r2 ]
+	[ "$(mounted i)" = r2 ]
+	[ "$(mounted t)" = r2 ]
 	[ "$(brig exec i cat /etc/plain)" = "plain 2" ]
 	[ "$(brig exec t cat /etc/plain)" = "plain 2" ]
 	[ "$(brig exec i cat /etc/clash)" = mine ]
@@ -470,7 +488,8 @@ no_leftovers() {
 	[[ "$output" == *"-clash 1"*"+clash 2"* ]]
 	[[ "$output" == *"+mine"* ]]
 	brig -q merge --theirs /etc/clash a
-	[ "$(js a clash)" = "clash 2" ] && [ "$(js b clash)" = mine ]
+	[ "$(js a clash)" = "clash 2" ]
+	[ "$(js b clash)" = mine ]
 	brig exec a grep -q 'clash 2' /etc/clash
 	brig -q merge --mine etc/clash b
 	[ "$(js b clash)" = mine ]
@@ -547,7 +566,8 @@ no_leftovers() {
 	run brig merge
 	[ "$(grep -c '^/etc/plain' <<<"$output")" = 3 ]
 	brig -q merge --theirs etc/plain b s
-	[ "$(js b plain)" = "plain 2" ] && [ "$(js s plain)" = "plain 2" ]
+	[ "$(js b plain)" = "plain 2" ]
+	[ "$(js s plain)" = "plain 2" ]
 }
 
 @test "accounts are merged by entry" {
@@ -564,8 +584,8 @@ no_leftovers() {
 	grep -q '^root:.*:/bin/ash$' "$BRIG_BASE/js/a/etc/passwd"
 	grep -q '^_new:' "$BRIG_BASE/js/a/etc/group"
 	# an id that is taken: a conflict, and the group waits with it
-	! grep -q '^_new:' "$BRIG_BASE/js/b/etc/passwd"
-	! grep -q '^_new:' "$BRIG_BASE/js/b/etc/group"
+	refuse grep -q '^_new:' "$BRIG_BASE/js/b/etc/passwd"
+	refuse grep -q '^_new:' "$BRIG_BASE/js/b/etc/group"
 	run brig merge b
 	[[ "$output" == *"/etc/passwd"*150* ]]
 	[[ "$output" == *"/etc/group"*"waits for /etc/passwd"* ]]
@@ -674,7 +694,8 @@ no_leftovers() {
 	brig -q upgrade mroot/rgone
 	brig -q upgrade mroot/r3
 	ls "$BRIG_BASE/js/.brig/change/s" >"$LAB/kept"
-	grep -qx 1 "$LAB/kept" && grep -qx 3 "$LAB/kept"
+	grep -qx 1 "$LAB/kept"
+	grep -qx 3 "$LAB/kept"
 	brig -q template remove mroot/rgone
 	brig -q rollback mroot r2 # by the files kept since, over the release that is gone
 	[ "$(js s plain)" = "plain 2" ]
@@ -715,9 +736,10 @@ no_leftovers() {
 	EOF
 	brig -q start a
 	"$BRIG" -q upgrade mroot/r2 --jail a &
+	first=$!
 	sleep 0.5
 	run brig upgrade mroot/r3
-	wait
+	wait $first
 	[ "$status" = 1 ]
 	one_line "$output"
 	[ "$(mounted a)" = r2 ]
@@ -762,7 +784,8 @@ no_leftovers() {
 	[[ "$output" != *started* ]]
 	[ ! -e "$BRIG_RUN/jail/a" ]
 	wait $upgrade
-	[ "$(mounted a)" = r2 ] && [ "$(mounted b)" = r2 ]
+	[ "$(mounted a)" = r2 ]
+	[ "$(mounted b)" = r2 ]
 	no_leftovers
 }
 
