@@ -111,7 +111,9 @@ session() {
 
 remove() {
 	"$top/quickstart" --remove
-	[ ! -e "$lab/base" ] && [ ! -e "$lab/run" ] && [ ! -e "$lab/etc" ]
+	[ ! -e "$lab/base" ]
+	[ ! -e "$lab/run" ]
+	[ ! -e "$lab/etc" ]
 	[ "$(ip -o link | wc -l)" = 1 ]
 }
 

@@ -97,7 +97,7 @@ all_of() { for i in $(seq $N); do "$@" "$BRIG_BASE/js/j$i" || { echo "j$i: $*"; 
 
 @test "another build of the same recipe: no conflicts, and only dates of passwords are replaced" {
 	upgrade d0 d1
-	compare d0 d1 | tee -a "$LAB/times"
+	compare d0 d1 >>"$LAB/times"
 	python3 - "$LAB/plan.d1" <<-'EOF'
 		import json, sys
 		for jail in json.load(open(sys.argv[1]))["plan"]:
@@ -110,7 +110,7 @@ all_of() { for i in $(seq $N); do "$@" "$BRIG_BASE/js/j$i" || { echo "j$i: $*"; 
 
 @test "a package more and changed default files: no file is lost, each edit is kept, merged or a conflict" {
 	upgrade d1 d2
-	compare d1 d2 | tee -a "$LAB/times"
+	compare d1 d2 >>"$LAB/times"
 	conflicts=$(grep -o '"action": *"C"' "$LAB/plan.d2" | wc -l)
 	[ "$conflicts" -gt 0 ]
 	grep -q "^$conflicts conflicts wait" "$LAB/out.d2"

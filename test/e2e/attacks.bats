@@ -33,7 +33,7 @@ gone() { # pids, all of them
 	for p in "$@"; do [ ! -e "/proc/$p" ] || [ "$(field "$p" State)" = Z ] || return 1; done
 }
 printable() { # nothing that a terminal would obey
-	! printf '%s' "$1" | LC_ALL=C grep -n $'[\001-\010\013-\037\177-\377]' || return 1
+	LC_ALL=C refuse grep -n $'[\001-\010\013-\037\177-\377]' <<<"$1"
 }
 
 # stops_all NAME: stop is done within its bound, and everything that was in the jail is gone
@@ -71,7 +71,8 @@ stops_all() {
 	[ "$(field $pid NoNewPrivs) $(field $pid Seccomp)" = "1 2" ]
 	[ "$(field $control NoNewPrivs) $(field $control Seccomp)" = "0 $(field $$ Seccomp)" ]
 	# chown, dac_override, fowner, fsetid, setfcap
-	[ "$(field $pid CapEff)" = 000000008000001b ] && [ "$(field $pid CapPrm)" = 000000008000001b ]
+	[ "$(field $pid CapEff)" = 000000008000001b ]
+	[ "$(field $pid CapPrm)" = 000000008000001b ]
 	[ "$(field $control CapEff)" != 000000008000001b ]
 	grep -qE '^Max data size +1073741824 ' "/proc/$pid/limits"
 	kill $control
@@ -139,7 +140,7 @@ stops_all() {
 	exec 9<&-
 	rm "$LAB/tree/big"
 	brig -q stop j # any command; the next build cleans up
-	run brig -q template build stopped "dir:$LAB/tree"
+	brig -q template build stopped "dir:$LAB/tree"
 	assert_tidy
 }
 
@@ -277,7 +278,8 @@ while True:
 	for p in $a $b; do
 		r=0
 		wait $p || r=$?
-		[ $r != 0 ] && [ $r != 124 ]
+		[ $r != 0 ]
+		[ $r != 124 ]
 	done
 }
 
@@ -323,7 +325,8 @@ while True:
 		[ "$ra$rb" = 01 ] || [ "$ra$rb" = 10 ] || { echo "start $ra, destroy $rb"; cat "$LAB"/*.err; false; }
 		one_line "$(cat "$LAB/start.err" "$LAB/destroy.err")"
 		if [ $rb = 0 ]; then
-			[ ! -e "$BRIG_BASE/js/j" ] && [ ! -e "$BRIG_RUN/jail/j" ]
+			[ ! -e "$BRIG_BASE/js/j" ]
+			[ ! -e "$BRIG_RUN/jail/j" ]
 		else
 			brig exec j true
 			brig -q stop j

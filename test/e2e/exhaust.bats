@@ -144,7 +144,8 @@ gone() { [ ! -e "/proc/$1" ] || [ "$(state_of "$1")" = Z ]; }
 		brig exec a sh -c "rm -f $dir/hog-*"
 		run brig exec a sh -c "dd if=/dev/zero of=$dir/big bs=1M count=80; stat -c %s $dir/big"
 		size=$(tail -n 1 <<<"$output")
-		[ "$size" -gt 10000000 ] && [ "$size" -le 67108864 ]
+		[ "$size" -gt 10000000 ]
+		[ "$size" -le 67108864 ]
 		brig exec b sh -c "head -c 1000000 /dev/zero >$dir/big"
 		brig exec a rm $dir/big
 	done
@@ -271,7 +272,7 @@ gone() { [ ! -e "/proc/$1" ] || [ "$(state_of "$1")" = Z ]; }
 	brig -q start net
 	nft list ruleset | grep -q brig # there are rules
 	nft list ruleset >"$LAB/rules"
-	! grep -wE 'log|nftrace' "$LAB/rules"
+	refuse grep -wE 'log|nftrace' "$LAB/rules"
 	brig -q stop net
 	brig -q destroy -y net
 }
@@ -392,7 +393,7 @@ gone() { [ ! -e "/proc/$1" ] || [ "$(state_of "$1")" = Z ]; }
 		# shellcheck disable=SC2086
 		run timeout 20 "$BRIG" $cmd
 		[ "$status" = 0 ] || { echo "$cmd: $output"; false; }
-		! grep -qE '^ *([0-9]+ .*198.51|j +running)' <<<"$output"
+		refuse grep -qE '^ *([0-9]+ .*198.51|j +running)' <<<"$output"
 		[ "$cmd" = "start j" ] || [ ! -e "$BRIG_RUN/jail/j" ] || { echo "$cmd left it"; false; }
 	done
 	[ "$(brig list -j j jid)" = 7 ]

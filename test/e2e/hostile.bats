@@ -211,7 +211,7 @@ space() { echo "$BRIG_BASE/js/h"; }
 	chmod 755 "$LAB"
 	chmod 600 "$BRIG_CONF"
 	grep -rq hunter2 "$BRIG_RUN" # the control
-	run ! nobody grep -rq hunter2 "$BRIG_RUN" "$BRIG_BASE"
+	run -2 nobody grep -rq hunter2 "$BRIG_RUN" "$BRIG_BASE" # found nothing, and much is closed
 	# where the program can be run by others at all
 	if nobody test -x "$BRIG"; then
 		nobody "$BRIG" list | grep -q '198.51.100.77 .*secret'

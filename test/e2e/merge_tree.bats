@@ -575,7 +575,7 @@ assert json.load(sys.stdin) == {"changes": [{"letter": "U", "path": "/a"}], "war
 	put od 'x/stir' 1 # would match the patterns
 	put n 'x/stir' 2
 	merge -I '/x/stir'
-	! printf %s "$output" | LC_ALL=C grep -q $'[^\n -~]'
+	LC_ALL=C refuse grep -q '[^ -~]' <<<"$output"
 	printf '%s\n' "$output" | grep -qxF '  U /x/new\012line'
 	printf '%s\n' "$output" | grep -qxF '  U /x/esc\033[31m'
 	printf '%s\n' "$output" | grep -qxF '  U /x/back\134slash'

@@ -46,7 +46,7 @@ bounded() {
 	}
 	run bash -c "ulimit -v $k; exec timeout -k 1 $t \"\$@\"" bash "$BRIG" "$@"
 	[ "$status" -le 1 ] || { echo "brig $*: status $status: ${output:0:2000}"; return 1; }
-	! printf '%s' "$output" | LC_ALL=C grep -n $'[\001-\010\013-\037\177-\377]' || { echo "brig $*"; return 1; }
+	LC_ALL=C refuse grep -n $'[\001-\010\013-\037\177-\377]' <<<"$output" || { echo "brig $*"; return 1; }
 }
 well() { # ... with status 0
 	bounded "$@"
@@ -124,7 +124,8 @@ os.chdir(sys.argv[1]); os.mkdir("deep"); os.chdir("deep")
 for i in range(3000): os.mkdir("d"); os.chdir("d")
 open("end", "w")'
 	# in memory: the file system is not what is looked at
-	mkdir -p "$LAB/space" && mount -t tmpfs none "$LAB/space"
+	mkdir -p "$LAB/space"
+	mount -t tmpfs none "$LAB/space"
 	conf <<-EOF
 		persist; stop.timeout = 1;
 		h { }
@@ -180,8 +181,12 @@ open("end", "w")'
 	chmod 6755 "$S/etc/merge10"
 	chown 12:34 "$S/etc/merge11"
 	setcap cap_net_raw+ep "$S/etc/merge12"
-	[ -n "$(getcap "$S/etc/merge12")" ] && [ "$(stat -c %a "$S/etc/merge10")" = 6755 ] # the control
-	rm "$S/etc/merge"{13,14,15} && mkdir "$S/etc/merge13" && ln -s "$LAB/victim/file" "$S/etc/merge14" && mkfifo "$S/etc/merge15"
+	[ -n "$(getcap "$S/etc/merge12")" ]
+	[ "$(stat -c %a "$S/etc/merge10")" = 6755 ] # the control
+	rm "$S/etc/merge"{13,14,15}
+	mkdir "$S/etc/merge13"
+	ln -s "$LAB/victim/file" "$S/etc/merge14"
+	mkfifo "$S/etc/merge15"
 	python3 -c 'import sys
 for i in range(120000): sys.stdout.write("ab"[i * i % 7 % 2] + "\n")' | put 16 # lines that are alike: many ways to match
 	chmod 6755 "$S/etc/merge17"                                           # the mode alone
@@ -196,8 +201,11 @@ for i in range(120000): sys.stdout.write("ab"[i * i % 7 % 2] + "\n")' | put 16 #
 	for k in 1 2 3 6 8 13 14 15 16; do # they wait, and the jail keeps its own
 		[ $k = 6 ] || [ $k = 8 ] || grep -q "/etc/merge$k\b" <<<"$output$said" || { echo "$k is not mentioned"; false; }
 	done
-	[ "$(stat -c %s "$S/etc/merge2")" -gt 6000000 ] && [ "$(stat -c %s "$S/etc/merge3")" = 100000000 ]
-	[ -d "$S/etc/merge13" ] && [ -L "$S/etc/merge14" ] && [ -p "$S/etc/merge15" ]
+	[ "$(stat -c %s "$S/etc/merge2")" -gt 6000000 ]
+	[ "$(stat -c %s "$S/etc/merge3")" = 100000000 ]
+	[ -d "$S/etc/merge13" ]
+	[ -L "$S/etc/merge14" ]
+	[ -p "$S/etc/merge15" ]
 	[ "$(cat "$S/etc/merge7")" = "$(printf '%s\n' mine b c d e f 'release 2' g h)" ]
 	[ "$(cat "$S/etc/merge19")" = "$(cat "$LAB/o2/etc/merge19")" ]
 	# nothing that brig wrote has what only the jail gave it
@@ -219,7 +227,8 @@ for i in range(120000): sys.stdout.write("ab"[i * i % 7 % 2] + "\n")' | put 16 #
 @test "names and texts of a jail in everything that is printed: nothing that a terminal obeys, and JSON is UTF-8" {
 	evil=$'e\033]0;evil\a\n\377\376\302\233x'
 	# the control: who prints names as they are
-	mkdir "$LAB/names" && : >"$LAB/names/$evil"
+	mkdir "$LAB/names"
+	: >"$LAB/names/$evil"
 	find "$LAB/names" -print0 | LC_ALL=C grep -q $'\033'
 	mkdir -p "$LAB/e1/etc/$evil" "$LAB/e2/etc/$evil"
 	for n in 1 2; do
@@ -256,10 +265,10 @@ for i in range(120000): sys.stdout.write("ab"[i * i % 7 % 2] + "\n")' | put 16 #
 	[[ "$output" == *evil*mine* ]] # it is shown
 	run bash -c "exec -a jls '$BRIG' -v"
 	[ "$status" = 0 ]
-	! printf '%s' "$output" | LC_ALL=C grep -q $'[\001-\010\013-\037\177-\377]'
+	LC_ALL=C refuse grep -q $'[\001-\010\013-\037\177-\377]' <<<"$output"
 	run script -qec "$BRIG logs v" /dev/null </dev/null
 	[[ "$output" == *evil* ]]
-	! printf '%s' "$output" | tr -d '\r' | LC_ALL=C grep -q $'[\001-\003\005-\007\013-\037\177-\377]'
+	LC_ALL=C refuse grep -q $'[\001-\003\005-\007\013-\037\177-\377]' <<<"${output//$'\r'/}"
 	brig -q stop v
 	# a release whose file was changed: verify names it
 	printf x >>"$BRIG_BASE/templates/evil/e2/skel/etc/$evil/clash" 2>/dev/null
