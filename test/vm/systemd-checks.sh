@@ -94,12 +94,9 @@ runs_jail() { [ -n "$(pid_of "$1")" ] && [ "$(brig exec "$1" echo here)" = here 
 unit_is() { [ "$(systemctl show -P ActiveState -P SubState "$1" | paste -s -d ' ')" = "$2" ]; }
 inactive() { unit_is "$1" "inactive dead" || unit_is "$1" "failed failed"; }
 lim_values() { # of the jail lim, and that nobody has moved it
-	[ "$(value lim memory.max)" = 16777216 ]
-	[ "$(value lim memory.oom.group)" = 1 ]
-	[ "$(value lim pids.max)" = 20 ]
-	[ "$(value lim cpu.max)" = "20000 100000" ]
-	value lim io.max | grep "rbps=1048576 wbps=1048576"
-	in_place lim
+	[ "$(value lim memory.max)" = 16777216 ] && [ "$(value lim memory.oom.group)" = 1 ] &&
+		[ "$(value lim pids.max)" = 20 ] && [ "$(value lim cpu.max)" = "20000 100000" ] &&
+		value lim io.max | grep "rbps=1048576 wbps=1048576" && in_place lim
 }
 # Before there is a template nothing can start: the unit is there all the same, or nothing would be stopped in order.
 check_broken_at_boot() {
@@ -226,6 +223,7 @@ check_switching() {
 		done 2>/dev/null
 		echo "$n" >/run/switched
 	) &
+	switcher=$!
 	i=0
 	while [ $i -lt 12 ]; do
 		i=$((i + 1))
@@ -234,7 +232,7 @@ check_switching() {
 		brig -q stop lim
 	done
 	rm /run/go
-	wait
+	wait $switcher
 	[ "$(cat /run/switched)" -gt 20 ] # so it was possible, between the jails
 }
 # What systemd switches on for a unit it switches off after it, and groups beside lose their limits; jails do not.
