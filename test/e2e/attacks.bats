@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A jail that does not want to end, commands that are interrupted or meet, archives that are bombs, output that is
+# A jail that does not want to end, commands that meet, archives that are bombs, output that is
 # meant for a terminal.  Each attack has a control beside it: what shows that it took place, and would have hurt.
 
 load lib
@@ -333,46 +333,6 @@ while True:
 		fi
 		assert_tidy
 	done
-}
-
-# interrupted SIGNAL command...: after a moment; it ends, with status 0 or not, and says at most a line
-interrupted() {
-	local signal=$1 pid r=0
-	shift
-	"$BRIG" -q "$@" >/dev/null 2>"$LAB/err" </dev/null &
-	pid=$!
-	sleep "0.0$((RANDOM % 4))$((RANDOM % 10))"
-	kill -s "$signal" $pid 2>/dev/null && SENT=$((SENT + 1))
-	wait $pid || r=$?
-	[ $r -le 1 ] || [ $r -ge 128 ] || { echo "$*: status $r"; return 1; }
-	one_line "$(cat "$LAB/err")"
-}
-
-@test "INT, TERM and HUP at any moment of any command leave nothing" {
-	host_things >"$LAB/before"
-	RANDOM=7
-	SENT=0
-	for signal in INT TERM HUP; do
-		for _ in 1 2; do
-			interrupted $signal start j
-			brig -q start j
-			interrupted $signal restart j
-			brig -q start j
-			interrupted $signal stop j
-			brig -q stop j
-			assert_host_as "$LAB/before"
-			interrupted $signal destroy -y j
-			interrupted $signal create j
-			[ -d "$BRIG_BASE/js/j" ] || brig -q create j
-			interrupted $signal run sleep 1
-			interrupted $signal template build other busybox
-			assert_host_as "$LAB/before"
-		done
-	done
-	[ $SENT -gt 15 ] || { echo "$SENT signals were in time"; false; }
-	brig -q template build other busybox
-	brig -q template verify other
-	assert_tidy
 }
 
 # ---- who is who ----
