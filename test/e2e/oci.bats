@@ -166,6 +166,7 @@ motd" ]
 	[ "$(sum)" = "$before" ]
 	# other sources have no image
 	run brig --json template show mroot
+	[ "$status" = 0 ]
 	[[ "$output" != *'"image"'* ]]
 }
 

@@ -296,7 +296,8 @@ current() { readlink "$T/$1/current"; }
 	kill -9 "$brig_pid"
 	wait "$brig_pid" || true
 	eventually 5 bash -c '! pgrep -f "^sleep 98765$" >/dev/null'
-	run brig template list k
+	run brig template list
+	[ "$status" = 0 ]
 	[[ "$output" != *.new* ]]
 	brig -q template build k busybox
 	brig template verify k

@@ -116,6 +116,7 @@ no_leftovers() {
 	run brig template list
 	[[ "$output" == *r2*current*3*"a, b"* ]]
 	run brig status s
+	[ "$status" = 0 ]
 	[[ "$output" != *running* ]]
 	[ "$(readlink "$BRIG_BASE/templates/mroot/current")" = r2 ]
 	brig exec a grep -q 'plain 2' /etc/plain
