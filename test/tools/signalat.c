@@ -48,6 +48,8 @@ static _Noreturn void
 child(const char *tty, int ready, char **argv)
 {
 	(void)setsid();
+	for (int sig = 1; sig < NSIG; sig++) /* what runs in the background of a shell ignores some */
+		(void)signal(sig, SIG_DFL);
 	if (tty) {
 		int fd = open(tty, O_RDWR); /* and so it is the controlling one of the session */
 
