@@ -277,6 +277,7 @@ nobody_has_to_run() { UP=; }
 @test "a second signal says what is waited for, a third ends the command, and the next one finishes its work" {
 	cp "$BRIG_CONF" "$LAB/conf"
 	sed -i '/^a {/s/}$/exec.prestart = "sleep 3.14"; }/' "$BRIG_CONF"
+	brig -q restart a
 	"$BRIG" -q upgrade mroot/r2 --jail a 2>"$LAB/said" 3>&- &
 	pid=$!
 	first=
