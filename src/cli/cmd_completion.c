@@ -7,6 +7,7 @@
 
 #include "base/name.h"
 #include "cli/cli.h"
+#include "store/record/record.h"
 #include "store/record/state.h"
 
 static const char *opt_words;

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/screen.h"
+#include "store/record/record.h"
 #include "store/record/state.h"
 
 #define CUT_TRIES 20

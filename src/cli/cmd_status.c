@@ -21,6 +21,8 @@
 #include "cli/service.h"
 #include "init/proto.h"
 #include "os/limits.h"
+#include "store/record/ids.h"
+#include "store/record/record.h"
 #include "store/record/state.h"
 
 #define LAST_LINES 10

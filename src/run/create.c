@@ -20,6 +20,7 @@
 #include "run/run.h"
 #include "run/volume.h"
 #include "store/change/change.h"
+#include "store/record/ids.h"
 
 #define LOCK_WAIT_MS 30000
 

@@ -7,6 +7,7 @@
 #include "base/fsx.h"
 #include "base/path.h"
 #include "run/steps.h"
+#include "store/record/ids.h"
 #include "store/template/split.h"
 
 #define LOG_MAX (1u << 20) /* bytes that a console log may grow to */

@@ -14,6 +14,7 @@
 #include "os/exec.h"
 #include "store/template/release.h"
 #include "store/jailspace/space.h"
+#include "store/record/record.h"
 #include "store/record/state.h"
 
 /* Who asks: where what is said goes, and what interrupts it.  Any may be NULL. */

@@ -3,7 +3,8 @@
  * once. */
 #include "fuzz.h"
 
-#include "store/store.h"
+#include "store/record/ids.h"
+#include "store/record/record.h"
 
 static struct store store = {.base = fuzz_path, .record_fd = -EBADF};
 

@@ -19,6 +19,7 @@
 
 #include "scratch.h"
 #include "store/change/change.h"
+#include "store/record/ids.h"
 #include "store/tree.h"
 
 #define SPACE "base/js/www/"

@@ -13,6 +13,7 @@
 #include "os/space.h"
 #include "run/run.h"
 #include "scratch.h"
+#include "store/record/ids.h"
 
 static struct jailspec
 spec_of(const char *name)

@@ -23,7 +23,7 @@
 #define BRIG_STORE_CHANGE_CHANGE_H
 
 #include "store/merge/merge.h"
-#include "store/store.h"
+#include "store/record/record.h"
 
 #define CHANGE_INSIDE ".brig-merge"
 

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "store/store.h"
+#include "store/record/record.h"
 
 json_t *record_json_text(const char *s);
 /* The caller frees; NULL: not a string, or not in that form. */

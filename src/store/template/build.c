@@ -14,6 +14,7 @@
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
+#include "store/record/record.h"
 #include "store/template/build.h"
 #include "store/template/manifest.h"
 #include "store/template/split.h"

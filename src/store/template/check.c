@@ -14,6 +14,7 @@
 
 #include "base/name.h"
 #include "base/path.h"
+#include "store/record/ids.h"
 #include "store/template/split.h"
 #include "store/tree.h"
 

@@ -7,9 +7,10 @@
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
+#include "store/record/record.h"
+#include "store/record/state.h"
 #include "store/template/build.h"
 #include "store/template/release.h"
-#include "store/record/state.h"
 #include "store/tree.h"
 
 #define INFO_MAX (1u << 20)
