@@ -266,7 +266,7 @@ existed(const struct cli *cli, const struct making *m, const struct record *rec,
 static int
 make(struct cli *cli, const struct making *m, json_t *results, struct err *e)
 {
-	static const char *const words[] = {"created", "adopted", "existed"};
+	static const char *const words[] = {"created", "adopted", "existed", "new ids"};
 	_auto_(record_free) struct record rec = {0};
 	struct meter meter = {.bar = progress_start(cli, m->spec->label)};
 	int r, what;
@@ -288,6 +288,9 @@ make(struct cli *cli, const struct making *m, json_t *results, struct err *e)
 		return r;
 	if (what == RUN_CREATE_MADE)
 		say_made(cli, m, &rec, &meter);
+	else if (what == RUN_CREATE_NEW_IDS)
+		cli_say(cli, "%s: was there; another jail had its host ids, too: it has others now",
+			m->spec->label);
 	else if (what == RUN_CREATE_ADOPTED)
 		cli_say(cli, "%s: its jailspace was there: adopted, on %s/%s", m->spec->label, rec.template,
 			rec.release);

@@ -75,19 +75,50 @@ make_space(const struct store *s, const struct jailspec *spec, const struct rele
 	return r;
 }
 
+/* Under the registry's lock.  1: its range was another jail's, too, and it has got one of its own, which the
+ * record is to be written with. */
+static int
+own_range(const struct store *s, const char *name, struct record *rec, struct err *e)
+{
+	int r = record_claim_range(s, name, rec->idbase, e);
+
+	if (r != -EEXIST)
+		return r;
+	err_clear(e);
+	r = record_new_range(s, &rec->idbase, e);
+	return r < 0 ? r : 1;
+}
+
 static int
 write_record(const struct store *s, const char *name, struct record *rec, bool recorded, struct err *e)
 {
 	_auto_close int lock = -EBADF;
-	int r = 0;
+	int r = store_lock(s, "registry", NULL, -1, &lock, e);
 
-	if (!recorded) {
+	if (r < 0)
+		return r;
+	if (recorded) {
+		r = own_range(s, name, rec, e);
+	} else {
 		rec->created = clock_utc();
-		r = store_lock(s, "registry", NULL, -1, &lock, e);
-		if (r == 0)
-			r = record_new_range(s, &rec->idbase, e);
+		r = record_new_range(s, &rec->idbase, e);
 	}
 	return r < 0 ? r : record_write(s, name, rec, e);
+}
+
+/* It is there already, and does not run. */
+static int
+existed(const struct store *s, const char *name, struct record *rec, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	int r = store_lock(s, "registry", NULL, -1, &lock, e);
+
+	if (r == 0)
+		r = own_range(s, name, rec, e);
+	if (r <= 0)
+		return r < 0 ? r : RUN_CREATE_EXISTED;
+	r = record_write(s, name, rec, e);
+	return r < 0 ? r : RUN_CREATE_NEW_IDS;
 }
 
 /* The blank directory that `path` is by default. */
@@ -122,7 +153,7 @@ create_from_template(const struct store *s, const struct jailspec *spec, struct 
 	if (there < 0)
 		return there;
 	if (there && recorded)
-		return make_mount_point(s, spec, e) < 0 ? -e->num : RUN_CREATE_EXISTED;
+		return make_mount_point(s, spec, e) < 0 ? -e->num : existed(s, spec->name, rec, e);
 	r = release_open(s, spec->template, spec->release, &rel, e);
 	if (r < 0)
 		return r;
@@ -154,7 +185,7 @@ create_from_path(const struct store *s, const struct jailspec *spec, struct reco
 	int r;
 
 	if (recorded)
-		return RUN_CREATE_EXISTED;
+		return existed(s, spec->name, rec, e);
 	if (lstat(spec->path, &st) < 0)
 		return err_sys(e, errno, "path %s", spec->path);
 	if (!S_ISDIR(st.st_mode))
@@ -183,7 +214,8 @@ create(const struct store *s, const struct jailspec *spec, bool ephemeral, const
 	if (r < 0)
 		return r;
 	recorded = r > 0;
-	rec.ephemeral = ephemeral;
+	if (!recorded)
+		rec.ephemeral = ephemeral;
 	if (run_is_running(s, spec->name)) /* its jailspace is in use: no looking into images */
 		return recorded ? RUN_CREATE_EXISTED
 				: err_set(e, EBUSY, "is running (brig stop %s)", spec->name);

@@ -100,13 +100,21 @@ adopt(struct instance *c, struct err *e)
 	return r;
 }
 
+static int
+claim_range(struct ctx *c, struct err *e)
+{
+	_auto_close int lock = -EBADF;
+	int r = store_lock(c->s, "registry", NULL, -1, &lock, e);
+
+	return r < 0 ? r : record_claim_range(c->s, c->spec->name, c->record.idbase, e);
+}
+
 int
 made_of_record(struct instance *c, struct err *e)
 {
 	int r = record_read(c->s, c->spec->name, &c->record, e);
 
-	if (r == 0)
-		r = adopt(c, e);
+	r = r == 0 ? adopt(c, e) : r > 0 ? claim_range(c, e) : r;
 	if (r < 0)
 		return r;
 	if (c->spec->root != ROOT_TEMPLATE)

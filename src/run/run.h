@@ -29,8 +29,9 @@ void run_warn(const struct run_caller *who, const char *jail, const char *text);
 
 /* Makes the record and the jailspace of a jail.  The jail's specification says template and space.  A
  * jailspace without a record (the Handbook's steps by hand) is adopted: it only gets a record.  After an
- * interruption or a kill -9 the same call finishes; after an error nothing is left over. */
-enum { RUN_CREATE_MADE, RUN_CREATE_ADOPTED, RUN_CREATE_EXISTED };
+ * interruption or a kill -9 the same call finishes; after an error nothing is left over.  One that is there, but
+ * with host ids that another jail has, too, gets others (record/ids.h). */
+enum { RUN_CREATE_MADE, RUN_CREATE_ADOPTED, RUN_CREATE_EXISTED, RUN_CREATE_NEW_IDS };
 int run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e);
 /* `brig run`: names begin with RUN_PREFIX, and the lock RUN_LOCK of the name is held by the command as long as it lives.
  * Whoever comes after its death takes away what it had not started yet. */

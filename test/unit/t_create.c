@@ -89,6 +89,102 @@ there_and_back(void **state)
 	nothing_left();
 }
 
+static uint32_t
+range_of(const char *name)
+{
+	_auto_(record_free) struct record rec = {0};
+
+	assert_int_equal(record_read(&store, name, &rec, &e), 1);
+	return rec.idbase;
+}
+
+static void
+set_range(const char *name, uint32_t idbase)
+{
+	_auto_(record_free) struct record rec = {0};
+
+	assert_int_equal(record_read(&store, name, &rec, &e), 1);
+	rec.idbase = idbase;
+	assert_int_equal(record_write(&store, name, &rec, &e), 0);
+}
+
+static char *
+link_of(uint32_t idbase)
+{
+	return xasprintf("base/js/.brig/ids/%u", (idbase - ID_BASE) / ID_COUNT);
+}
+
+static void
+forget_links(void)
+{
+	_auto_free char *ids = at("base/js/.brig/ids"), *all = names_in("base/js/.brig/ids");
+	_auto_close int fd = open(ids, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char *save = NULL;
+
+	for (char *n = strtok_r(all, " ", &save); n; n = strtok_r(NULL, " ", &save))
+		assert_int_equal(unlinkat(fd, n, 0), 0);
+}
+
+/* As after a backup of the records alone: the next jail gets another range, and the links come back. */
+static void
+links_lost(void **state)
+{
+	_auto_free char *link = NULL;
+	uint32_t www;
+
+	(void)state;
+	assert_int_equal(create("www"), RUN_CREATE_MADE);
+	www = range_of("www");
+	link = link_of(www);
+	forget_links();
+	assert_int_equal(create("mail"), RUN_CREATE_MADE);
+	assert_int_not_equal(range_of("mail"), www);
+	assert_false(there(link));
+	assert_int_equal(record_claim_range(&store, "www", www, &e), 0);
+	assert_true(there(link));
+	/* one that a jail had that is gone, or has another range by now */
+	forget_links();
+	link_to("gone", link);
+	assert_int_equal(record_claim_range(&store, "www", www, &e), 0);
+	forget_links();
+	link_to("mail", link);
+	assert_int_equal(record_claim_range(&store, "www", www, &e), 0);
+	assert_int_equal(record_claim_range(&store, "mail", range_of("mail"), &e), 0);
+	assert_int_equal(ranges_taken(), 2);
+}
+
+/* A record was restored whose range another jail has got meanwhile. */
+static void
+one_range_twice(void **state)
+{
+	uint32_t www;
+
+	(void)state;
+	assert_int_equal(create("www"), RUN_CREATE_MADE);
+	assert_int_equal(create("mail"), RUN_CREATE_MADE);
+	www = range_of("www");
+	set_range("mail", www);
+	assert_int_equal(record_claim_range(&store, "mail", www, &e), -EEXIST);
+	assert_string_equal(e.msg, "its ids on the host are those of jail www, too: give it others "
+				   "(brig create mail)");
+	assert_int_equal(record_claim_range(&store, "www", www, &e), 0);
+	forget_links();
+	assert_int_equal(record_claim_range(&store, "www", www, &e), -EEXIST);
+	assert_non_null(strstr(e.msg, "jail mail, too"));
+	assert_int_equal(create("mail"), RUN_CREATE_NEW_IDS);
+	assert_int_not_equal(range_of("mail"), www);
+	assert_int_equal(create("mail"), RUN_CREATE_EXISTED);
+	assert_int_equal(create("www"), RUN_CREATE_EXISTED);
+	assert_int_equal(record_claim_range(&store, "www", www, &e), 0);
+	assert_int_equal(record_claim_range(&store, "mail", range_of("mail"), &e), 0);
+	/* the host's own ids, and those between two ranges */
+	set_range("mail", 1000);
+	assert_int_equal(record_claim_range(&store, "mail", 1000, &e), -EEXIST);
+	set_range("mail", www + 1);
+	assert_int_equal(create("mail"), RUN_CREATE_NEW_IDS);
+	assert_true(range_of("mail") % ID_COUNT == 0 && range_of("mail") != www);
+}
+
 static void
 odd_names(void **state)
 {
@@ -401,7 +497,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(there_and_back),  TEST(odd_names), TEST(adopts),      TEST(missing_template),
 	    TEST(jails_of_a_path), TEST(images),    TEST(in_memory),   TEST(spaces_outside),
-	    TEST(killed),          TEST(full_disk), TEST(two_at_once),
+	    TEST(killed),          TEST(full_disk), TEST(two_at_once), TEST(links_lost),
+	    TEST(one_range_twice),
 	};
 
 	if (geteuid() != 0) {

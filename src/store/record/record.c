@@ -223,7 +223,7 @@ record_write(const struct store *s, const char *jail, const struct record *r, st
 	_auto_free char *text = NULL;
 	json_t *j;
 
-	/* The range first: a link without a record is found and reused, a record without a link is not. */
+	/* the range first: whose link has no record is found and reused at once */
 	if (record_keep_range(s, jail, r->idbase, e) < 0)
 		return -e->num;
 	j = json_pack("{s:I, s:s*, s:s*, s:s*}", "idbase", (json_int_t)r->idbase, "template", r->template,

@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# What only one may have at a time: ranges of host ids, releases, names of jails, locks.
+
+setup_file() {
+	load lib.bash
+	lab_setup
+	mkdir -p "$LAB/bin"
+}
+
+teardown_file() {
+	load lib.bash
+	lab_teardown
+}
+
+setup() {
+	load lib.bash
+	conf <<-EOF
+		persist;
+		a { }
+		b { }
+		c { }
+	EOF
+}
+
+teardown() {
+	brig -q stop -a --force >/dev/null 2>&1 || true
+	for n in a b c; do brig -q destroy -y $n >/dev/null 2>&1 || true; done
+}
+
+ids() { sed -n 's/^ *"idbase": \([0-9]*\).*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
+# What the kernel maps root of a running jail to.
+mapped() { awk '{ print $2; exit }' "/proc/$(jail_pid "$1")/uid_map"; }
+
+@test "ids: a jail that is made when the links are lost gets others than the jails that are there" {
+	brig -q create a
+	rm "$BRIG_BASE"/js/.brig/ids/*
+	brig -q create b
+	brig -q start a b
+	[ "$(mapped a)" != "$(mapped b)" ]
+	[ "$(find "$BRIG_BASE/js/.brig/ids" -type l | wc -l)" = 2 ]
+}
+
+@test "ids: a jail with those of another does not start, and what it says to type gives it others" {
+	brig -q create a
+	brig -q create b
+	sed -i "s/\"idbase\": .*[0-9]/\"idbase\": $(ids a)/" "$BRIG_BASE/js/.brig/b.json" # as from a backup
+	echo kept >"$BRIG_BASE/js/b/etc/mine"
+	brig -q start a
+	run brig start b
+	[ "$status" = 1 ]
+	one_line "$output"
+	[ "$output" = "brig: b: its ids on the host are those of jail a, too: give it others (brig create b)" ]
+	run brig create b
+	[ "$status" = 0 ]
+	[ "$output" = "b: was there; another jail had its host ids, too: it has others now" ]
+	brig -q start b
+	[ "$(mapped a)" != "$(mapped b)" ]
+	[ "$(brig exec b cat /etc/mine)" = kept ]
+	[ "$(brig exec b stat -c %u:%g /etc/mine)" = 0:0 ]
+}
+
+@test "ids: the link is on the disk before the record" {
+	strace -f -o "$LAB/calls" -e trace=symlink,symlinkat,rename,renameat,renameat2,fsync -y "$BRIG" -q create a
+	cat "$LAB/calls"
+	awk '/renameat.*"\.tmp\.[0-9]+\..*= 0/ { link = NR } # ids/N
+	     link && /fsync\(.*\.brig\/ids>\) += 0/ { synced = NR }
+	     /renameat.*"a\.json"\) += 0/ { exit !(link && synced && NR > synced) }' "$LAB/calls"
+}
