@@ -2,7 +2,7 @@
 /*
  * flock(2) on a file that stays: the kernel gives the lock back when its holder dies.  The descriptor is the
  * lock; closing it is the release.  A file that was removed while we waited is taken again (st_nlink).
- * Order, outermost first: template, jail, registry.  Lock files hold the pid of the last holder, for
+ * The order in which several are taken is in doc/STATE.md.  Lock files hold the pid of the last holder, for
  * messages.
  */
 #ifndef BRIG_BASE_LOCK_H

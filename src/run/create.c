@@ -2,8 +2,8 @@
 /*
  * Making and removing a jail on disk.
  *
- * Making: record, jailspace.  The record comes first: from then on the release that is copied from counts
- * as used and cannot be removed.  A record without a whole jailspace is what an interrupted create left;
+ * Making: record, jailspace.  The record comes first, written under the lock that removers of releases take: from
+ * then on the release that is copied from counts as used and cannot be removed.  A record without a whole jailspace is what an interrupted create left;
  * the same command goes on from there.
  *
  * Removing: jailspace out of the way, record, mount point, what was in the jailspace, log, run files.  Each
@@ -95,6 +95,8 @@ write_record(const struct store *s, const char *name, struct record *rec, bool r
 	_auto_close int lock = -EBADF;
 	int r = store_lock(s, "registry", NULL, -1, &lock, e);
 
+	if (r == 0 && rec->template)
+		r = release_exists(s, rec->template, rec->release, e);
 	if (r < 0)
 		return r;
 	if (recorded) {
@@ -130,18 +132,6 @@ make_mount_point(const struct store *s, const struct jailspec *spec, struct err 
 	return 0;
 }
 
-/* The release that a removal, begun before our record was there, may have taken away meanwhile. */
-static int
-still_there(const struct store *s, const struct release *rel, struct err *e)
-{
-	struct release again;
-
-	if (release_open(s, rel->template, rel->name, &again, e) < 0)
-		return -e->num;
-	release_close(&again);
-	return 0;
-}
-
 static int
 create_from_template(const struct store *s, const struct jailspec *spec, struct record *rec, bool recorded,
 		     const struct progress *pr, struct err *e)
@@ -166,8 +156,6 @@ create_from_template(const struct store *s, const struct jailspec *spec, struct 
 		r = make_space(s, spec, &rel, pr, e);
 	if (r == 0)
 		r = make_mount_point(s, spec, e);
-	if (r == 0)
-		r = still_there(s, &rel, e);
 	if (r < 0) {
 		if (!there)
 			(void)unlinkat(s->j_fd, spec->name, AT_REMOVEDIR);

@@ -87,12 +87,11 @@ adopt(struct instance *c, struct err *e)
 			return err_set(e, ENOENT, "it has no jailspace yet (brig create %s)", c->spec->name);
 		}
 		c->record.template = xstrdup(c->spec->template);
-		r = release_current(c->s, c->spec->template, &c->record.release, e);
-		if (r < 0)
-			return r;
 	}
 	c->record.created = clock_utc();
 	r = store_lock(c->s, "registry", NULL, -1, &lock, e);
+	if (r == 0 && c->record.template)
+		r = release_current(c->s, c->record.template, &c->record.release, e);
 	if (r == 0)
 		r = record_new_range(c->s, &c->record.idbase, e);
 	if (r == 0)

@@ -40,7 +40,8 @@ void store_close(struct store *s);
 /* A name of j/ that is not a jail's: templates, skeletons, mroot, mroot2, mroot.DATE, skel. */
 bool store_reserved(const struct store *s, const char *name);
 
-/* Locks (base/lock.h).  kind: "jail", "template"; NULL name: the registry of JIDs and ids. */
+/* Locks (base/lock.h).  kind and name: "run", "upgrade", "template", "jail" and the name of one; "registry",
+ * "hosts" and NULL.  doc/STATE.md says what each is for, and in which order they are taken. */
 int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd,
 	       struct err *e);
 /* What it was for is gone: takes away the file of a lock that the caller holds. */

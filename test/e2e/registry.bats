@@ -66,3 +66,31 @@ mapped() { awk '{ print $2; exit }' "/proc/$(jail_pid "$1")/uid_map"; }
 	     link && /fsync\(.*\.brig\/ids>\) += 0/ { synced = NR }
 	     /renameat.*"a\.json"\) += 0/ { exit !(link && synced && NR > synced) }' "$LAB/calls"
 }
+
+# slowly COMMAND...: with a second before it puts a release out of the way
+slowly() {
+	strace -f -o /dev/null -e trace=renameat2 -e inject=renameat2:delay_enter=1000000 "$BRIG" "$@" &
+	slow=$!
+	sleep 0.4
+}
+
+@test "releases: one that is being removed is not what a new jail is made of" {
+	brig -q template build --release 20060601 mroot busybox
+	brig -q template build --release 20060602 mroot busybox
+	conf <<-EOF
+		persist;
+		a { template = mroot/20060601; }
+	EOF
+	slowly -q template remove mroot/20060601
+	run brig create a
+	made=$status
+	echo "$output"
+	wait "$slow" && removed=0 || removed=$?
+	echo "created: $made, removed: $removed"
+	[ "$((made == 0))" != "$((removed == 0))" ]
+	one_line "$output"
+	[ "$output" = "brig: a: template mroot has no release 20060601 (brig template list mroot)" ]
+	[ ! -e "$BRIG_BASE/js/.brig/a.json" ]
+	[ ! -e "$BRIG_BASE/js/a" ]
+	[ ! -e "$BRIG_BASE/j/a" ]
+}

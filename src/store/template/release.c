@@ -182,6 +182,18 @@ release_names(const struct store *s, const char *template, struct strv *ret, str
 }
 
 int
+release_exists(const struct store *s, const char *template, const char *name, struct err *e)
+{
+	struct release rel;
+	int r = release_open(s, template, name, &rel, e);
+
+	if (r < 0)
+		return r;
+	release_close(&rel);
+	return 0;
+}
+
+int
 release_templates(const struct store *s, struct strv *ret, struct err *e)
 {
 	_auto_strv struct strv dirs = STRV_INIT, hand = STRV_INIT;

@@ -30,6 +30,9 @@ void release_close(struct release *r);
 /* name NULL: the current one.  -ENOENT names what exists instead ("brig template list"). */
 int release_open(const struct store *s, const char *template, const char *name, struct release *ret,
 		 struct err *e);
+/* 0: it is there, and stays as long as the caller holds the registry's lock (release_remove); who writes a record
+ * that names it asks before, and lets the lock go after. */
+int release_exists(const struct store *s, const char *template, const char *name, struct err *e);
 int release_templates(const struct store *s, struct strv *ret, struct err *e); /* sorted */
 int release_names(const struct store *s, const char *template, struct strv *ret,
 		  struct err *e); /* old first */
@@ -80,7 +83,9 @@ int release_tidy(const struct store *s, const char *template, struct err *e);
 int release_verify(const struct release *r, const struct progress *pr,
 		   void (*say)(void *ctx, const char *path, const char *what), void *ctx, size_t *ret_diffs,
 		   size_t *ret_cached_only, struct err *e);
-/* Refused (-EBUSY, naming the jails) while a jail uses it or it is current with other releases left. */
+/* Refused (-EBUSY, naming the jails) while a jail uses it or it is current with other releases left.  Whether one
+ * does and the removal are one step for those who hold the registry's lock; an upgrade or a rollback holds the
+ * template's lock "upgrade" from before it looks for its release, and so does the caller. */
 int release_remove(const struct store *s, const char *template, const char *name, struct err *e);
 
 #endif

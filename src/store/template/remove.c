@@ -117,8 +117,10 @@ unlink_current(const struct store *s, int fd, const char *template, struct err *
 	return fsx_sync_dir(s->j_fd, "j", e);
 }
 
+/* Under the registry's lock, which whoever makes a jail of it holds while he writes that down. */
 static int
-remove_locked(const struct store *s, int fd, const char *template, const char *name, struct err *e)
+take_away(const struct store *s, int fd, const char *template, const char *name, bool *ret_last,
+	  struct err *e)
 {
 	_auto_free char *current = tree_readlink(fd, "current");
 	_auto_strv struct strv names = STRV_INIT;
@@ -133,7 +135,8 @@ remove_locked(const struct store *s, int fd, const char *template, const char *n
 		return err_set(e, EBUSY,
 			       "release %s/%s is current: what new jails get (brig template list %s)",
 			       template, name, template);
-	if (names.n == 1) {
+	*ret_last = names.n == 1;
+	if (*ret_last) {
 		r = unlink_current(s, fd, template, e);
 		if (r < 0)
 			return r;
@@ -141,10 +144,22 @@ remove_locked(const struct store *s, int fd, const char *template, const char *n
 	fsx_temp_name(old, sizeof(old), OLD_PREFIX);
 	if (renameat2(fd, name, fd, old, RENAME_NOREPLACE) < 0)
 		return err_sys(e, errno, "remove %s/%s", template, name);
-	r = fsx_sync_dir(fd, name, e);
+	return fsx_sync_dir(fd, name, e);
+}
+
+static int
+remove_locked(const struct store *s, int fd, const char *template, const char *name, struct err *e)
+{
+	_auto_close int registry = -EBADF;
+	bool last = false;
+	int r = store_lock(s, "registry", NULL, -1, &registry, e);
+
+	if (r == 0)
+		r = take_away(s, fd, template, name, &last, e);
+	fd_close(TAKE_FD(registry));
 	if (r == 0)
 		r = release_sweep(fd, template, e);
-	if (r == 0 && names.n == 1)
+	if (r == 0 && last)
 		(void)unlinkat(s->templates_fd, template, AT_REMOVEDIR);
 	return r;
 }
