@@ -11,6 +11,16 @@
 #include "base/path.h"
 
 int
+fsx_look(int dirfd, const char *name, struct stat *ret)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, ret ? ret : &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+}
+
+int
 fsx_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len)
 {
 	_auto_(buf_free) struct buf b = BUF_INIT;

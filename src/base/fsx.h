@@ -11,12 +11,16 @@
 #define BRIG_BASE_FSX_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
 #define FSX_SYNC 1
 
+/* Is there something of that name?  1 with *ret (which may be NULL), a link itself and not what it leads to; 0 there
+ * is nothing; -errno when that cannot be told, without a message. */
+int fsx_look(int dirfd, const char *name, struct stat *ret);
 /* Reads a regular file whole (no link, no FIFO, at most max bytes).  *ret_data ends with '\0', the caller
  * frees it; ret_len may be NULL. */
 int fsx_read_at(int dirfd, const char *name, size_t max, char **ret_data, size_t *ret_len, struct err *e);

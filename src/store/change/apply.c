@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/fsx.h"
 #include "base/path.h"
 #include "store/change/internal.h"
 #include "store/jailspace/host.h"
@@ -41,47 +42,38 @@ fail(const struct change *c, const struct change_op *op, const char *what, int n
 	return err_sys(e, num, "jail %s: %s %s", c->jail, what, shown.s);
 }
 
-/* 1, 0, -errno: what cannot be looked at is not missing. */
 static int
-is_there(int dir, const char *name)
+look(int dir, const char *name, struct stat *st, bool *ret)
 {
-	struct stat st;
+	int r = fsx_look(dir, name, st);
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 1;
-	return errno == ENOENT ? 0 : -errno;
+	*ret = r > 0;
+	return r < 0 ? r : 0;
 }
 
 /* -ENOENT: the directory of the path is not there. */
 static int
 place_open(struct change *c, struct change_op *op, int space_fd, struct place *p)
 {
-	int new, old, r;
+	int r;
 
 	*p = (struct place){.c = c, .op = op, .dir = -EBADF, .n = change_node_name(op->n)};
-	new = is_there(c->new_fd, p->n.s);
-	old = is_there(c->old_fd, p->n.s);
-	if (new < 0 || old < 0)
-		return new < 0 ? new : old;
-	p->has_new = new;
-	p->has_old = old;
-	r = change_parent(space_fd, op->path, &p->dir, &p->name);
-	if (r < 0)
-		return r;
-	if (fstatat(p->dir, p->name, &p->st, AT_SYMLINK_NOFOLLOW) == 0)
-		p->here = true;
-	else if (errno != ENOENT)
-		return -errno;
-	return 0;
+	r = look(c->new_fd, p->n.s, NULL, &p->has_new);
+	if (r == 0)
+		r = look(c->old_fd, p->n.s, NULL, &p->has_old);
+	if (r == 0)
+		r = change_parent(space_fd, op->path, &p->dir, &p->name);
+	return r < 0 ? r : look(p->dir, p->name, &p->st, &p->here);
 }
 
-static bool
+/* 1, 0, -errno. */
+static int
 same_node(int dir, const char *name, const struct stat *st)
 {
 	struct stat other;
+	int r = fsx_look(dir, name, &other);
 
-	return fstatat(dir, name, &other, AT_SYMLINK_NOFOLLOW) == 0 && other.st_ino == st->st_ino &&
-	       other.st_dev == st->st_dev;
+	return r <= 0 ? r : other.st_ino == st->st_ino && other.st_dev == st->st_dev;
 }
 
 static bool
@@ -93,28 +85,28 @@ same_owner(const struct stat *st, const struct change_node *n)
 static bool
 same_inode(const struct change_node *a, const struct change_node *b)
 {
-	return a->ino == b->ino && a->changed.tv_sec == b->changed.tv_sec &&
-	       a->changed.tv_nsec == b->changed.tv_nsec;
+	return a->ino == b->ino && change_same_time(&a->changed, &b->changed);
 }
 
-/* Another name of the same file has been put aside, which changed the file's time. */
-static bool
+/* Another name of the same file has been put aside, which changed the file's time.  1, 0, -errno. */
+static int
 other_name_is_aside(const struct place *p)
 {
 	const struct change *c = p->c;
+	int r = 0;
 
-	for (size_t i = 0; i < c->n_op; i++)
-		if (&c->op[i] != p->op && same_inode(&c->op[i].before, &p->op->before) &&
-		    same_node(c->old_fd, change_node_name(c->op[i].n).s, &p->st))
-			return true;
-	return false;
+	for (size_t i = 0; i < c->n_op && r == 0; i++)
+		if (&c->op[i] != p->op && same_inode(&c->op[i].before, &p->op->before))
+			r = same_node(c->old_fd, change_node_name(c->op[i].n).s, &p->st);
+	return r;
 }
 
-/* Is what is there what was looked at when the change was staged? */
-static bool
+/* Is what is there what was looked at when the change was staged?  1, 0, -errno. */
+static int
 as_before(const struct place *p)
 {
 	const struct change_node *b = &p->op->before;
+	int r;
 
 	if (!p->here || b->type == NODE_NONE)
 		return !p->here && b->type == NODE_NONE;
@@ -122,12 +114,12 @@ as_before(const struct place *p)
 		return false;
 	if (b->type == NODE_DIR)
 		return true;
-	if (p->has_old && same_node(p->c->old_fd, p->n.s, &p->st))
-		return true; /* our own link to it changed its time */
+	r = p->has_old ? same_node(p->c->old_fd, p->n.s, &p->st) : 0;
+	if (r != 0)
+		return r; /* our own link to it changed its time */
 	if (p->st.st_ino != b->ino || (uint64_t)p->st.st_size != b->size)
 		return false;
-	return (p->st.st_ctim.tv_sec == b->changed.tv_sec && p->st.st_ctim.tv_nsec == b->changed.tv_nsec) ||
-	       other_name_is_aside(p);
+	return change_same_time(&p->st.st_ctim, &b->changed) ? 1 : other_name_is_aside(p);
 }
 
 /* Another operation puts in place the same inode. */
@@ -217,12 +209,15 @@ apply_meta(const struct place *p)
 static int
 set_aside(const struct place *p)
 {
+	int r;
+
 	if (p->op->before.type == NODE_DIR)
 		return unlinkat(p->dir, p->name, AT_REMOVEDIR) < 0 ? -errno : 0;
 	if (renameat(p->dir, p->name, p->c->old_fd, p->n.s) < 0)
 		return -errno;
-	if (same_node(p->c->old_fd, p->n.s, &p->st))
-		return 0;
+	r = same_node(p->c->old_fd, p->n.s, &p->st);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	(void)renameat2(p->c->old_fd, p->n.s, p->dir, p->name, RENAME_NOREPLACE);
 	return 1;
 }
@@ -239,10 +234,14 @@ static int
 exchanged(const struct place *p)
 {
 	struct stat out;
+	int r;
 
 	if (fstatat(p->c->new_fd, p->n.s, &out, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (same_node(p->c->old_fd, p->n.s, &out))
+	r = same_node(p->c->old_fd, p->n.s, &out);
+	if (r < 0)
+		return r;
+	if (r > 0)
 		return unlinkat(p->c->new_fd, p->n.s, 0) < 0 ? -errno : 0;
 	return renameat2(p->c->new_fd, p->n.s, p->dir, p->name, RENAME_EXCHANGE) < 0 ? -errno : 1;
 }
@@ -259,7 +258,10 @@ replace(const struct place *p)
 		r = set_aside(p); /* no more names, or none at all on this file system: for an instant */
 		return r != 0 ? r : put(p);
 	}
-	if (!same_node(p->c->old_fd, p->n.s, &p->st)) {
+	r = same_node(p->c->old_fd, p->n.s, &p->st);
+	if (r < 0)
+		return r;
+	if (r == 0) {
 		if (!p->has_old)
 			(void)unlinkat(p->c->old_fd, p->n.s, 0);
 		return 1;
@@ -292,9 +294,9 @@ apply_node(const struct place *p)
 		return put(p); /* set aside already */
 	if (is_leaf(before) && is_leaf(after) && p->has_old && p->st.st_ino == p->op->after.ino)
 		return exchanged(p);
-	if (!as_before(p))
-		return 1;
-	r = as_staged(p);
+	r = as_before(p);
+	if (r > 0)
+		r = as_staged(p);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	r = 0;
@@ -381,19 +383,24 @@ apply_one(struct change *c, size_t i, bool again, int space_fd, struct err *e)
 
 /* All renames are done, and the jail does not run on what they brought yet: what is kept now is what was
  * there.  Repeated by a recovery, unless it is written down already. */
-static void
-note_kept_times(struct change *c)
+static int
+note_kept_times(struct change *c, struct err *e)
 {
 	for (size_t i = 0; i < c->n_op; i++) {
 		struct change_op *op = &c->op[i];
 		struct stat st;
+		int r;
 
-		if (c->kind != CHANGE_ROLLBACK && !op->skip && !op->meta && op->before.type == NODE_FILE &&
-		    !op->before.digest[0] && op->kept.tv_sec == 0 &&
-		    fstatat(c->old_fd, change_node_name(op->n).s, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    st.st_ino == op->before.ino)
+		if (c->kind == CHANGE_ROLLBACK || op->skip || op->meta || op->before.type != NODE_FILE ||
+		    op->before.digest[0] || op->kept.tv_sec != 0)
+			continue;
+		r = fsx_look(c->old_fd, change_node_name(op->n).s, &st);
+		if (r < 0)
+			return fail(c, op, "look at what is kept of", -r, e);
+		if (r > 0 && st.st_ino == op->before.ino)
 			op->kept = st.st_ctim;
 	}
+	return 0;
 }
 
 int
@@ -404,8 +411,7 @@ change_apply(struct change *c, int space_fd, struct err *e)
 	for (size_t i = 0; i < c->n_op; i++)
 		if (apply_one(c, i, i >= first, space_fd, e) < 0)
 			return -e->num;
-	note_kept_times(c);
-	return 0;
+	return note_kept_times(c, e);
 }
 
 /* ---- backwards ---- */
@@ -462,7 +468,10 @@ revert_node(const struct place *p)
 	}
 	if (!p->has_old)
 		return 0;
-	if (p->has_new && p->here && same_node(p->c->old_fd, p->n.s, &p->st))
+	r = p->has_new && p->here ? same_node(p->c->old_fd, p->n.s, &p->st) : 0;
+	if (r < 0)
+		return r;
+	if (r > 0)
 		return unlinkat(p->c->old_fd, p->n.s, 0) < 0 ? -errno : 0;
 	if (after == NODE_DIR) {
 		r = take_away(p);

@@ -191,14 +191,17 @@ open_change_dir(const struct store *s, const char *jail, int *ret, struct err *e
 	return fsx_mkdir_open(all, jail, 0700, ret, e);
 }
 
-/* Renames and hard links between the two work only within one mount. */
-static bool
+/* Renames and hard links between the two work only within one mount.  1, 0, -errno. */
+static int
 one_mount(int a, int b)
 {
 	struct stat st;
 	uint64_t ma, mb;
+	int r = host_stat_mount(a, ".", &st, &ma);
 
-	return host_stat_mount(a, ".", &st, &ma) == 0 && host_stat_mount(b, ".", &st, &mb) == 0 && ma == mb;
+	if (r == 0)
+		r = host_stat_mount(b, ".", &st, &mb);
+	return r < 0 ? r : ma == mb;
 }
 
 static int
@@ -242,6 +245,14 @@ change_file_name(unsigned id)
 	return xasprintf("%u.json", id);
 }
 
+/* SPACE/.brig-merge; *ret <0 where there is none, or the jail's root has something else there. */
+static int
+open_inside(int space_fd, int *ret, struct err *e)
+{
+	*ret = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	return *ret >= 0 || change_is_jails_doing(*ret) ? 0 : err_sys(e, -*ret, "open " CHANGE_INSIDE);
+}
+
 /* Everything of change id, but for the marker. */
 static int
 remove_id(int change_fd, unsigned id, int space_fd, struct err *e)
@@ -252,7 +263,7 @@ remove_id(int change_fd, unsigned id, int space_fd, struct err *e)
 	int r = fsx_rm_rf_at(change_fd, name.s, e);
 
 	if (r == 0 && space_fd >= 0) {
-		top = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+		r = open_inside(space_fd, &top, e);
 		if (top >= 0)
 			r = fsx_rm_rf_at(top, name.s, e);
 		if (r == 0 && top >= 0)
@@ -300,8 +311,8 @@ tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_ne
 
 	if (r < 0)
 		return err_sys(e, -r, "read js/.brig/change");
-	if (space_fd >= 0)
-		top = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (space_fd >= 0 && open_inside(space_fd, &top, e) < 0)
+		return -e->num;
 	own = names.n; /* the jail's root may have made any of the others */
 	if (top >= 0 && tree_names(top, &inside) == 0)
 		strv_copy(&names, &inside);
@@ -433,10 +444,13 @@ change_new(const struct store *s, const char *jail, const struct record *rec, en
 		r = open_change_dir(s, jail, &c.change_fd, e);
 	if (r == 0)
 		r = tidy_ids(c.change_fd, rec, space_fd, &c.id, e);
-	if (r == 0) {
-		c.inside = space_fd >= 0 && !one_mount(space_fd, c.change_fd);
-		r = open_nodes(&c, space_fd, e);
+	if (r == 0 && space_fd >= 0) {
+		r = one_mount(space_fd, c.change_fd);
+		c.inside = r == 0;
+		r = r < 0 ? err_sys(e, -r, "look at the jailspace of jail %s", jail) : 0;
 	}
+	if (r == 0)
+		r = open_nodes(&c, space_fd, e);
 	if (r < 0) {
 		change_free(&c);
 		return r;
@@ -610,7 +624,7 @@ is_there(const struct change *c, const char *release)
 	struct release r;
 
 	if (release_open(c->store, c->template, release, &r, &ignore) < 0)
-		return false;
+		return ignore.num != ENOENT; /* what cannot be read now may be there the next time */
 	release_close(&r);
 	return true;
 }
@@ -726,6 +740,10 @@ change_forget(const struct store *s, const char *jail, struct err *e)
 		return 0;
 	all = path_open(s->record_fd, "change", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	switching = path_open(s->record_fd, "switch", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (all < 0 && all != -ENOENT)
+		return err_sys(e, -all, "%s/js/.brig/change", s->base);
+	if (switching < 0 && switching != -ENOENT)
+		return err_sys(e, -switching, "%s/js/.brig/switch", s->base);
 	if (all >= 0 && fsx_rm_rf_at(all, jail, e) < 0)
 		return -e->num;
 	return switching >= 0 ? change_unmark(s, jail, e) : 0;

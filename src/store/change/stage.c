@@ -82,7 +82,7 @@ change_make_file(struct change *c, struct change_op *op, int src)
 	return copy_file(&fs, src, c->new_fd, name.s, &st);
 }
 
-/* like: the file whose extended attributes it gets, or <0. */
+/* like: the file whose extended attributes it gets, or <0: there is none any more. */
 static int
 make_text(struct change *c, struct change_op *op, struct text t, int like)
 {
@@ -208,6 +208,14 @@ open_below(int top, const char *path)
 	return path_open(top, path, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
 }
 
+/* The file of the jail that another one takes the place of; *ret <0: the jail has something else there by now. */
+static int
+open_like(int space_fd, const char *path, int *ret)
+{
+	*ret = open_below(space_fd, path);
+	return *ret >= 0 || change_is_jails_doing(*ret) ? 0 : *ret;
+}
+
 /* The directories above path that the jail lacks, as the new skeleton has them. */
 static int
 stage_parents(struct change *c, const char *path, const char *base, int new_fd, int space_fd)
@@ -220,6 +228,8 @@ stage_parents(struct change *c, const char *path, const char *base, int new_fd, 
 		struct stat st;
 		int r;
 
+		if (there < 0 && !change_is_jails_doing(there))
+			return there;
 		if (there != -ENOENT || find_op(c, dir))
 			continue;
 		model = path_open(new_fd, dir, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
@@ -258,8 +268,9 @@ stage_put(struct change *c, struct change_op *op, const struct merge_item *it, i
 	op->after.uid = it->uid;
 	op->after.gid = it->gid;
 	if (it->merged) {
-		src = open_below(space_fd, it->path);
-		return make_text(c, op, t, src);
+		int r = open_like(space_fd, it->path, &src);
+
+		return r < 0 ? r : make_text(c, op, t, src);
 	}
 	if (it->n.type != NODE_FILE)
 		return change_make_other(c, op);
@@ -393,8 +404,8 @@ note_before(struct change_op *op, int space_fd)
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	change_node_of(&st, &op->before);
-	if (op->before.type == NODE_LINK)
-		op->before.link = tree_readlink(dir, name);
+	if (op->before.type == NODE_LINK && !(op->before.link = tree_readlink(dir, name)))
+		return -errno;
 	return 0;
 }
 
@@ -410,7 +421,7 @@ change_stage_text(struct change *c, const char *path, struct text content, int s
 		op->after.mode = op->before.mode;
 		op->after.uid = op->before.uid;
 		op->after.gid = op->before.gid;
-		like = open_below(space_fd, path);
+		r = r == 0 ? open_like(space_fd, path, &like) : r;
 	}
 	if (r == 0)
 		r = make_text(c, op, content, like);
@@ -429,10 +440,13 @@ stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
 	struct change_op *op;
 	struct stat st;
 	int r = change_parent(new_fd, path, &dir, &name);
-	bool gone = r == -ENOENT || (r == 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0);
+	bool gone;
 
-	if (r < 0 && !gone)
+	if (r == 0)
+		r = fsx_look(dir, name, &st);
+	if (r < 0 && r != -ENOENT)
 		return r;
+	gone = r <= 0; /* the release has nothing there */
 	r = gone ? 0 : stage_parents(c, path, c->to, new_fd, space_fd);
 	if (r < 0)
 		return r;
@@ -447,8 +461,8 @@ stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
 	if (gone)
 		return note_kept(c, op, space_fd);
 	change_node_of(&st, &op->after);
-	if (op->after.type == NODE_LINK)
-		op->after.link = tree_readlink(dir, name);
+	if (op->after.type == NODE_LINK && !(op->after.link = tree_readlink(dir, name)))
+		return -errno;
 	if (op->before.type == NODE_DIR && op->after.type == NODE_DIR) {
 		op->meta = true;
 		return 0;

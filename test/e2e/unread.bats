@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# What cannot be read is not what is not there: a disk error at a call that only looks ends the command with a line,
+# or changes nothing about what it does.
+
+setup_file() {
+	load lib.bash
+	lab_setup none
+	mkdir -p "$LAB/over/etc"
+	echo new >"$LAB/over/etc/motd"
+	brig -q template build --release 1 mroot busybox
+	brig -q template build --release 2 --overlay "$LAB/over" mroot busybox
+}
+
+teardown_file() {
+	load lib.bash
+	lab_teardown
+}
+
+setup() {
+	load lib.bash
+	conf <<-EOF
+		persist;
+		a { template = mroot/1; }
+	EOF
+	brig -q create a
+	conf <<-EOF
+		persist;
+		a { }
+	EOF
+}
+
+teardown() {
+	brig -q stop -a --force >/dev/null 2>&1 || true
+	brig -q destroy -y a
+}
+
+# failing CALL N PATH COMMAND...: the N-th CALL of a process that is about PATH fails with EIO
+failing() {
+	local call=$1 n=$2 path=$3
+	shift 3
+	run strace -f -qq -o "$LAB/calls" -P "$path" -e trace="$call" -e inject="$call:error=EIO:when=$n" "$BRIG" "$@"
+	grep -q INJECTED "$LAB/calls"
+}
+
+release() { sed -n 's/^ *"release": "\(.*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
+
+# Files and release belong together, whatever the command said.
+whole() {
+	case $(release a) in
+	1) [ "$(cat "$BRIG_BASE/js/a/etc/motd" 2>/dev/null)" != new ] ;;
+	2) [ "$(cat "$BRIG_BASE/js/a/etc/motd")" = new ] ;;
+	*) false ;;
+	esac
+}
+
+@test "upgrade: what is staged and what is kept" {
+	local tried=0 place n
+	for place in new old; do
+		for n in 1 2 3 4; do
+			failing newfstatat $n "$BRIG_BASE/js/.brig/change/a/1/$place" upgrade mroot/2 && tried=$((tried + 1))
+			echo "$place $n: $status: $output"
+			[ "$status" != 0 ] || [ "$(release a)" = 2 ]
+			whole
+			brig -q list >/dev/null # finishes
+			whole
+			brig -q destroy -y a
+			setup
+		done
+	done
+	[ $tried -ge 3 ]
+}
