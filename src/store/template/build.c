@@ -236,12 +236,13 @@ describe(struct build *b, struct err *e)
 
 /* ---- making it a release ---- */
 
-static bool
-taken(const struct build *b, const char *name)
+/* 1, 0, -errno. */
+static int
+taken(const struct build *b, const char *name, struct err *e)
 {
-	struct stat st;
+	int r = fsx_look(b->template_fd, name, NULL);
 
-	return fstatat(b->template_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return r < 0 ? err_sys(e, -r, "release %s/%s", b->template, name) : r;
 }
 
 /* The lock of the template is held: a name that is free stays free. */
@@ -251,9 +252,12 @@ choose_name(const struct build *b, const char *want, char **ret, struct err *e)
 	time_t t = time(NULL);
 	char date[16];
 	struct tm tm;
+	int r = want ? taken(b, want, e) : 0;
 
-	if (want && taken(b, want))
+	if (r > 0)
 		return err_set(e, EEXIST, "template %s has a release %s already", b->template, want);
+	if (r < 0)
+		return r;
 	if (want) {
 		*ret = xstrdup(want);
 		return 0;
@@ -263,10 +267,11 @@ choose_name(const struct build *b, const char *want, char **ret, struct err *e)
 	for (int i = 0; i < TRIES_A_DAY; i++) {
 		_auto_free char *name = i ? xasprintf("%s.%d", date, i) : xstrdup(date);
 
-		if (!taken(b, name)) {
+		r = taken(b, name, e);
+		if (r == 0)
 			*ret = TAKE_PTR(name);
-			return 0;
-		}
+		if (r <= 0)
+			return r;
 	}
 	return err_set(e, EEXIST, "template %s has %d releases of %s", b->template, TRIES_A_DAY, date);
 }

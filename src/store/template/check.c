@@ -99,7 +99,8 @@ resolve(const struct check *c, struct buf *at, const char *text)
 		if (at->len >= PATH_MAX)
 			return "too long";
 		if (jail_lstat(c, at->s, &st) < 0)
-			return "leads nowhere in a jail";
+			return errno == ENOENT || errno == ENOTDIR ? "leads nowhere in a jail"
+								   : "leads to what cannot be read";
 		if (S_ISLNK(st.st_mode)) {
 			_auto_free char *link = jail_readlink(c, at->s), *joined = NULL;
 

@@ -43,13 +43,20 @@ hand_dir(const struct store *s, const char *name)
 	return fd == -ELOOP || fd == -ENOTDIR ? -ENOENT : fd;
 }
 
-static bool
-made_by_hand(const struct store *s, const char *template)
+/* 1, 0, -errno with a message. */
+static int
+made_by_hand(const struct store *s, const char *template, struct err *e)
 {
 	_auto_free char *skel = release_skel_link(template);
 	_auto_close int a = hand_dir(s, template), b = hand_dir(s, skel);
 
-	return a >= 0 && b >= 0;
+	if (a >= 0 && b >= 0)
+		return 1;
+	if (a < 0 && a != -ENOENT)
+		return err_sys(e, -a, "%s/j/%s", s->base, template);
+	if (b < 0 && b != -ENOENT)
+		return err_sys(e, -b, "%s/j/%s", s->base, skel);
+	return 0;
 }
 
 /* A release's name is a name, and not one that means something else here. */
@@ -59,12 +66,14 @@ release_name_ok(const char *name)
 	return name_ok(name) && !streq(name, "current") && !streq(name, RELEASE_BY_HAND);
 }
 
-static bool
+/* 1, 0, -errno. */
+static int
 is_dir(int fd, const char *name)
 {
 	struct stat st;
+	int r = fsx_look(fd, name, &st);
 
-	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	return r <= 0 ? r : S_ISDIR(st.st_mode);
 }
 
 int
@@ -146,28 +155,31 @@ add_names(int fd, struct strv *ret)
 	if (r < 0)
 		return r;
 	v = xcalloc(all.n + 1, sizeof(*v));
-	for (size_t i = 0; i < all.n; i++)
-		if (release_name_ok(all.v[i]) && is_dir(fd, all.v[i]))
+	for (size_t i = 0; i < all.n && r >= 0; i++) {
+		r = release_name_ok(all.v[i]) ? is_dir(fd, all.v[i]) : 0;
+		if (r > 0)
 			v[n++] = (struct dated){xstrdup(all.v[i]), built_when(fd, all.v[i])};
+	}
 	qsort(v, n, sizeof(*v), by_date);
 	for (size_t i = 0; i < n; i++) {
 		strv_take(ret, v[i].name);
 		free(v[i].built);
 	}
 	free(v);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 int
 release_names(const struct store *s, const char *template, struct strv *ret, struct err *e)
 {
 	_auto_close int fd = -EBADF;
-	bool by_hand;
-	int r;
+	int by_hand, r;
 
 	if (name_check("template", template, e) < 0)
 		return -e->num;
-	by_hand = made_by_hand(s, template);
+	by_hand = made_by_hand(s, template, e);
+	if (by_hand < 0)
+		return by_hand;
 	r = release_template_dir(s, template, &fd, e);
 	if (r == -ENOENT && by_hand) {
 		strv_add(ret, RELEASE_BY_HAND);
@@ -203,13 +215,20 @@ release_templates(const struct store *s, struct strv *ret, struct err *e)
 		r = tree_names(s->j_fd, &hand);
 	if (r < 0)
 		return err_sys(e, -r, "read the templates in %s", s->base);
-	for (size_t i = 0; i < dirs.n; i++)
-		if (name_ok(dirs.v[i]) && is_dir(s->templates_fd, dirs.v[i]))
+	for (size_t i = 0; i < dirs.n; i++) {
+		r = name_ok(dirs.v[i]) ? is_dir(s->templates_fd, dirs.v[i]) : 0;
+		if (r < 0)
+			return err_sys(e, -r, "template %s", dirs.v[i]);
+		if (r > 0)
 			strv_add(ret, dirs.v[i]);
+	}
 	for (size_t i = 0; i < hand.n; i++) {
 		const char *name = streq(hand.v[i], "skel") ? STORE_TEMPLATE : str_after(hand.v[i], "skel.");
 
-		if (name && name_ok(name) && made_by_hand(s, name) && !strv_has(ret, name))
+		r = name && name_ok(name) ? made_by_hand(s, name, e) : 0;
+		if (r < 0)
+			return r;
+		if (r > 0 && !strv_has(ret, name))
 			strv_add(ret, name);
 	}
 	strv_sort(ret);
@@ -221,22 +240,27 @@ release_current(const struct store *s, const char *template, char **ret, struct 
 {
 	_auto_close int fd = -EBADF;
 	_auto_free char *name = NULL;
-	bool by_hand = name_ok(template) && made_by_hand(s, template);
-	int r = release_template_dir(s, template, &fd, e);
+	int by_hand = name_ok(template) ? made_by_hand(s, template, e) : 0;
+	int r = by_hand < 0 ? by_hand : release_template_dir(s, template, &fd, e);
 
-	if (r < 0 && (r != -ENOENT || !by_hand))
+	if (r < 0 && (r != -ENOENT || by_hand <= 0))
 		return r;
 	name = r == 0 ? tree_readlink(fd, "current") : NULL;
 	if (!name && r == 0 && errno != ENOENT)
 		return err_sys(e, errno, "template %s: current", template);
-	if (!name && by_hand)
-		name = xstrdup(RELEASE_BY_HAND);
-	else if (!name)
+	if (!name && by_hand) {
+		*ret = xstrdup(RELEASE_BY_HAND);
+		return 0;
+	}
+	if (!name)
 		return err_set(e, ENOENT, "template %s has no current release (brig template list %s)",
 			       template, template);
-	else if (!release_name_ok(name) || !is_dir(fd, name))
+	r = release_name_ok(name) ? is_dir(fd, name) : 0;
+	if (r == 0)
 		return err_set(e, ENOENT, "template %s: current leads to no release (brig template list %s)",
 			       template, template);
+	if (r < 0)
+		return err_sys(e, -r, "release %s/%s", template, name);
 	*ret = TAKE_PTR(name);
 	return 0;
 }
@@ -305,8 +329,9 @@ release_open(const struct store *s, const char *template, const char *name, stru
 	else
 		got = release_current(s, template, &r.name, e);
 	if (got == 0)
-		got = streq(r.name, RELEASE_BY_HAND) && made_by_hand(s, template) ? open_by_hand(s, &r, e)
-										  : open_built(s, &r, e);
+		got = streq(r.name, RELEASE_BY_HAND) ? made_by_hand(s, template, e) : 0;
+	if (got >= 0)
+		got = got ? open_by_hand(s, &r, e) : open_built(s, &r, e);
 	if (got < 0) {
 		release_close(&r);
 		return got;
@@ -328,37 +353,52 @@ release_info(const struct release *r, json_t **ret, struct err *e)
 	return 0;
 }
 
-static bool
+/* 1, 0, -errno. */
+static int
 same_dir(int at, const char *path, dev_t dev, ino_t ino)
 {
 	_auto_close int fd = path_open(at, path, O_PATH | O_DIRECTORY, 0, PATH_BENEATH);
 	struct stat st;
 
-	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
+	return fstat(fd, &st) < 0 ? -errno : st.st_dev == dev && st.st_ino == ino;
 }
 
-/* Looks through one template; cheap: no file is read. */
-static bool
-find_inode(const struct store *s, const char *template, dev_t dev, ino_t ino, char **ret_name)
+static int
+find_built(int template_fd, dev_t dev, ino_t ino, char **ret_name)
 {
 	_auto_strv struct strv names = STRV_INIT;
-	_auto_close int fd = -EBADF;
-	struct err ignored;
+	int r = tree_names(template_fd, &names);
 
-	if (release_template_dir(s, template, &fd, &ignored) == 0 && tree_names(fd, &names) == 0)
-		for (size_t i = 0; i < names.n; i++) {
-			_auto_free char *root = path_join(names.v[i], "root");
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		_auto_free char *root = path_join(names.v[i], "root");
 
-			if (release_name_ok(names.v[i]) && same_dir(fd, root, dev, ino)) {
-				*ret_name = xstrdup(names.v[i]);
-				return true;
-			}
-		}
-	if (made_by_hand(s, template) && same_dir(s->j_fd, template, dev, ino)) {
-		*ret_name = xstrdup(RELEASE_BY_HAND);
-		return true;
+		r = release_name_ok(names.v[i]) ? same_dir(template_fd, root, dev, ino) : 0;
+		if (r > 0)
+			*ret_name = xstrdup(names.v[i]);
 	}
-	return false;
+	return r;
+}
+
+/* Looks through one template; cheap: no file is read.  1 found. */
+static int
+find_inode(const struct store *s, const char *template, dev_t dev, ino_t ino, char **ret_name, struct err *e)
+{
+	_auto_close int fd = -EBADF;
+	int r = release_template_dir(s, template, &fd, e);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = r == 0 ? find_built(fd, dev, ino, ret_name) : 0;
+	if (r != 0)
+		return r < 0 ? err_sys(e, -r, "template %s", template) : r;
+	r = made_by_hand(s, template, e);
+	if (r > 0)
+		r = same_dir(s->j_fd, template, dev, ino);
+	if (r > 0)
+		*ret_name = xstrdup(RELEASE_BY_HAND);
+	return r;
 }
 
 int
@@ -369,11 +409,15 @@ release_by_inode(const struct store *s, dev_t dev, ino_t ino, char **ret_templat
 
 	if (release_templates(s, &templates, e) < 0)
 		return -e->num;
-	for (size_t i = 0; i < templates.n; i++)
-		if (find_inode(s, templates.v[i], dev, ino, ret_name)) {
+	for (size_t i = 0; i < templates.n; i++) {
+		int r = find_inode(s, templates.v[i], dev, ino, ret_name, e);
+
+		if (r > 0)
 			*ret_template = xstrdup(templates.v[i]);
-			return 1;
-		}
+		if (r != 0)
+			return r;
+	}
+	err_clear(e);
 	return 0;
 }
 

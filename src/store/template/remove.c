@@ -110,10 +110,14 @@ unlink_current(const struct store *s, int fd, const char *template, struct err *
 
 	if (unlinkat(fd, "current", 0) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "template %s: current", template);
-	for (size_t i = 0; i < ARRAY_LEN(links); i++)
-		if (fstatat(s->j_fd, links[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode) &&
-		    unlinkat(s->j_fd, links[i], 0) < 0)
-			return err_sys(e, errno, "%s/j/%s", s->base, links[i]);
+	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+		int r = fsx_look(s->j_fd, links[i], &st);
+
+		if (r > 0 && S_ISLNK(st.st_mode) && unlinkat(s->j_fd, links[i], 0) < 0)
+			r = -errno;
+		if (r < 0)
+			return err_sys(e, -r, "%s/j/%s", s->base, links[i]);
+	}
 	return fsx_sync_dir(s->j_fd, "j", e);
 }
 
@@ -125,8 +129,12 @@ take_away(const struct store *s, int fd, const char *template, const char *name,
 	_auto_free char *current = tree_readlink(fd, "current");
 	_auto_strv struct strv names = STRV_INIT;
 	char old[64];
-	int r = refuse_users(s, template, name, e);
+	int r = 0;
 
+	if (!current && errno != ENOENT)
+		r = err_sys(e, errno, "template %s: current", template);
+	if (r == 0)
+		r = refuse_users(s, template, name, e);
 	if (r == 0)
 		r = release_names(s, template, &names, e);
 	if (r < 0)

@@ -264,7 +264,7 @@ rules_load(const char *file, struct rules *ret, struct err *e)
 	_auto_free char *path = NULL, *text = NULL;
 	size_t len;
 
-	if (!file && access(RULES_ADMIN, F_OK) == 0)
+	if (!file && (access(RULES_ADMIN, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)))
 		file = RULES_ADMIN;
 	path = file ? path_real(file) : where_data("split.rules");
 	if (!path)

@@ -491,9 +491,11 @@ add_source(const struct split *s, const struct rule *r, char **ret, size_t *ret_
 	_auto_free char *beside =
 	    xasprintf("%.*sskel/%s", slash ? (int)(slash - s->rules->file + 1) : 0, s->rules->file, r->arg);
 	_auto_free char *name = path_join("skel", r->arg), *installed = where_data(name);
+	int there = fsx_look(AT_FDCWD, beside, NULL);
 
-	return fsx_read_at(AT_FDCWD, access(beside, F_OK) == 0 ? beside : installed, EDIT_MAX, ret, ret_len,
-			   e);
+	if (there < 0)
+		return err_sys(e, -there, "%s", beside);
+	return fsx_read_at(AT_FDCWD, there > 0 ? beside : installed, EDIT_MAX, ret, ret_len, e);
 }
 
 static int
@@ -501,30 +503,34 @@ do_add(struct split *s, const struct rule *r, struct err *e)
 {
 	_auto_free char *leaf = NULL, *data = NULL;
 	_auto_close int dir = open_place(s, r->path, true, &leaf, e);
-	struct stat st;
 	size_t len;
 	int got;
 
 	if (dir < 0)
 		return dir;
-	if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
+	got = fsx_look(dir, leaf, NULL);
+	if (got != 0)
+		return got < 0 ? err_sys(e, -got, "%s", r->path) : 0;
 	got = add_source(s, r, &data, &len, e);
 	if (got == 0)
 		got = fsx_write_atomic(dir, leaf, data, len, r->mode, 0, e);
 	return got < 0 ? err_wrap(e, "%s:%d: %s", s->rules->file, r->line, r->path) : 0;
 }
 
-/* Does the tree have path?  Looked up before anything is added. */
-static bool
-has(const struct split *s, const char *path)
+/* Does the tree have path?  Looked up before anything is added.  1, 0, -errno. */
+static int
+has(const struct split *s, const char *path, struct err *e)
 {
-	struct err ignored;
 	_auto_free char *leaf = NULL;
-	_auto_close int dir = open_place(s, path, false, &leaf, &ignored);
-	struct stat st;
+	_auto_close int dir = open_place(s, path, false, &leaf, e);
+	int r;
 
-	return dir >= 0 && fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (dir == -ENOENT || dir == -ENOTDIR) {
+		err_clear(e);
+		return 0;
+	}
+	r = dir < 0 ? dir : fsx_look(dir, leaf, NULL);
+	return r < 0 && dir >= 0 ? err_sys(e, -r, "%s", path) : r;
 }
 
 static int
@@ -591,8 +597,11 @@ split_tree(int root_fd, int skel_fd, const struct rules *rules, struct err *e)
 
 	if (r == 0)
 		r = move_all(&s, e);
-	for (size_t i = 0; i < rules->n && r == 0; i++)
-		skip[i] = rules->v[i].unless && has(&s, rules->v[i].unless);
+	for (size_t i = 0; i < rules->n && r == 0; i++) {
+		r = rules->v[i].unless ? has(&s, rules->v[i].unless, e) : 0;
+		skip[i] = r > 0;
+		r = r < 0 ? r : 0;
+	}
 	for (size_t i = 0; i < rules->n && r == 0; i++)
 		if (!skip[i])
 			r = apply(&s, &rules->v[i], e);
