@@ -268,39 +268,78 @@ by_jid(const void *a, const void *b)
 	return (x->jid > y->jid) - (x->jid < y->jid);
 }
 
+/* The names in a directory of ours. */
 static int
-list_states(const struct store *s, bool brief, struct state **ret, size_t *ret_n, struct err *e)
+names_in(int at, struct strv *ret, struct err *e)
 {
 	_auto_closedir DIR *dir = NULL;
-	struct state *list = NULL;
-	size_t n = 0, cap = 0;
 	struct dirent *de;
-	int fd;
+	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	*ret = NULL;
-	*ret_n = 0;
-	if (s->jail_fd < 0)
-		return 0;
-	fd = openat(s->jail_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
 		fd_close(fd);
-		return err_sys(e, errno, "%s/jail", s->run);
+		return err_sys(e, errno, "read the run directory");
 	}
-	while ((de = readdir(dir))) {
+	while ((errno = 0, de = readdir(dir)))
+		if (!streq(de->d_name, ".") && !streq(de->d_name, ".."))
+			strv_add(ret, de->d_name);
+	return errno ? err_sys(e, errno, "read the run directory") : 0;
+}
+
+/* What is in the file is nothing that state_write() wrote; anything else is an error of reading. */
+static bool
+is_damage(int r)
+{
+	return r == -EINVAL || r == -EFBIG || r == -ELOOP;
+}
+
+struct states {
+	struct state *v;
+	size_t n, cap;
+};
+
+static int
+add_states(const struct store *s, const struct strv *names, bool brief, struct states *ret, struct err *e)
+{
+	for (size_t i = 0; i < names->n; i++) {
 		struct err one = ERR_INIT;
 		struct state st;
+		int r = name_ok(names->v[i]) ? read_state(s, names->v[i], brief, &st, &one) : 0;
 
-		/* a damaged state must not hide the others; `start NAME` names it */
-		if (!name_ok(de->d_name) || read_state(s, de->d_name, brief, &st, &one) <= 0)
+		if (r < 0 && !is_damage(r)) {
+			*e = one;
+			return r;
+		}
+		if (r <= 0) /* a damaged one must not hide the others; `start NAME` names it */
 			continue;
-		GROW(list, n, cap);
-		list[n++] = st;
+		GROW(ret->v, ret->n, ret->cap);
+		ret->v[ret->n++] = st;
 	}
-	if (n > 1)
-		qsort(list, n, sizeof(*list), by_jid);
-	*ret = list;
-	*ret_n = n;
+	return 0;
+}
+
+static int
+list_states(const struct store *s, bool brief, struct state **ret, size_t *ret_n, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	struct states all = {0};
+	int r = s->jail_fd < 0 ? 0 : names_in(s->jail_fd, &names, e);
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (r == 0)
+		r = add_states(s, &names, brief, &all, e);
+	if (r < 0) {
+		while (all.n > 0)
+			state_free(&all.v[--all.n]);
+		free(all.v);
+		return r;
+	}
+	if (all.n > 1)
+		qsort(all.v, all.n, sizeof(*all.v), by_jid);
+	*ret = all.v;
+	*ret_n = all.n;
 	return 0;
 }
 
@@ -318,10 +357,15 @@ state_list_brief(const struct store *s, struct state **ret, size_t *ret_n, struc
 
 /* The name behind a JID; 1 found. */
 static int
-jid_name(const struct store *s, const char *jid, char name[NAME_MAX_LEN + 1])
+jid_name(const struct store *s, const char *jid, char name[NAME_MAX_LEN + 1], struct err *e)
 {
-	ssize_t len = s->jid_fd < 0 ? -1 : readlinkat(s->jid_fd, jid, name, NAME_MAX_LEN + 1);
+	ssize_t len;
 
+	if (s->jid_fd < 0)
+		return 0;
+	len = readlinkat(s->jid_fd, jid, name, NAME_MAX_LEN + 1);
+	if (len < 0 && errno != ENOENT && errno != EINVAL)
+		return err_sys(e, errno, "%s/jid/%s", s->run, jid);
 	if (len <= 0 || len > NAME_MAX_LEN)
 		return 0;
 	name[len] = '\0';
@@ -336,51 +380,37 @@ state_find(const struct store *s, const char *name_or_jid, struct state *ret, st
 
 	if (name_ok(name_or_jid))
 		r = state_read(s, name_or_jid, ret, e);
-	if (r == 0 && strspn(name_or_jid, "0123456789") == strlen(name_or_jid) &&
-	    jid_name(s, name_or_jid, name))
-		r = state_read(s, name, ret, e);
-	return r;
+	if (r != 0 || !*name_or_jid || strspn(name_or_jid, "0123456789") != strlen(name_or_jid))
+		return r;
+	r = jid_name(s, name_or_jid, name, e);
+	return r > 0 ? state_read(s, name, ret, e) : r;
 }
 
-/* 1 the JID is held by a jail that has a state, 0 it is free: a link left without one is taken away.  -errno.
- */
+/* 1 the JID is held by a jail that has a state, or one that is damaged; 0 it is free: a link left without one is
+ * taken away. */
 static int
-jid_taken(const struct store *s, int jid)
+jid_taken(const struct store *s, int jid, struct err *e)
 {
 	char link[16], name[NAME_MAX_LEN + 1];
-	struct err e = ERR_INIT;
 	struct state st;
+	int r;
 
 	(void)snprintf(link, sizeof(link), "%d", jid);
-	if (!jid_name(s, link, name))
-		return unlinkat(s->jid_fd, link, 0) < 0 && errno != ENOENT ? -errno : 0;
-	if (state_read(s, name, &st, &e) == 1) {
-		bool own = st.jid == jid;
-
+	r = jid_name(s, link, name, e);
+	if (r > 0)
+		r = state_read(s, name, &st, e);
+	if (r > 0) {
+		r = st.jid == jid;
 		state_free(&st);
-		if (own)
-			return 1;
+	} else if (is_damage(r)) {
+		err_clear(e);
+		r = 1;
 	}
-	return unlinkat(s->jid_fd, link, 0) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-/* The names in a directory of ours. */
-static int
-names_in(int at, struct strv *ret, struct err *e)
-{
-	_auto_closedir DIR *dir = NULL;
-	struct dirent *de;
-	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		fd_close(fd);
-		return err_sys(e, errno, "read the run directory");
-	}
-	while ((de = readdir(dir)))
-		if (!streq(de->d_name, ".") && !streq(de->d_name, ".."))
-			strv_add(ret, de->d_name);
-	return 0;
+	if (r != 0)
+		return r;
+	return unlinkat(s->jid_fd, link, 0) < 0 && errno != ENOENT
+		   ? err_sys(e, errno, "%s/jid/%s", s->run, link)
+		   : 0;
 }
 
 static int
@@ -401,8 +431,8 @@ tidy_jids(const struct store *s, const struct state *list, size_t n, struct err 
 			r = store_lock(s, "registry", NULL, -1, &lock, e);
 		if (r == 0 && tmp)
 			r = fsx_tidy_at(s->jid_fd, "last", e);
-		else if (r == 0)
-			(void)jid_taken(s, key.jid); /* takes a link without a state away */
+		else if (r == 0) /* takes a link without a state away */
+			r = jid_taken(s, key.jid, e) < 0 ? -e->num : 0;
 	}
 	return r;
 }
@@ -433,8 +463,10 @@ tidy_dirs(const struct store *s, const struct state *list, size_t n, struct err 
 			continue;
 		if (store_lock(s, "jail", name, 0, &lock, e) < 0)
 			err_clear(e); /* somebody works on it */
-		else if (faccessat(s->jail_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		else if ((r = fsx_look(s->jail_fd, file, NULL)) == 0)
 			r = fsx_rm_rf_at(s->jail_fd, name, e);
+		else
+			r = r < 0 ? err_sys(e, -r, "%s/jail/%s", s->run, file) : 0;
 	}
 	return r;
 }
@@ -484,9 +516,9 @@ next_jid(const struct store *s, int *ret, struct err *e)
 		int len, taken;
 
 		last = last % JID_MAX + 1;
-		taken = jid_taken(s, last);
+		taken = jid_taken(s, last, e);
 		if (taken < 0)
-			return err_sys(e, -taken, "%s/jid/%d", s->run, last);
+			return taken;
 		if (taken)
 			continue;
 		len = snprintf(num, sizeof(num), "%d", last);
@@ -514,10 +546,13 @@ state_claim(const struct store *s, struct state *st, int want_jid, struct err *e
 
 	if (r < 0)
 		return r;
-	if (want_jid > 0 && jid_taken(s, want_jid) != 0)
+	if (want_jid > 0)
+		r = jid_taken(s, want_jid, e);
+	if (r > 0)
 		return err_set(e, EEXIST, "jail %d already exists", want_jid);
 	st->jid = want_jid;
-	r = want_jid > 0 ? 0 : next_jid(s, &st->jid, e);
+	if (r == 0 && want_jid <= 0)
+		r = next_jid(s, &st->jid, e);
 	if (r < 0)
 		return r;
 	(void)snprintf(link, sizeof(link), "%d", st->jid);
