@@ -41,9 +41,7 @@ check_name(const struct store *s, const struct jailspec *spec, struct err *e)
 {
 	if (name_check("jail", spec->name, e) < 0)
 		return -e->num;
-	if (spec->root == ROOT_TEMPLATE && store_reserved(s, spec->name))
-		return err_set(e, EINVAL, "the name is reserved (a template or a skeleton is called so)");
-	return 0;
+	return spec->root == ROOT_TEMPLATE ? store_check_name(s, spec->name, e) : 0;
 }
 
 /* 1 there is a whole jailspace already. */
@@ -291,12 +289,12 @@ static int
 known(const struct store *s, const char *name, struct err *e)
 {
 	_auto_strv struct strv left = STRV_INIT;
-	struct stat st;
-	int r;
+	int r = fsx_look(s->js_fd, name, NULL);
 
-	if (fstatat(s->js_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    fstatat(s->j_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 1;
+	if (r == 0)
+		r = fsx_look(s->j_fd, name, NULL);
+	if (r != 0)
+		return r < 0 ? err_sys(e, -r, "look for what there is of it in %s", s->base) : 1;
 	r = space_leftovers(s, name, &left, e);
 	return r < 0 ? r : left.n > 0;
 }

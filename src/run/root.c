@@ -82,10 +82,11 @@ adopt(struct instance *c, struct err *e)
 	if (c->spec->root == ROOT_TEMPLATE) {
 		_auto_close int space = -EBADF;
 
-		if (space_open(c->s, c->spec->name, c->spec->space_arg, &space, e) < 0) {
-			err_clear(e);
+		r = space_open(c->s, c->spec->name, c->spec->space_arg, &space, e);
+		if (r == -ENOENT)
 			return err_set(e, ENOENT, "it has no jailspace yet (brig create %s)", c->spec->name);
-		}
+		if (r < 0)
+			return r;
 		c->record.template = xstrdup(c->spec->template);
 	}
 	c->record.created = clock_utc();

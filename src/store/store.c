@@ -157,19 +157,39 @@ store_close(struct store *s)
 	s->base = s->run = s->log = NULL;
 }
 
-bool
-store_reserved(const struct store *s, const char *name)
+/* 1, 0, -errno. */
+static int
+reserved(const struct store *s, const char *name)
 {
 	const char *rest = str_after(name, STORE_TEMPLATE);
 	struct stat st;
+	int r;
 
 	if (streq(name, "skel") || str_after(name, "skel."))
-		return true;
+		return 1;
 	if (rest && (!*rest || *rest == '.' || rest[strspn(rest, "0123456789")] == '\0'))
-		return true;
-	if (s->templates_fd >= 0 && fstatat(s->templates_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return true;
-	return s->j_fd >= 0 && fstatat(s->j_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+		return 1;
+	r = s->templates_fd >= 0 ? fsx_look(s->templates_fd, name, NULL) : 0;
+	if (r != 0 || s->j_fd < 0)
+		return r;
+	r = fsx_look(s->j_fd, name, &st);
+	return r > 0 ? S_ISLNK(st.st_mode) : r;
+}
+
+bool
+store_reserved(const struct store *s, const char *name)
+{
+	return reserved(s, name) != 0;
+}
+
+int
+store_check_name(const struct store *s, const char *name, struct err *e)
+{
+	int r = reserved(s, name);
+
+	if (r < 0)
+		return err_sys(e, -r, "%s/j/%s", s->base, name);
+	return r ? err_set(e, EINVAL, "the name is reserved (a template or a skeleton is called so)") : 0;
 }
 
 int

@@ -37,8 +37,11 @@ struct store {
 int store_open(const char *base, const char *run, int flags, struct store *ret, struct err *e);
 void store_close(struct store *s);
 
-/* A name of j/ that is not a jail's: templates, skeletons, mroot, mroot2, mroot.DATE, skel. */
+/* A name of j/ that is not a jail's: templates, skeletons, mroot, mroot2, mroot.DATE, skel; also one that cannot
+ * be looked at. */
 bool store_reserved(const struct store *s, const char *name);
+/* 0: a jail may be called so; else what is wrong. */
+int store_check_name(const struct store *s, const char *name, struct err *e);
 
 /* Locks (base/lock.h).  kind and name: "run", "upgrade", "template", "jail" and the name of one; "registry",
  * "hosts" and NULL.  doc/STATE.md says what each is for, and in which order they are taken. */

@@ -57,12 +57,13 @@ site_open(const struct store *s, const char *jail, const char *dir, struct site 
 
 /* ---- is it there, is it whole ---- */
 
-static bool
-has(int dir, const char *name)
+/* 1, 0, -errno. */
+static int
+has(int dir, const char *name, struct err *e)
 {
-	struct stat st;
+	int r = fsx_look(dir, name, NULL);
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return r < 0 ? err_sys(e, -r, "look for '%s'", name) : r;
 }
 
 /* 1: nothing in it, but for what a new file system has and what a broken-off create left. */
@@ -88,14 +89,17 @@ is_blank(int fd)
 int
 space_is_whole(int dir_fd, struct err *e)
 {
-	int r;
+	int r = has(dir_fd, NEW_DIR, e);
 
-	if (has(dir_fd, NEW_DIR))
-		return 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = is_blank(dir_fd);
 	if (r != 0)
 		return r < 0 ? err_sys(e, -r, "read the jailspace") : 0;
-	if (!has(dir_fd, "etc"))
+	r = has(dir_fd, "etc", e);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return err_set(e, EEXIST, "has files but no etc: it is not a jailspace (empty it first)");
 	return 1;
 }
@@ -143,9 +147,11 @@ space_open(const struct store *s, const char *jail, const char *dir, int *ret_fd
 	if (r == -ENOENT)
 		return err_set(e, ENOENT, "%s: no jailspace yet (brig create %s)", w.path ? w.path : "js",
 			       jail);
+	if (r == 0)
+		r = has(fd, NEW_DIR, e);
 	if (r < 0)
 		return r;
-	if (has(fd, NEW_DIR))
+	if (r > 0)
 		return err_set(e, ENOENT, "%s: the jailspace is not finished (brig create %s)", w.path, jail);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -300,9 +306,14 @@ move_up(int from, int dir, struct err *e)
 		return err_sys(e, errno, "read the new jailspace");
 	}
 	while ((errno = 0, de = readdir(d))) {
+		int r;
+
 		if (streq(de->d_name, ".") || streq(de->d_name, ".."))
 			continue;
-		if (has(dir, de->d_name))
+		r = has(dir, de->d_name, e);
+		if (r < 0)
+			return r;
+		if (r > 0)
 			return err_set(e, EEXIST, "'%s' is there already", de->d_name);
 		if (renameat(from, de->d_name, dir, de->d_name) < 0)
 			return err_sys(e, errno, "put '%s' in place", de->d_name);
@@ -359,14 +370,19 @@ space_fill(int dir_fd, const char *hostname, const struct release *from, const s
 
 	if (dir < 0)
 		return err_sys(e, errno, "open the directory of the jailspace");
-	if (!has(dir, NEW_DIR "/whole")) {
+	r = has(dir, NEW_DIR "/whole", e);
+	if (r < 0)
+		return r;
+	if (r == 0) {
 		r = is_blank(dir);
 		if (r <= 0)
 			return r < 0 ? err_sys(e, -r, "read the directory of the jailspace")
 				     : err_set(e, EEXIST, "is not empty");
 	}
 	r = fsx_mkdir_open(dir, NEW_DIR, 0700, &work, e);
-	if (r == 0 && !has(work, "whole")) {
+	if (r == 0)
+		r = has(work, "whole", e);
+	if (r == 0) {
 		r = fill_part(work, hostname, from, pr, e);
 		if (r < 0)
 			(void)fsx_rm_rf_at(dir, NEW_DIR, &ignore);
