@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* destroy: says what goes, asks, removes. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "base/fsx.h"
 #include "base/name.h"
 #include "cli/cli.h"
 #include "cli/define.h"
@@ -46,7 +48,6 @@ find(struct cli *cli, const char *name, struct going *g, struct err *e)
 	struct err ignore = ERR_INIT;
 	_auto_(record_free) struct record rec = {0};
 	_auto_free char *js = NULL;
-	struct stat st;
 	int r;
 
 	g->name = name;
@@ -65,7 +66,10 @@ find(struct cli *cli, const char *name, struct going *g, struct err *e)
 	err_clear(e);
 	g->recorded = r != 0;
 	js = xasprintf("%s/js/%s", cli->store.base, name);
-	if (lstat(js, &st) == 0)
+	r = fsx_look(AT_FDCWD, js, NULL);
+	if (r < 0)
+		return err_sys(e, -r, "%s", js);
+	if (r > 0)
 		g->inside = xstrdup(js);
 	if (g->spec && g->spec->root == ROOT_PATH)
 		g->outside = xstrdup(g->spec->path);

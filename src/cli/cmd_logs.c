@@ -52,14 +52,14 @@ known(struct cli *cli, const char *jail, struct err *e)
 {
 	_auto_free char *log = xasprintf("%s.log", jail);
 	struct record rec = {0};
-	struct stat st;
 	int r = record_read(&cli->store, jail, &rec, e);
 
 	record_free(&rec);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (cli->store.log_fd >= 0 && fstatat(cli->store.log_fd, log, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
+	r = cli->store.log_fd >= 0 ? fsx_look(cli->store.log_fd, log, NULL) : 0;
+	if (r != 0)
+		return r < 0 ? err_sys(e, -r, "%s/%s", cli->store.log, log) : 0;
 	return err_set(e, ENOENT, "no such jail (brig status lists all)");
 }
 

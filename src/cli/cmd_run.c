@@ -44,16 +44,19 @@ specify(struct cli *cli, const char *name, struct jailspec **ret)
 	return 0;
 }
 
-static bool
-has_files(const char *dir)
+/* 1; 0, also when it does not exist or is an image; -errno. */
+static int
+has_files(const char *dir, struct err *e)
 {
 	_auto_closedir DIR *d = opendir(dir);
 	struct dirent *de;
 
-	while (d && (de = readdir(d)))
+	if (!d)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(e, errno, "space %s", dir);
+	while ((errno = 0, de = readdir(d)))
 		if (!streq(de->d_name, ".") && !streq(de->d_name, ".."))
-			return true;
-	return false;
+			return 1;
+	return errno ? err_sys(e, errno, "space %s", dir) : 0;
 }
 
 static int
@@ -71,9 +74,9 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	/* what is made has a name that no later command knows: a signal is waited for, and then all of it
 	 * goes */
 	(void)interrupt_catch();
-	r = spec->root == ROOT_TEMPLATE && !(spec->space_arg && has_files(spec->space_arg))
-		? run_create_ephemeral(&cli->store, spec, &e)
-		: 0;
+	r = spec->root != ROOT_TEMPLATE ? 1 : spec->space_arg ? has_files(spec->space_arg, &e) : 0;
+	if (r == 0)
+		r = run_create_ephemeral(&cli->store, spec, &e);
 	if (r >= 0)
 		r = interrupt_check(who.in, "its start", &e);
 	interrupt_release();

@@ -18,20 +18,29 @@ dir_of(const struct cli *cli)
 	return xasprintf("%s.d", cli->conf_files.n > 0 ? cli->conf_files.v[0] : CONF_FILE);
 }
 
-static bool
-exists(const char *path)
+/* 1, 0, -errno. */
+static int
+exists(const char *path, struct err *e)
 {
-	struct stat st;
+	int r = fsx_look(AT_FDCWD, path, NULL);
 
-	return lstat(path, &st) == 0;
+	return r < 0 ? err_sys(e, -r, "%s", path) : r;
 }
 
-/* An rc.conf is only read while there is no jail.conf (main.c): writing one would hide its jails. */
-static bool
-would_hide_rc_conf(const struct cli *cli)
+/* An rc.conf is only read while there is no jail.conf (main.c): writing one would hide its jails.  1, 0, -errno. */
+static int
+would_hide_rc_conf(const struct cli *cli, struct err *e)
 {
-	if (cli->conf_files.n > 0 || exists(CONF_FILE) || !exists(RC_FILE) || !cli->conf)
-		return false;
+	int r;
+
+	if (cli->conf_files.n > 0 || !cli->conf)
+		return 0;
+	r = exists(CONF_FILE, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = exists(RC_FILE, e);
+	if (r <= 0)
+		return r;
 	for (size_t i = 0; i < conf_jails(cli->conf)->n; i++) {
 		struct jailspec *spec = NULL;
 		struct err ignore = ERR_INIT;
@@ -40,9 +49,9 @@ would_hide_rc_conf(const struct cli *cli)
 
 		jailspec_free(spec);
 		if (there)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 char *
@@ -51,14 +60,21 @@ define_place(const struct cli *cli, const char *name, struct err *e)
 	_auto_free char *dir = dir_of(cli);
 	_auto_free char *path = xasprintf("%s/%s.conf", dir, name);
 
-	if (would_hide_rc_conf(cli)) {
+	int r = would_hide_rc_conf(cli, e);
+
+	if (r < 0)
+		return NULL;
+	if (r > 0) {
 		(void)err_set(e, EEXIST,
 			      "the configuration is %s: define it there, or move to jail.conf first "
 			      "(brig convert > %s)",
 			      RC_FILE, CONF_FILE);
 		return NULL;
 	}
-	if (exists(path)) {
+	r = exists(path, e);
+	if (r < 0)
+		return NULL;
+	if (r > 0) {
 		(void)err_set(e, EEXIST,
 			      "%s exists but does not define it: add the definition or remove the file",
 			      path);

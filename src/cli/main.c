@@ -233,10 +233,11 @@ cli_store(struct cli *cli, int flags)
 	return flags & STORE_CREATE ? cli_recover(cli) : go_on(cli);
 }
 
+/* What cannot be looked at is there: reading it says what is wrong. */
 static bool
 exists(const char *path)
 {
-	return access(path, F_OK) == 0;
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 /* FILE and FILE.d / *.conf; an rc.conf alone takes the fstab beside it, as both stand in /etc. */

@@ -31,7 +31,7 @@ setup() {
 
 teardown() {
 	brig -q stop -a --force >/dev/null 2>&1 || true
-	brig -q destroy -y a
+	[ ! -e "$BRIG_BASE/js/.brig/a.json" ] || brig -q destroy -y a
 }
 
 # failing CALL N PATH COMMAND...: the N-th CALL of a process that is about PATH fails with EIO
@@ -68,4 +68,54 @@ whole() {
 		done
 	done
 	[ $tried -ge 3 ]
+}
+
+@test "template remove: which release is current" {
+	brig -q destroy -y a
+	failing readlinkat 1 "$BRIG_BASE/templates/mroot" template remove mroot/2
+	echo "$status: $output"
+	[ "$status" = 1 ]
+	one_line "$output"
+	[ -d "$BRIG_BASE/templates/mroot/2" ]
+	[ "$(readlink "$BRIG_BASE/templates/mroot/current")" = 2 ]
+}
+
+@test "start: whose a JID is" {
+	brig -q start a
+	jid=$(jls -j a jid)
+	conf <<-EOF
+		persist;
+		a { }
+		b { jid = $jid; }
+	EOF
+	brig -q create b
+	failing readlinkat 1 "$BRIG_RUN/jid" start b
+	echo "$status: $output"
+	[ "$status" = 1 ]
+	[ "$(readlink "$BRIG_RUN/jid/$jid")" = a ]
+	brig -q destroy -y b
+}
+
+@test "create: whether the jailspace that is there is whole" {
+	brig -q destroy -y a
+	mkdir -p "$BRIG_BASE/js/a/etc" "$BRIG_BASE/js/a/.brig-new"
+	failing newfstatat 1 "$BRIG_BASE/js/a" create a
+	echo "$status: $output"
+	[ "$status" = 1 ]
+	[ ! -e "$BRIG_BASE/js/.brig/a.json" ]
+	rm -rf "$BRIG_BASE/js/a"
+	brig -q create a
+}
+
+@test "create: whether a file with the definition is there" {
+	mkdir -p "$BRIG_CONF.d"
+	echo '# mine' >"$BRIG_CONF.d/new.conf"
+	for n in 1 2 3; do
+		failing newfstatat $n "$BRIG_CONF.d/new.conf" create new || break
+		echo "$n: $status: $output"
+		[ "$status" = 1 ]
+		[ "$(cat "$BRIG_CONF.d/new.conf")" = '# mine' ]
+	done
+	[ $n -gt 1 ]
+	rm -r "$BRIG_CONF.d"
 }
