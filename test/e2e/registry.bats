@@ -94,3 +94,27 @@ slowly() {
 	[ ! -e "$BRIG_BASE/js/a" ]
 	[ ! -e "$BRIG_BASE/j/a" ]
 }
+
+@test "names: those of the other jails are there when the file is too large, unreadable or gone" {
+	conf <<-EOF
+		persist;
+		a { ip4.addr = 198.51.100.1; host.hostname = a.example; }
+		b { ip4.addr = 198.51.100.2; }
+		c { ip4.addr = 198.51.100.3; }
+	EOF
+	for n in a b c; do brig -q create $n; done
+	brig -q start a b
+	cp "$BRIG_RUN/hosts/hosts" "$LAB/ab"
+	head -c 5000000 /dev/zero | tr '\0' '#' >>"$BRIG_RUN/hosts/hosts"
+	brig -q start c
+	cp "$BRIG_RUN/hosts/hosts" "$LAB/abc"
+	grep -q '^198.51.100.1.a.example a.#a$' "$LAB/abc"
+	grep -q '^198.51.100.2.b.#b$' "$LAB/abc"
+	grep -q '^198.51.100.3.c.#c$' "$LAB/abc"
+	strace -f -o "$LAB/calls" -P "$BRIG_RUN/hosts/hosts" -e trace=read -e inject=read:error=EIO "$BRIG" -q stop c
+	grep -q INJECTED "$LAB/calls"
+	diff <(sort "$LAB/ab") <(sort "$BRIG_RUN/hosts/hosts")
+	rm "$BRIG_RUN/hosts/hosts"
+	brig -q start c
+	diff <(sort "$LAB/abc") <(sort "$BRIG_RUN/hosts/hosts")
+}

@@ -7,6 +7,7 @@
 #include "store/record/state.h"
 
 #define HOSTS_MAX (4 << 20)
+#define RESOLV_MAX 65536
 
 static const char hosts_head[] = "# Made by brig: the running jails.\n"
 				 "127.0.0.1\tlocalhost\n"
@@ -47,31 +48,73 @@ add_names(const char *addr, const char *jail, const struct jailspec *spec, struc
 	buf_addf(out, "%s\t#%s\n", jail, jail);
 }
 
+/* NULL: the host has none. */
+static int
+read_resolv(char **ret, struct err *e)
+{
+	_auto_close int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : fsx_read_fd(fd, RESOLV_MAX, ret, NULL);
+
+	return r < 0 && r != -ENOENT ? err_sys(e, -r, "/etc/resolv.conf") : 0;
+}
+
 static int
 write_resolv(int dir, struct err *e)
 {
 	_auto_free char *host = NULL, *old = NULL;
 	_auto_buf struct buf out = BUF_INIT;
 	struct err ignore = ERR_INIT;
-	_auto_close int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
 
+	if (read_resolv(&host, e) < 0)
+		return -e->num;
 	buf_adds(&out, "# Made by brig from the host's resolv.conf.\n");
-	if (fd >= 0 && fsx_read_fd(fd, 65536, &host, NULL) == 0) {
-		for (const char *line = host; *line;) {
-			size_t len = strcspn(line, "\n");
-			const char *value = str_after(line, "nameserver");
+	for (const char *line = host ? host : ""; *line;) {
+		size_t len = strcspn(line, "\n");
+		const char *value = str_after(line, "nameserver");
 
-			value = value ? value + strspn(value, " \t") : NULL;
-			if (!value || !(str_after(value, "127.") || str_after(value, "::1"))) {
-				buf_add(&out, line, len);
-				buf_addc(&out, '\n');
-			}
-			line += len + (line[len] == '\n');
+		value = value ? value + strspn(value, " \t") : NULL;
+		if (!value || !(str_after(value, "127.") || str_after(value, "::1"))) {
+			buf_add(&out, line, len);
+			buf_addc(&out, '\n');
 		}
+		line += len + (line[len] == '\n');
 	}
 	if (fsx_read_at(dir, "resolv.conf", HOSTS_MAX, &old, NULL, &ignore) == 0 && streq(old, out.s))
 		return 0;
 	return fsx_write_atomic(dir, "resolv.conf", out.s, out.len, 0644, 0, e);
+}
+
+static void
+add_jail(const char *jail, const struct jailspec *spec, struct buf *out)
+{
+	for (size_t i = 0; i < spec->n_addrs; i++) {
+		char addr[INET6_ADDRSTRLEN];
+
+		if (inet_ntop(spec->addrs[i].family, &spec->addrs[i].addr, addr, sizeof(addr)))
+			add_names(addr, jail, spec, out);
+	}
+}
+
+/* The other jails as their states have them: there is no file yet, or none that can be read. */
+static int
+add_states(const struct store *s, const char *jail, struct buf *out, struct err *e)
+{
+	struct state *list;
+	size_t n;
+	int r = state_list(s, &list, &n, e);
+
+	for (size_t i = 0; i < n; i++) {
+		struct jailspec *made = NULL;
+		struct err ignore = ERR_INIT;
+
+		if (!streq(list[i].name, jail) &&
+		    spec_from_params(list[i].name, &list[i].params, s->base, &made, &ignore) == 0)
+			add_jail(list[i].name, made, out);
+		jailspec_free(made);
+		state_free(&list[i]);
+	}
+	free(list);
+	return r;
 }
 
 int
@@ -91,13 +134,11 @@ hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, 
 	buf_adds(&out, hosts_head);
 	if (fsx_read_at(s->hosts_fd, "hosts", HOSTS_MAX, &old, NULL, &ignore) == 0)
 		keep_others(old, jail, &out);
-	for (size_t i = 0; spec && i < spec->n_addrs; i++) {
-		char addr[INET6_ADDRSTRLEN];
-
-		if (inet_ntop(spec->addrs[i].family, &spec->addrs[i].addr, addr, sizeof(addr)))
-			add_names(addr, jail, spec, &out);
-	}
-	if (!old || !streq(old, out.s))
+	else
+		r = add_states(s, jail, &out, e);
+	if (spec)
+		add_jail(jail, spec, &out);
+	if (r == 0 && (!old || !streq(old, out.s)))
 		r = fsx_write_atomic(s->hosts_fd, "hosts", out.s, out.len, 0644, 0, e);
 	if (r == 0 && spec)
 		r = write_resolv(s->hosts_fd, e);

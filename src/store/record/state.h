@@ -67,7 +67,7 @@ int state_dir(const struct store *s, const char *jail, int *ret_fd, struct err *
  * jail's name behind '#', replaced in one rename; RUN/hosts/resolv.conf is the host's, without name servers
  * that only the host reaches.  The directory is seen in every jail as /run/brig.
  */
-/* spec NULL: the jail's lines go. */
+/* spec NULL: the jail's lines go.  Where the file cannot be read it is made anew from all states. */
 int hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, struct err *e);
 /* The directory for a jail: the common one, or for a jail without addresses (which reaches nobody) one of
  * its own in RUN/jail/NAME/hosts in which its own name is 127.0.1.1. */
