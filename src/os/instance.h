@@ -87,6 +87,9 @@ void os_jail_output_drain(int fd);
 int os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e);
 /* Ends every process of the jail at once and waits for it. */
 int os_jail_kill(const struct os_ref *ref, struct err *e);
+/* A jail whose state is lost: by the ids that it has on this host (os_root), or by its name where the kernel knows
+ * names of jails.  1 found; 0 there is none (more), so that all go when each one found is killed. */
+int os_jail_find(const struct os_id *id, uint32_t idbase, struct os_ref *ret, struct err *e);
 /* Device and inode of what the jail has mounted as its root.  -ESRCH: it is gone, or about to be. */
 int os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct err *e);
 /* Processes in the jail, first one included: "PID COMMAND", the host's pid, the command printable.  ret_lines

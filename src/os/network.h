@@ -17,6 +17,8 @@ int os_net_down(const struct os_id *id, const struct jailspec *spec, const struc
 /* Redirections and masquerade in a table of our own; the table goes with the last jail. */
 int os_fw_up(const struct os_id *id, const struct jailspec *spec, struct err *e);
 int os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e);
+/* The same for a jail whose state is lost: everything that has its name. */
+int os_fw_forget(const struct os_id *id, struct err *e);
 
 /*
  * Sockets of spec->listen, for the services of the jail (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES,

@@ -4,6 +4,13 @@
 
 #include "fuzz.h"
 
+static void
+sum(void *ctx, const void *key, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		*(uint8_t *)ctx += ((const uint8_t *)key)[i];
+}
+
 static int
 each_element(const struct nlmsghdr *msg, void *ctx)
 {
@@ -12,6 +19,7 @@ each_element(const struct nlmsghdr *msg, void *ctx)
 	(void)ctx;
 	must(nl_nft_elem_value(msg, value, sizeof(value)) <= sizeof(value), "a value fits");
 	(void)nl_nft_elem_count(msg, key, sizeof(key));
+	nl_nft_elem_commented(msg, "www", sum, key);
 	return 0;
 }
 

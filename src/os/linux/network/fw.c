@@ -115,23 +115,32 @@ add_rdr(struct elements *l, const struct spec_rdr *rdr, const struct net_ip *to)
 	el->value_len = len + 4; /* each part takes whole 32-bit words */
 }
 
+static void
+addr_key(struct element *el, const struct net_ip *ip, const struct net_ip *second)
+{
+	char a[NET_IP_TEXT], b[NET_IP_TEXT];
+
+	if (second)
+		(void)snprintf(el->key, sizeof(el->key), "%s . %s", net_ip_text(ip, a),
+			       net_ip_text(second, b));
+	else
+		(void)snprintf(el->key, sizeof(el->key), "%s", net_ip_text(ip, a));
+}
+
 /* Sets of addresses: nat (the address), hairpin (the address, the redirections' target). */
 static void
 add_addr(struct elements *l, const char *set, const struct net_ip *ip, const struct net_ip *second)
 {
 	struct element *el = element_add(l, set);
-	char a[NET_IP_TEXT], b[NET_IP_TEXT];
 	size_t len = net_ip_len(ip->family);
 
 	memcpy(el->raw_key, &ip->a, len);
 	el->key_len = len;
-	if (!second) {
-		(void)snprintf(el->key, sizeof(el->key), "%s", net_ip_text(ip, a));
-		return;
+	if (second) {
+		memcpy(el->raw_key + len, &second->a, len);
+		el->key_len = 2 * len;
 	}
-	(void)snprintf(el->key, sizeof(el->key), "%s . %s", net_ip_text(ip, a), net_ip_text(second, b));
-	memcpy(el->raw_key + len, &second->a, len);
-	el->key_len = 2 * len;
+	addr_key(el, ip, second);
 }
 
 static void
@@ -617,6 +626,88 @@ last_jail(int nf, const char *table, const struct elements *l)
 	       c.others == 0;
 }
 
+/* Every set of the table that has elements of jails, and of what kind its keys are. */
+enum key_kind { KEY_INTERFACE, KEY_PORT, KEY_ADDR, KEY_ADDRS };
+static const struct set {
+	const char *name;
+	enum key_kind kind;
+	int family;
+} sets[] = {
+    {"jails", KEY_INTERFACE, AF_UNSPEC}, {"rdr_tcp4", KEY_PORT, AF_INET},  {"rdr_udp4", KEY_PORT, AF_INET},
+    {"rdr_tcp6", KEY_PORT, AF_INET6},    {"rdr_udp6", KEY_PORT, AF_INET6}, {"nat4", KEY_ADDR, AF_INET},
+    {"nat6", KEY_ADDR, AF_INET6},        {"hairpin4", KEY_ADDRS, AF_INET}, {"hairpin6", KEY_ADDRS, AF_INET6},
+};
+
+struct collect {
+	const char *jail;
+	const struct set *set;
+	struct elements *l;
+};
+
+static void
+collect_one(void *ctx, const void *key, size_t len)
+{
+	struct collect *c = ctx;
+	size_t one = net_ip_len(c->set->family);
+	struct net_ip a = {.family = c->set->family}, b = a;
+	struct element *el;
+	uint16_t port;
+
+	if (len < (c->set->kind == KEY_INTERFACE ? 1
+		   : c->set->kind == KEY_PORT    ? sizeof(port)
+		   : c->set->kind == KEY_ADDR    ? one
+						 : 2 * one) ||
+	    len > sizeof(el->raw_key))
+		return;
+	el = element_add(c->l, c->set->name);
+	memcpy(el->raw_key, key, len);
+	el->key_len = len;
+	switch (c->set->kind) {
+	case KEY_INTERFACE:
+		(void)snprintf(el->key, sizeof(el->key), "\"%.*s\"", IFNAMSIZ - 1, (const char *)el->raw_key);
+		break;
+	case KEY_PORT:
+		memcpy(&port, key, sizeof(port));
+		(void)snprintf(el->key, sizeof(el->key), "%u", ntohs(port));
+		break;
+	case KEY_ADDR:
+	case KEY_ADDRS:
+		memcpy(&a.a, el->raw_key, one);
+		memcpy(&b.a, el->raw_key + one, c->set->kind == KEY_ADDRS ? one : 0);
+		addr_key(el, &a, c->set->kind == KEY_ADDRS ? &b : NULL);
+		break;
+	}
+}
+
+static int
+each_collected(const struct nlmsghdr *msg, void *ctx)
+{
+	struct collect *c = ctx;
+
+	nl_nft_elem_commented(msg, c->jail, collect_one, c);
+	return 0;
+}
+
+/* What has the jail's name as its comment, whatever the jail was made with. */
+static int
+elements_named(int nf, const char *table, const char *jail, struct elements *ret, struct err *e)
+{
+	struct collect c = {.jail = jail, .l = ret};
+
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		char buf[NL_MSG];
+		int r;
+
+		c.set = &sets[i];
+		r = nl_do(nf, nl_nft_elem_msg(buf, table, sets[i].name, NULL, 0), each_collected, &c, e);
+		if (r < 0 && r != -ENOENT)
+			return err_wrap(e, "nftables table %s, set %s", table, sets[i].name);
+	}
+	err_clear(e);
+	return 0;
+}
+
+/* spec NULL: by the jail's name. */
 static int
 remove_from(const struct os_id *id, int nf, int lock, const char *ifname, const struct jailspec *spec,
 	    struct err *e)
@@ -632,7 +723,12 @@ remove_from(const struct os_id *id, int nf, int lock, const char *ifname, const 
 	if (r < 0 && r != -EOPNOTSUPP)
 		return r;
 	if (r > 0) {
-		elements_of(ifname, spec, &l);
+		if (spec)
+			elements_of(ifname, spec, &l);
+		else if (elements_named(nf, table, id->name, &l, e) < 0)
+			return -e->num;
+		if (l.n == 0)
+			return 0;
 		if (!last_jail(nf, table, &l))
 			return remove_elements(nf, lock, table, &l, e);
 		buf_addf(&text, "delete table inet %s\n", table);
@@ -644,15 +740,13 @@ remove_from(const struct os_id *id, int nf, int lock, const char *ifname, const 
 	return unlink(path) < 0 && errno != ENOENT ? err_sys(e, errno, "unlink %s", path) : 0;
 }
 
-int
-os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e)
+static int
+down(const struct os_id *id, const char *ifname, const struct jailspec *spec, struct err *e)
 {
 	_auto_close int nf = -EBADF, lock = -EBADF;
-	char ifname[IFNAMSIZ], table[16], path[32];
+	char table[16], path[32];
 	int r;
 
-	if (net_shared(spec) || !net_addrs(spec, AF_UNSPEC, NULL) || net_ifname(id, ifname, e) < 0)
-		return 0;
 	table_name(id, table);
 	lock_name(id, path);
 	r = nl_open(NETLINK_NETFILTER, &nf, e);
@@ -670,4 +764,20 @@ os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	if (r >= 0)
 		r = remove_from(id, nf, lock, ifname, spec, e);
 	return r < 0 ? err_wrap(e, "firewall") : 0;
+}
+
+int
+os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e)
+{
+	char ifname[IFNAMSIZ];
+
+	if (net_shared(spec) || !net_addrs(spec, AF_UNSPEC, NULL) || net_ifname(id, ifname, e) < 0)
+		return 0;
+	return down(id, ifname, spec, e);
+}
+
+int
+os_fw_forget(const struct os_id *id, struct err *e)
+{
+	return down(id, NULL, NULL, e);
 }

@@ -531,6 +531,41 @@ nl_nft_elem_value(const struct nlmsghdr *msg, void *value, size_t size)
 	return 0;
 }
 
+/* libnftnl's own form of what nft(8) keeps beside an element: type, length, bytes; a comment is of type 0. */
+static bool
+has_comment(const struct nlattr *data, const char *comment)
+{
+	const uint8_t *p = data ? mnl_attr_get_payload(data) : NULL;
+	size_t left = data ? mnl_attr_get_payload_len(data) : 0, n = strlen(comment) + 1;
+
+	while (left >= 2 && left - 2 >= p[1]) {
+		if (p[0] == 0)
+			return p[1] == n && memcmp(p + 2, comment, n) == 0;
+		left -= 2u + p[1];
+		p += 2 + p[1];
+	}
+	return false;
+}
+
+void
+nl_nft_elem_commented(const struct nlmsghdr *msg, const char *comment,
+		      void (*fn)(void *ctx, const void *key, size_t len), void *ctx)
+{
+	const struct nlattr *a, *b, *k;
+
+	mnl_attr_for_each(a, msg, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(b, a)
+		{
+			k = nested(nested(b, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+			if (k && has_comment(nested(b, NFTA_SET_ELEM_USERDATA), comment))
+				fn(ctx, mnl_attr_get_payload(k), mnl_attr_get_payload_len(k));
+		}
+	}
+}
+
 size_t
 nl_nft_elem_count(const struct nlmsghdr *msg, void *key, size_t size)
 {

@@ -108,5 +108,8 @@ struct nlmsghdr *nl_nft_elem_msg(void *buf, const char *table, const char *set, 
 size_t nl_nft_elem_value(const struct nlmsghdr *msg, void *value, size_t size);
 /* Number of elements in an answer, and the key of the last one (filled up with zeros). */
 size_t nl_nft_elem_count(const struct nlmsghdr *msg, void *key, size_t size);
+/* Calls fn for each element in an answer that has this comment, with its key. */
+void nl_nft_elem_commented(const struct nlmsghdr *msg, const char *comment,
+			   void (*fn)(void *ctx, const void *key, size_t len), void *ctx);
 
 #endif
