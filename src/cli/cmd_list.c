@@ -170,16 +170,22 @@ list_one(struct listing *l, const char *jail, struct err *e)
 static int
 list_all(struct listing *l, struct err *e)
 {
+	_auto_strv struct strv damaged = STRV_INIT;
 	struct state *st = NULL;
 	size_t n = 0;
-	int status = 0, r;
+	bool brief = !l->jls.params && !(l->jls.flags & JLS_VERBOSE);
+	int status = 0, r = state_list_all(&l->cli->store, brief, &st, &n, &damaged, e);
 
-	if (l->jls.params || (l->jls.flags & JLS_VERBOSE))
-		r = state_list(&l->cli->store, &st, &n, e);
-	else
-		r = state_list_brief(&l->cli->store, &st, &n, e);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < damaged.n; i++) {
+		struct err one = ERR_INIT;
+		struct state ignored = {0};
+
+		if (state_read(&l->cli->store, damaged.v[i], &ignored, &one) < 0)
+			status = cli_error(l->cli, &one);
+		state_free(&ignored);
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct err one = ERR_INIT;
 

@@ -106,8 +106,10 @@ add_stop(struct batch *b, const char *word)
 		return 0;
 	}
 	found = state_find(&b->cli->store, spec ? spec->name : word, &st, &e);
-	if (found < 0)
+	if (found < 0 && !(found == -EINVAL && opt_force)) { /* run_stop() can do with a damaged state */
+		jailspec_free(spec);
 		return cli_fail(b->cli, word, &e);
+	}
 	if (found == 0 && !spec) {
 		(void)err_set(&e, ENOENT, "no such jail (brig status)");
 		return cli_fail(b->cli, word, &e);
@@ -278,7 +280,8 @@ all_running(struct cli *cli, struct strv *names)
 	struct state *list;
 	size_t n;
 
-	if (state_list(&cli->store, &list, &n, &e) < 0)
+	/* the damaged ones, too: each says what is wrong with it, or is taken away */
+	if (state_list_all(&cli->store, true, &list, &n, names, &e) < 0)
 		return cli_error(cli, &e);
 	for (size_t i = 0; i < n; i++) {
 		strv_add(names, list[i].name);

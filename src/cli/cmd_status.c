@@ -31,7 +31,7 @@ struct view {
 	char *name;
 	struct jailspec *spec; /* of the running jail, else of the configuration; NULL: its error is in why */
 	struct state st;
-	bool has_state, alive, configured;
+	bool has_state, alive, configured, damaged;
 	const char *state;
 	char *why;
 	char *template, *release; /* what is mounted, or what it would start on */
@@ -126,6 +126,8 @@ state_word(const struct view *v)
 	/* ended by itself, or its start or stop was killed: brig cleans up at its next command as root */
 	if (v->has_state)
 		return "ended";
+	if (v->damaged)
+		return "damaged";
 	return v->why ? "invalid" : "stopped";
 }
 
@@ -215,19 +217,37 @@ add_configured(struct cli *cli, struct views *all)
 	}
 }
 
+/* Whether it runs is not known; the message says what takes it away. */
+static void
+add_damaged(struct cli *cli, struct view *v)
+{
+	struct err why = ERR_INIT;
+	struct state st = {0};
+
+	v->damaged = state_read(&cli->store, v->name, &st, &why) < 0;
+	state_free(&st);
+	if (v->damaged) {
+		free(v->why);
+		v->why = xstrdup(why.msg);
+	}
+}
+
 static int
 gather(struct cli *cli, struct views *all, struct err *e)
 {
 	_auto_strv struct strv records = STRV_INIT;
+	_auto_strv struct strv damaged = STRV_INIT;
 	struct state *st = NULL;
 	size_t n = 0;
 	int r;
 
 	if (cli->conf)
 		add_configured(cli, all);
-	r = state_list(&cli->store, &st, &n, e);
+	r = state_list_all(&cli->store, false, &st, &n, &damaged, e);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < damaged.n; i++)
+		add_damaged(cli, views_add(all, damaged.v[i]));
 	for (size_t i = 0; i < n; i++) {
 		struct view *v = views_add(all, st[i].name);
 
@@ -646,6 +666,9 @@ print_views(const struct cli *cli, const struct views *all, bool detail)
 	}
 	if (!detail) {
 		print_table(all);
+		for (size_t i = 0; i < all->n; i++)
+			if (all->v[i].damaged)
+				cli_warn(cli, "%s", all->v[i].why);
 		return 0;
 	}
 	for (size_t i = 0; i < all->n; i++) {

@@ -30,14 +30,23 @@ jailop_find(const struct jailop *o, const char *key)
 	return NULL;
 }
 
+static void
+fail(struct jailop *o, const char *key, const struct err *e)
+{
+	o->status = cli_fail(o->cli, key, e);
+}
+
 struct jail_job *
 jailop_add(struct jailop *o, const char *key, struct jailspec *spec)
 {
 	struct jail_job j = {.key = xstrdup(key), .spec = spec};
 	struct err e = ERR_INIT;
 	const char *name = spec && spec->name ? spec->name : key;
+	int found = state_find(&o->cli->store, name, &j.st, &e);
 
-	if (state_find(&o->cli->store, name, &j.st, &e) > 0) {
+	if (found < 0)
+		fail(o, key, &e);
+	if (found > 0) {
 		j.running = os_jail_alive(&j.st.ref) > 0;
 		if (!j.running)
 			state_free(&j.st);
@@ -91,12 +100,6 @@ jailop_decide(struct jailop *o, struct jail_job *j, bool create, bool modify, bo
 }
 
 /* ---- messages ---- */
-
-static void
-fail(struct jailop *o, const char *key, const struct err *e)
-{
-	o->status = cli_fail(o->cli, key, e);
-}
 
 static void
 put_quoted(struct buf *b, const char *v)

@@ -182,6 +182,20 @@ create_from_path(const struct store *s, const struct jailspec *spec, struct reco
 	return r < 0 ? r : RUN_CREATE_MADE;
 }
 
+/* 1, 0, -errno: also of a state that is damaged. */
+static int
+is_running(const struct store *s, const char *name, struct err *e)
+{
+	struct state st;
+	int r = state_read(s, name, &st, e);
+
+	if (r <= 0)
+		return r;
+	r = os_jail_alive(&st.ref) == 1;
+	state_free(&st);
+	return r;
+}
+
 static int
 create(const struct store *s, const struct jailspec *spec, bool ephemeral, const struct progress *pr,
        struct err *e)
@@ -202,7 +216,10 @@ create(const struct store *s, const struct jailspec *spec, bool ephemeral, const
 	recorded = r > 0;
 	if (!recorded)
 		rec.ephemeral = ephemeral;
-	if (run_is_running(s, spec->name)) /* its jailspace is in use: no looking into images */
+	r = is_running(s, spec->name, e);
+	if (r < 0)
+		return r;
+	if (r > 0) /* its jailspace is in use: no looking into images */
 		return recorded ? RUN_CREATE_EXISTED
 				: err_set(e, EBUSY, "is running (brig stop %s)", spec->name);
 	r = spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)

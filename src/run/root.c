@@ -101,7 +101,7 @@ adopt(struct instance *c, struct err *e)
 }
 
 static int
-claim_range(struct ctx *c, struct err *e)
+claim_range(struct instance *c, struct err *e)
 {
 	_auto_close int lock = -EBADF;
 	int r = store_lock(c->s, "registry", NULL, -1, &lock, e);

@@ -153,7 +153,10 @@ run_stop(const struct store *s, const char *name, const struct jailspec *spec, i
 
 	if (r == 0)
 		r = ctx_running(&c, spec, e);
-	if (r > 0) {
+	if (r == -EINVAL && (flags & STOP_FORCE)) {
+		err_clear(e);
+		r = run_stop_damaged(s, name, spec, who, e);
+	} else if (r > 0) {
 		c.old.hooks = !(flags & STOP_FORCE);
 		r = flags & STOP_FORCE && !(flags & STOP_RETURNS) ? walk_down(&c, &f, e) : walk_go(&c, &f, e);
 	} else if (r == 0) {

@@ -153,6 +153,10 @@ int ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e);
 /* instance.c: how an instance begins */
 /* st as a start begins it, from spec and record; without the JID. */
 int instance_state(struct instance *i, struct err *e);
+/* damaged.c, under the jail's lock: takes away a jail whose state is damaged, from what else is known of it.  spec: what
+ * the configuration says, or NULL. */
+int run_stop_damaged(const struct store *s, const char *name, const struct jailspec *spec,
+		     const struct run_caller *who, struct err *e);
 /* What a jail of this specification must have before anything is made. */
 int instance_check(const struct store *s, const struct jailspec *spec, const struct os_id *id, struct err *e);
 

@@ -99,7 +99,7 @@ slowly() {
 	conf <<-EOF
 		persist;
 		a { ip4.addr = 198.51.100.1; host.hostname = a.example; }
-		b { ip4.addr = 198.51.100.2; }
+		b { ip4.addr = 198.51.100.2; rdr = "tcp 8081 81"; }
 		c { ip4.addr = 198.51.100.3; }
 	EOF
 	for n in a b c; do brig -q create $n; done
@@ -117,4 +117,67 @@ slowly() {
 	rm "$BRIG_RUN/hosts/hosts"
 	brig -q start c
 	diff <(sort "$LAB/abc") <(sort "$BRIG_RUN/hosts/hosts")
+}
+
+@test "a damaged state: is named, and stop --force takes the jail away with all that it has" {
+	conf <<-EOF
+		persist;
+		a { ip4.addr = 198.51.100.1; ip6.addr = 2001:db8::1; rdr = "tcp 8080 80"; nat; limit.pids = 50; }
+		b { ip4.addr = 198.51.100.2; rdr = "tcp 8081 81"; }
+	EOF
+	brig -q create a
+	brig -q create b
+	host_things >"$LAB/empty"
+	brig -q start b
+	host_things >"$LAB/before"
+	for how in empty cut garbage directory; do
+		brig -q start a
+		brig exec a sleep 1000 &
+		job=$!
+		first=$(jail_pid a)
+		state=$BRIG_RUN/jail/a/state.json
+		case $how in
+		empty) : >"$state" ;;
+		cut) head -c 100 "$state" >"$LAB/cut" && cp "$LAB/cut" "$state" ;;
+		garbage) echo '{ "name": 1 }' >"$state" ;;
+		directory) rm "$state" && mkdir -p "$state/sub" ;;
+		esac
+		run brig status
+		echo "$how: $output"
+		[[ "$output" == *"a"*"damaged"*"brig: state of jail a: $state is damaged (brig stop --force a takes the jail away)"* ]]
+		run brig status a
+		[[ "$output" == *"problem"*"brig stop --force a"* ]]
+		run brig list
+		[[ "$output" == *"brig stop --force a"* ]]
+		for command in "stop a" "start a" "destroy -y a"; do
+			# shellcheck disable=SC2086
+			run brig $command
+			echo "$output"
+			[ "$status" = 1 ]
+			one_line "$output"
+			[[ "$output" == *"brig stop --force a"* ]]
+		done
+		[ "$how" != garbage ] || conf <<-EOF
+			persist;
+			a { }
+			b { ip4.addr = 198.51.100.2; rdr = "tcp 8081 81"; }
+		EOF
+		run brig stop --force a
+		echo "$output"
+		[ "$status" = 0 ]
+		[ ! -e "/proc/$first" ]
+		wait "$job" || true
+		assert_host_as "$LAB/before"
+		[ ! -e "$BRIG_RUN/jail/a" ]
+		[ "$(readlink "$BRIG_RUN"/jid/* | sort -u)" = b ]
+		[ -z "$(grep '#a$' "$BRIG_RUN/hosts/hosts")" ]
+		[ "$(jls -j b name)" = b ]
+		conf <<-EOF
+			persist;
+			a { ip4.addr = 198.51.100.1; ip6.addr = 2001:db8::1; rdr = "tcp 8080 80"; nat; limit.pids = 50; }
+			b { ip4.addr = 198.51.100.2; rdr = "tcp 8081 81"; }
+		EOF
+	done
+	brig -q stop b
+	assert_host_as "$LAB/empty"
 }

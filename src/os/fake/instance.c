@@ -270,6 +270,26 @@ os_jail_kill(const struct os_ref *ref, struct err *e)
 }
 
 int
+os_jail_find(const struct os_id *id, uint32_t idbase _unused_, struct os_ref *ret, struct err *e)
+{
+	int r = 0;
+
+	if (fake_begin("os_jail_find", id->name, e) < 0)
+		return -e->num;
+	fake_lock();
+	for (size_t i = 0; i < FAKE_JAILS && !r; i++) {
+		struct fake_jail *j = &fake_host->jail[i];
+
+		r = fake_alive(j) && streq(j->name, id->name) && streq(j->tag, id->tag);
+		if (r)
+			*ret = j->ref;
+	}
+	fake_unlock();
+	fake_leave();
+	return r;
+}
+
+int
 os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct err *e)
 {
 	struct fake_jail j;
@@ -410,6 +430,23 @@ int
 os_fw_down(const struct os_id *id, const struct jailspec *spec _unused_, struct err *e)
 {
 	return thing_down("os_fw_down", FAKE_REDIRECT, id, e);
+}
+
+int
+os_fw_forget(const struct os_id *id, struct err *e)
+{
+	if (fake_begin("os_fw_forget", id->name, e) < 0)
+		return -e->num;
+	fake_lock();
+	for (size_t i = 0; i < FAKE_THINGS; i++) {
+		struct fake_thing *t = &fake_host->thing[i];
+
+		if (t->used && t->kind == FAKE_REDIRECT && streq(t->name, id->name) && streq(t->tag, id->tag))
+			t->used = false;
+	}
+	fake_unlock();
+	fake_leave();
+	return 0;
 }
 
 /* In one network a socket is only once: from another instance it is taken over. */

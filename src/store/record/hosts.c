@@ -146,6 +146,28 @@ hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, 
 }
 
 int
+hosts_addrs(const struct store *s, const char *jail, struct strv *ret4, struct strv *ret6, struct err *e)
+{
+	_auto_free char *text = NULL;
+	int r = s->hosts_fd < 0 ? -ENOENT : fsx_read_at(s->hosts_fd, "hosts", HOSTS_MAX, &text, NULL, e);
+
+	if (r == -ENOENT) {
+		err_clear(e);
+		return 0;
+	}
+	for (char *line = text; r == 0 && *line;) {
+		size_t len = strcspn(line, "\n"), addr = strcspn(line, "\t\n");
+		const char *mark = memrchr(line, '#', len);
+
+		if (mark && mark > line && (size_t)(line + len - mark - 1) == strlen(jail) &&
+		    memcmp(mark + 1, jail, strlen(jail)) == 0)
+			strv_take(memchr(line, ':', addr) ? ret6 : ret4, xstrndup(line, addr));
+		line += len + (line[len] == '\n');
+	}
+	return r;
+}
+
+int
 hosts_dir(const struct store *s, const struct jailspec *spec, int *ret_fd, struct err *e)
 {
 	_auto_close int jail = -EBADF, dir = -EBADF;

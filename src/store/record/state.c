@@ -160,42 +160,71 @@ cut_params(char *text, size_t *len)
 	*len = (size_t)(p + 1 - text);
 }
 
+/* What is in the file is nothing that state_write() wrote. */
 static int
-read_state(const struct store *s, const char *jail, bool brief, struct state *ret, struct err *e)
+damaged(const struct store *s, const char *jail, const char *file, struct err *e)
 {
-	_auto_free char *file = xasprintf("%s/" STATE_FILE, jail),
-			*shown = xasprintf("%s/" STATE_SHOWN, jail);
+	return err_set(e, EINVAL,
+		       "state of jail %s: %s/jail/%s is damaged (brig stop --force %s takes the jail away)",
+		       jail, s->run, file, jail);
+}
+
+/* 0 there is no such file. */
+static int
+read_file(const struct store *s, const char *jail, const char *file, bool brief, struct state *ret,
+	  struct err *e)
+{
 	_auto_free char *text = NULL;
 	struct state st = {0};
 	json_error_t je;
 	size_t len;
 	json_t *j;
-	int r;
+	int r = fsx_read_at(s->jail_fd, file, STATE_MAX, &text, &len, e);
 
-	if (s->jail_fd < 0)
-		return 0;
-	r = fsx_read_at(s->jail_fd, file, STATE_MAX, &text, &len, e);
-	if (r == -EACCES) {
-		err_clear(e);
-		r = fsx_read_at(s->jail_fd, shown, STATE_MAX, &text, &len, e);
-	}
 	if (r == -ENOENT || r == -ENOTDIR) {
 		err_clear(e);
 		return 0;
 	}
+	if (r == -EINVAL || r == -EFBIG || r == -ELOOP)
+		return damaged(s, jail, file, e);
 	if (r < 0)
-		return err_wrap(e, "state of jail %s", jail);
+		return r;
 	if (brief)
 		cut_params(text, &len);
 	j = json_loadb(text, len, 0, &je);
 	r = j ? state_from_json(j, &st) : -EINVAL;
 	json_decref(j);
-	if (r < 0) {
+	if (r < 0 || !streq(st.name, jail)) {
 		state_free(&st);
-		return err_set(e, EINVAL, "state of jail %s: %s/jail/%s is damaged", jail, s->run, file);
+		return damaged(s, jail, file, e);
 	}
 	*ret = st;
 	return 1;
+}
+
+static int
+read_state(const struct store *s, const char *jail, bool brief, struct state *ret, struct err *e)
+{
+	_auto_free char *file = xasprintf("%s/" STATE_FILE, jail),
+			*shown = xasprintf("%s/" STATE_SHOWN, jail);
+	int r;
+
+	if (s->jail_fd < 0)
+		return 0;
+	r = read_file(s, jail, file, brief, ret, e);
+	if (r == -EACCES) {
+		err_clear(e);
+		r = read_file(s, jail, shown, brief, ret, e);
+	}
+	return r < 0 && r != -EINVAL ? err_wrap(e, "state of jail %s", jail) : r;
+}
+
+int
+state_read_shown(const struct store *s, const char *jail, struct state *ret, struct err *e)
+{
+	_auto_free char *shown = xasprintf("%s/" STATE_SHOWN, jail);
+
+	return s->jail_fd < 0 ? 0 : read_file(s, jail, shown, true, ret, e);
 }
 
 int
@@ -245,7 +274,8 @@ state_remove(const struct store *s, const char *jail, struct err *e)
 	err_clear(e);
 	if (s->jail_fd < 0)
 		return 0;
-	if (unlinkat(s->jail_fd, file, 0) < 0 && errno != ENOENT && errno != ENOTDIR)
+	/* what is a directory is nothing of ours, and goes below */
+	if (unlinkat(s->jail_fd, file, 0) < 0 && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
 		return err_sys(e, errno, "remove the state of jail %s", jail);
 	/* services, names, temporary files of a killed command */
 	if (fsx_rm_rf_at(s->jail_fd, jail, e) < 0)
@@ -287,31 +317,28 @@ names_in(int at, struct strv *ret, struct err *e)
 	return errno ? err_sys(e, errno, "read the run directory") : 0;
 }
 
-/* What is in the file is nothing that state_write() wrote; anything else is an error of reading. */
-static bool
-is_damage(int r)
-{
-	return r == -EINVAL || r == -EFBIG || r == -ELOOP;
-}
-
 struct states {
 	struct state *v;
 	size_t n, cap;
 };
 
+/* A damaged one must not hide the others: its name goes to damaged. */
 static int
-add_states(const struct store *s, const struct strv *names, bool brief, struct states *ret, struct err *e)
+add_states(const struct store *s, const struct strv *names, bool brief, struct states *ret,
+	   struct strv *damaged, struct err *e)
 {
 	for (size_t i = 0; i < names->n; i++) {
 		struct err one = ERR_INIT;
 		struct state st;
 		int r = name_ok(names->v[i]) ? read_state(s, names->v[i], brief, &st, &one) : 0;
 
-		if (r < 0 && !is_damage(r)) {
+		if (r < 0 && r != -EINVAL) {
 			*e = one;
 			return r;
 		}
-		if (r <= 0) /* a damaged one must not hide the others; `start NAME` names it */
+		if (r < 0 && damaged)
+			strv_add(damaged, names->v[i]);
+		if (r <= 0)
 			continue;
 		GROW(ret->v, ret->n, ret->cap);
 		ret->v[ret->n++] = st;
@@ -320,7 +347,8 @@ add_states(const struct store *s, const struct strv *names, bool brief, struct s
 }
 
 static int
-list_states(const struct store *s, bool brief, struct state **ret, size_t *ret_n, struct err *e)
+list_states(const struct store *s, bool brief, struct state **ret, size_t *ret_n, struct strv *damaged,
+	    struct err *e)
 {
 	_auto_strv struct strv names = STRV_INIT;
 	struct states all = {0};
@@ -329,7 +357,7 @@ list_states(const struct store *s, bool brief, struct state **ret, size_t *ret_n
 	*ret = NULL;
 	*ret_n = 0;
 	if (r == 0)
-		r = add_states(s, &names, brief, &all, e);
+		r = add_states(s, &names, brief, &all, damaged, e);
 	if (r < 0) {
 		while (all.n > 0)
 			state_free(&all.v[--all.n]);
@@ -346,13 +374,20 @@ list_states(const struct store *s, bool brief, struct state **ret, size_t *ret_n
 int
 state_list(const struct store *s, struct state **ret, size_t *ret_n, struct err *e)
 {
-	return list_states(s, false, ret, ret_n, e);
+	return list_states(s, false, ret, ret_n, NULL, e);
 }
 
 int
 state_list_brief(const struct store *s, struct state **ret, size_t *ret_n, struct err *e)
 {
-	return list_states(s, true, ret, ret_n, e);
+	return list_states(s, true, ret, ret_n, NULL, e);
+}
+
+int
+state_list_all(const struct store *s, bool brief, struct state **ret, size_t *ret_n, struct strv *damaged,
+	       struct err *e)
+{
+	return list_states(s, brief, ret, ret_n, damaged, e);
 }
 
 /* The name behind a JID; 1 found. */
@@ -370,6 +405,34 @@ jid_name(const struct store *s, const char *jid, char name[NAME_MAX_LEN + 1], st
 		return 0;
 	name[len] = '\0';
 	return name_ok(name);
+}
+
+int
+state_jid_of(const struct store *s, const char *jail, int *ret, struct err *e)
+{
+	_auto_strv struct strv links = STRV_INIT;
+	int r = s->jid_fd < 0 ? 0 : names_in(s->jid_fd, &links, e);
+
+	for (size_t i = 0; r == 0 && i < links.n; i++) {
+		char name[NAME_MAX_LEN + 1];
+
+		if (num_int(links.v[i], 1, JID_MAX, ret) < 0)
+			continue;
+		r = jid_name(s, links.v[i], name, e);
+		r = r > 0 ? streq(name, jail) : r;
+	}
+	return r;
+}
+
+int
+state_drop_jid(const struct store *s, int jid, struct err *e)
+{
+	char link[16];
+
+	(void)snprintf(link, sizeof(link), "%d", jid);
+	return unlinkat(s->jid_fd, link, 0) < 0 && errno != ENOENT
+		   ? err_sys(e, errno, "%s/jid/%s", s->run, link)
+		   : 0;
 }
 
 int
@@ -402,7 +465,7 @@ jid_taken(const struct store *s, int jid, struct err *e)
 	if (r > 0) {
 		r = st.jid == jid;
 		state_free(&st);
-	} else if (is_damage(r)) {
+	} else if (r == -EINVAL) {
 		err_clear(e);
 		r = 1;
 	}

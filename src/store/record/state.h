@@ -35,15 +35,24 @@ struct state {
 };
 void state_free(struct state *st);
 
-/* 1 found, 0 no such state. */
+/* 1 found, 0 no such state; -EINVAL it is damaged (the message says what takes the jail away), another error: it cannot
+ * be read. */
 int state_read(const struct store *s, const char *jail, struct state *ret, struct err *e);
 int state_write(const struct store *s, const struct state *st, struct err *e);
 int state_remove(const struct store *s, const char *jail, struct err *e);
-/* All of them, by JID. The caller frees each and the array. */
+/* Of a damaged one: what shown.json has, without params; 1 found. */
+int state_read_shown(const struct store *s, const char *jail, struct state *ret, struct err *e);
+/* All of them, by JID; damaged ones are passed over.  The caller frees each and the array. */
 int state_list(const struct store *s, struct state **ret, size_t *ret_n, struct err *e);
 /* The same without params, three times as fast: for lists of a thousand. */
 int state_list_brief(const struct store *s, struct state **ret, size_t *ret_n, struct err *e);
+/* Either, and the names of the damaged ones. */
+int state_list_all(const struct store *s, bool brief, struct state **ret, size_t *ret_n, struct strv *damaged,
+		   struct err *e);
 /* RUN/jid/N is a link to the name of the jail with JID N; RUN/jid/last holds the last one given. */
+/* A JID that is linked to this jail, whose state is damaged.  1 found. */
+int state_jid_of(const struct store *s, const char *jail, int *ret, struct err *e);
+int state_drop_jid(const struct store *s, int jid, struct err *e);
 /* Takes away what a command killed while it claimed a JID left: links without a state, directories without
  * one (those that nobody has locked).  list: all states, by JID. */
 int state_tidy(const struct store *s, const struct state *list, size_t n, struct err *e);
@@ -69,6 +78,8 @@ int state_dir(const struct store *s, const char *jail, int *ret_fd, struct err *
  */
 /* spec NULL: the jail's lines go.  Where the file cannot be read it is made anew from all states. */
 int hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, struct err *e);
+/* The addresses that a jail has there. */
+int hosts_addrs(const struct store *s, const char *jail, struct strv *ret4, struct strv *ret6, struct err *e);
 /* The directory for a jail: the common one, or for a jail without addresses (which reaches nobody) one of
  * its own in RUN/jail/NAME/hosts in which its own name is 127.0.1.1. */
 int hosts_dir(const struct store *s, const struct jailspec *spec, int *ret_fd, struct err *e);
