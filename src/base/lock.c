@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
 
@@ -48,25 +49,42 @@ holder(int dirfd, const char *name)
 	return pid;
 }
 
+/* Who holds it is written there; "" where nobody has yet, or only readers hold it. */
+static const char *
+holder_text(int dirfd, const char *name, char buf[64])
+{
+	long pid = holder(dirfd, name);
+
+	buf[0] = '\0';
+	if (pid > 0)
+		(void)snprintf(buf, 64, " (pid %ld)", pid);
+	return buf;
+}
+
 int
-lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms, int *ret_fd, struct err *e)
+lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms, const struct interrupt *in,
+	  int *ret_fd, struct err *e)
 {
 	int how = flags & LOCK_SHARED ? LOCK_SH : LOCK_EX;
-	int waited = 0, fd = -EBADF;
-	long step = 1;
+	long step = 1, began = clock_ms();
+	int fd = -EBADF;
+	char who[64];
 
 	for (;;) {
-		int r = try_lock(dirfd, name, how, &fd);
+		long waited, r = try_lock(dirfd, name, how, &fd);
 
 		if (r < 0)
-			return err_sys(e, -r, "lock %s", what);
+			return err_sys(e, (int)-r, "lock %s", what);
 		if (r > 0)
 			break;
+		waited = clock_ms() - began;
 		if (wait_ms >= 0 && waited >= wait_ms)
-			return err_set(e, EBUSY, "%s is busy: another brig (pid %ld) works on it", what,
-				       holder(dirfd, name));
-		pause_ms(step);
-		waited += (int)step;
+			return err_set(e, EBUSY, "%s is busy: another brig%s works on it", what,
+				       holder_text(dirfd, name, who));
+		if (interrupt_pending(in))
+			return err_set(e, EINTR, "interrupted while another brig%s works on %s",
+				       holder_text(dirfd, name, who), what);
+		pause_ms(wait_ms >= 0 && wait_ms - waited < step ? wait_ms - waited : step);
 		if (step < 20)
 			step++;
 	}

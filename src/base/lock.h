@@ -11,10 +11,12 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/interrupt.h"
 
 #define LOCK_SHARED 1
-/* Waits at most wait_ms (0: not at all, -1: for ever).  -EBUSY: "what: busy (pid N)". */
-int lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms, int *ret_fd,
-	      struct err *e);
+/* Waits at most wait_ms (0: not at all, -1: for ever).  -EBUSY: "WHAT is busy: another brig (pid N) works on it".
+ * in: what ends the wait at once, with -EINTR and the same told; NULL: nothing does. */
+int lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms,
+	      const struct interrupt *in, int *ret_fd, struct err *e);
 
 #endif

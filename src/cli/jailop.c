@@ -19,6 +19,8 @@ static const char *const changeable[] = {
     "allow.dying",
 };
 
+#define LOCK_WAIT_MS 30000 /* how long it waits for the jail */
+
 /* ---- the set ---- */
 
 struct jail_job *
@@ -260,7 +262,9 @@ record_changes(struct jailop *o, const struct jail_job *j, const struct strv *na
 	_auto_close int lock = -EBADF;
 	struct jailspec *check = NULL;
 	struct state st = {0};
-	int r = store_lock(s, "jail", j->st.name, 30000, &lock, e);
+	int r = store_lock(s, "jail", j->st.name, LOCK_WAIT_MS, interrupt_catch(), &lock, e);
+
+	interrupt_release();
 
 	if (r < 0)
 		return r;

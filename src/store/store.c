@@ -193,14 +193,15 @@ store_check_name(const struct store *s, const char *name, struct err *e)
 }
 
 int
-store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd, struct err *e)
+store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, const struct interrupt *in,
+	   int *ret_fd, struct err *e)
 {
 	_auto_free char *file = name ? xasprintf("%s.%s", kind, name) : xstrdup(kind);
 	_auto_free char *what = name ? xasprintf("%s %s", kind, name) : xstrdup(s->run);
 
 	if (s->lock_fd < 0)
 		return err_set(e, EACCES, "%s: cannot lock %s there: must be root", s->run, what);
-	return lock_take(s->lock_fd, file, what, 0, wait_ms, ret_fd, e);
+	return lock_take(s->lock_fd, file, what, 0, wait_ms, in, ret_fd, e);
 }
 
 void

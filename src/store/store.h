@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/interrupt.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 
@@ -45,8 +46,8 @@ int store_check_name(const struct store *s, const char *name, struct err *e);
 
 /* Locks (base/lock.h).  kind and name: "run", "upgrade", "template", "jail" and the name of one; "registry",
  * "hosts" and NULL.  doc/STATE.md says what each is for, and in which order they are taken. */
-int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, int *ret_fd,
-	       struct err *e);
+int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms,
+	       const struct interrupt *in, int *ret_fd, struct err *e);
 /* What it was for is gone: takes away the file of a lock that the caller holds. */
 void store_lock_forget(const struct store *s, const char *kind, const char *name);
 

@@ -7,10 +7,15 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/fsx.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/num.h"
@@ -66,6 +71,79 @@ numbers(void **state)
 	assert_true(u == 1ull << 40);
 	assert_int_equal(num_size("m", &u), -EINVAL);
 	assert_int_equal(num_size("99999999999p", &u), -ERANGE);
+}
+
+/* Another process has the lock for as long as the pipe is open. */
+static pid_t
+hold(int dir, int *ret_end)
+{
+	struct err e = ERR_INIT;
+	int p[2], q[2], lock;
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(pipe(q), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)close(p[1]);
+		if (lock_take(dir, "l", "jail x", 0, 0, NULL, &lock, &e) < 0 || write(q[1], "x", 1) != 1)
+			_exit(1);
+		_exit(read(p[0], &c, 1) == 0 ? 0 : 1);
+	}
+	(void)close(p[0]);
+	(void)close(q[1]);
+	assert_int_equal(read(q[0], &c, 1), 1);
+	(void)close(q[0]);
+	*ret_end = p[1];
+	return pid;
+}
+
+static void
+locks(void **state)
+{
+	char dir[] = "/tmp/t_base.XXXXXX";
+	const struct interrupt *in = interrupt_catch();
+	struct err e = ERR_INIT;
+	int fd, lock = -EBADF, end, tmp, status;
+	long began;
+	char want[128];
+	pid_t pid, killer;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, in, &lock, &e), 0);
+	fd_close(lock);
+	pid = hold(fd, &end);
+	(void)snprintf(want, sizeof(want), "jail x is busy: another brig (pid %d) works on it", pid);
+	began = clock_ms();
+	assert_int_equal(lock_take(fd, "l", "jail x", 0, 200, in, &lock, &e), -EBUSY);
+	assert_string_equal(e.msg, want);
+	assert_true(clock_ms() - began >= 200);
+	/* a signal ends the wait at once, and nothing else */
+	(void)snprintf(want, sizeof(want), "interrupted while another brig (pid %d) works on jail x", pid);
+	killer = fork();
+	if (killer == 0) {
+		(void)nanosleep(&(struct timespec){0, 300000000}, NULL);
+		_exit(kill(getppid(), SIGINT) < 0);
+	}
+	began = clock_ms();
+	assert_int_equal(lock_take(fd, "l", "jail x", 0, -1, in, &lock, &e), -EINTR);
+	assert_string_equal(e.msg, want);
+	assert_true(clock_ms() - began < 5000);
+	assert_int_equal(waitpid(killer, &status, 0), killer);
+	assert_int_equal(lock_take(fd, "l", "jail x", 0, 50, NULL, &lock, &e), -EBUSY);
+	(void)close(end);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, in, &lock, &e), 0);
+	fd_close(lock);
+	fd_close(fd);
+	tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(fsx_rm_rf_at(tmp, dir + 5, &e), 0);
+	fd_close(tmp);
+	interrupt_release();
 }
 
 static void
@@ -208,8 +286,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(names),        cmocka_unit_test(numbers), cmocka_unit_test(paths),
-	    cmocka_unit_test(deep_removal), cmocka_unit_test(files),   cmocka_unit_test(children),
+	    cmocka_unit_test(names),    cmocka_unit_test(numbers),      cmocka_unit_test(paths),
+	    cmocka_unit_test(locks),    cmocka_unit_test(deep_removal), cmocka_unit_test(files),
+	    cmocka_unit_test(children),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,7 +252,7 @@ record_remove(const struct store *s, const char *jail, struct err *e)
 	if (found == 0)
 		return 0;
 	/* between the record and the link a command that looks for a range takes the link for a left one */
-	if (store_lock(s, "registry", NULL, -1, &lock, e) < 0) {
+	if (store_lock(s, "registry", NULL, -1, NULL, &lock, e) < 0) {
 		if (found > 0)
 			record_free(&r);
 		return -e->num;
@@ -333,7 +333,7 @@ record_tidy(const struct store *s, struct err *e)
 
 		if (!jail || !name_ok(jail))
 			continue;
-		r = store_lock(s, "jail", jail, 0, &lock, e);
+		r = store_lock(s, "jail", jail, 0, NULL, &lock, e);
 		if (r == -EBUSY) { /* its writer lives */
 			err_clear(e);
 			r = 0;

@@ -321,7 +321,7 @@ release_set_current(const struct store *s, const char *template, const char *nam
 {
 	_auto_(release_close) struct release rel = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_close int lock = -EBADF, fd = -EBADF;
-	int r = store_lock(s, "template", template, LOCK_WAIT_MS, &lock, e);
+	int r = store_lock(s, "template", template, LOCK_WAIT_MS, NULL, &lock, e);
 
 	if (r == 0)
 		r = release_open(s, template, name, &rel, e);
@@ -390,7 +390,7 @@ release_build(const struct store *s, const char *template, const struct recipe *
 	(void)clock_gettime(CLOCK_MONOTONIC, &b.start);
 	r = check_request(&b, name, e);
 	if (r == 0)
-		r = store_lock(s, "template", template, LOCK_WAIT_MS, &lock, e);
+		r = store_lock(s, "template", template, LOCK_WAIT_MS, NULL, &lock, e);
 	if (r < 0) {
 		build_free(&b);
 		return r;
