@@ -67,18 +67,20 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	struct run_start_opts o = {.ephemeral = true, .command = &x, .ret_status = &status};
 	struct run_caller who = cli_caller(cli);
 	struct err e = ERR_INIT, undo = ERR_INIT;
+	const struct interrupt *in;
 
 	x.argv = argv;
 	x.clean = true;
 	x.tty = !opt_no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	/* what is made has a name that no later command knows: a signal is waited for, and then all of it
 	 * goes */
-	(void)interrupt_catch();
+	in = interrupt_catch();
+	interrupt_waits_for("the jailspace to be made", NULL);
 	r = spec->root != ROOT_TEMPLATE ? 1 : spec->space_arg ? has_files(spec->space_arg, &e) : 0;
 	if (r == 0)
 		r = run_create_ephemeral(&cli->store, spec, &e);
 	if (r >= 0)
-		r = interrupt_check(who.in, "its start", &e);
+		r = interrupt_check(in, "start", &e);
 	interrupt_release();
 	who.in = NULL;
 	if (r >= 0)
