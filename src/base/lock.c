@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -49,6 +50,45 @@ holder(int dirfd, const char *name)
 	return pid;
 }
 
+/* The descriptors that are locks, as far as they still are: whoever closes one does not say so. */
+static struct held {
+	int fd; /* 0: a free place */
+	dev_t dev;
+	ino_t ino;
+} held[16];
+
+static bool
+still_held(const struct held *h)
+{
+	struct stat st;
+
+	return h->fd > 0 && fstat(h->fd, &st) == 0 && st.st_dev == h->dev && st.st_ino == h->ino;
+}
+
+static void
+note_held(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
+		if (held[i].fd == fd || !still_held(&held[i])) {
+			held[i] = (struct held){fd, st.st_dev, st.st_ino};
+			return;
+		}
+}
+
+void
+lock_leave(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+		if (still_held(&held[i]))
+			fd_close(held[i].fd);
+		held[i].fd = 0;
+	}
+}
+
 /* Who holds it is written there; "" where nobody has yet, or only readers hold it. */
 static const char *
 holder_text(int dirfd, const char *name, char buf[64])
@@ -61,6 +101,15 @@ holder_text(int dirfd, const char *name, char buf[64])
 	return buf;
 }
 
+/* It is held, but whoever took it is gone. */
+static bool
+is_orphan(int dirfd, const char *name)
+{
+	long pid = holder(dirfd, name);
+
+	return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
 int
 lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms, const struct interrupt *in,
 	  int *ret_fd, struct err *e)
@@ -71,20 +120,23 @@ lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms,
 	char who[64];
 
 	for (;;) {
-		long waited, r = try_lock(dirfd, name, how, &fd);
+		long waited, left, r = try_lock(dirfd, name, how, &fd);
 
 		if (r < 0)
 			return err_sys(e, (int)-r, "lock %s", what);
 		if (r > 0)
 			break;
 		waited = clock_ms() - began;
-		if (wait_ms >= 0 && waited >= wait_ms)
+		left = wait_ms < 0 ? step : wait_ms - waited;
+		if (left <= 0 && is_orphan(dirfd, name))
+			left = LOCK_ORPHAN_MS - waited;
+		if (left <= 0)
 			return err_set(e, EBUSY, "%s is busy: another brig%s works on it", what,
 				       holder_text(dirfd, name, who));
 		if (interrupt_pending(in))
 			return err_set(e, EINTR, "interrupted while another brig%s works on %s",
 				       holder_text(dirfd, name, who), what);
-		pause_ms(wait_ms >= 0 && wait_ms - waited < step ? wait_ms - waited : step);
+		pause_ms(left < step ? left : step);
 		if (step < 20)
 			step++;
 	}
@@ -95,6 +147,7 @@ lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms,
 		if (pwrite(fd, text, (size_t)n, 0) == n)
 			(void)!ftruncate(fd, n);
 	}
+	note_held(fd);
 	*ret_fd = fd;
 	return 0;
 }

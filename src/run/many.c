@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/child.h"
+#include "base/lock.h"
 #include "run/run.h"
 
 enum job_state { WAITING, RUNNING, DONE, FAILED };
@@ -65,7 +66,10 @@ static _Noreturn void
 child_work(const struct many *m, size_t i, int fd)
 {
 	struct err e = ERR_INIT;
-	int r = m->b->work(m->b->ctx, m->b->jobs[i].label, &e);
+	int r;
+
+	lock_leave(); /* those of the command, which may end before this jail is done */
+	r = m->b->work(m->b->ctx, m->b->jobs[i].label, &e);
 
 	if (r >= 0) {
 		e = (struct err){r, ""};

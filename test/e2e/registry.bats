@@ -132,7 +132,7 @@ slowly() {
 	host_things >"$LAB/before"
 	for how in empty cut garbage directory; do
 		brig -q start a
-		brig exec a sleep 1000 &
+		brig exec a sleep 60 &
 		job=$!
 		first=$(jail_pid a)
 		state=$BRIG_RUN/jail/a/state.json
@@ -180,4 +180,19 @@ slowly() {
 	done
 	brig -q stop b
 	assert_host_as "$LAB/empty"
+}
+
+@test "locks: a process that was about to enter the jail does not keep them when its command is killed" {
+	: >"$LAB/calls"
+	strace -f -qq -o "$LAB/calls" -e trace=setns -e inject=setns:delay_enter=1000000:when=3+ \
+		"$BRIG" -q run sleep 1 >/dev/null 2>&1 </dev/null &
+	tracer=$!
+	eventually 10 grep -q DELAYED "$LAB/calls" # and the next is being delayed
+	kill -s KILL "$(pgrep -o -P $tracer)"
+	sleep 0.1
+	brig list >/dev/null
+	left=$(find "$BRIG_BASE/js" "$BRIG_BASE/j" -maxdepth 2 -name '*run-*')
+	[ -z "$left" ] || { echo "left: $left"; false; }
+	wait $tracer || true
+	assert_tidy
 }

@@ -146,6 +146,52 @@ locks(void **state)
 	interrupt_release();
 }
 
+/* Who took it has died, and a child of it that is ending still has it. */
+static void
+orphaned_locks(void **state)
+{
+	char dir[] = "/tmp/t_base.XXXXXX";
+	struct err e = ERR_INIT;
+	int fd, lock = -EBADF, tmp, status;
+	long began;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int leaves = 0; leaves < 2; leaves++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			if (lock_take(fd, "l", "jail x", 0, 0, NULL, &lock, &e) < 0)
+				_exit(1);
+			if (fork() == 0) {
+				if (leaves)
+					lock_leave();
+				(void)nanosleep(&(struct timespec){0, 400000000}, NULL);
+			}
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		began = clock_ms();
+		assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, NULL, &lock, &e), 0);
+		assert_true(leaves || clock_ms() - began >= 200);
+		fd_close(TAKE_FD(lock));
+	}
+	/* what is a lock no more is not closed */
+	assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, NULL, &lock, &e), 0);
+	fd_close(lock);
+	assert_int_equal(dup2(fd, lock), lock);
+	lock_leave();
+	assert_true(fcntl(lock, F_GETFD) >= 0);
+	fd_close(lock);
+	fd_close(fd);
+	tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(fsx_rm_rf_at(tmp, dir + 5, &e), 0);
+	fd_close(tmp);
+}
+
 static void
 paths(void **state)
 {
@@ -286,9 +332,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(names),    cmocka_unit_test(numbers),      cmocka_unit_test(paths),
-	    cmocka_unit_test(locks),    cmocka_unit_test(deep_removal), cmocka_unit_test(files),
-	    cmocka_unit_test(children),
+	    cmocka_unit_test(names), cmocka_unit_test(numbers),        cmocka_unit_test(paths),
+	    cmocka_unit_test(locks), cmocka_unit_test(orphaned_locks), cmocka_unit_test(deep_removal),
+	    cmocka_unit_test(files), cmocka_unit_test(children),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,7 @@
 
 #include "base/clock.h"
 #include "base/child.h"
+#include "base/lock.h"
 #include "base/name.h"
 #include "init/proto.h"
 #include "os/linux/instance/build.h"
@@ -521,6 +522,7 @@ door_main(struct job *j)
 	struct err e = ERR_INIT;
 	pid_t pid = -1;
 
+	lock_leave();
 	fd_close(TAKE_FD(j->report));
 	fd_close(TAKE_FD(j->ctl));
 	plain_signals();

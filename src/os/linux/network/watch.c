@@ -25,6 +25,7 @@
 
 #include "base/child.h"
 #include "base/fsx.h"
+#include "base/lock.h"
 #include "os/linux/instance/build.h"
 #include "os/linux/network/listen.h"
 #include "os/linux/network/net.h"
@@ -262,6 +263,7 @@ watch_main(int netns, int fd)
 	static struct watcher w;
 	struct answer a = {.e = ERR_INIT};
 
+	lock_leave();
 	die_with_parent(fd);
 	(void)setpriority(PRIO_PROCESS, 0, -20);
 	if (setns(netns, CLONE_NEWNET) < 0)
