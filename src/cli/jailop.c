@@ -12,6 +12,8 @@ static const char *const changeable[] = {
     "command",          "exec.poststart",
     "exec.prestop",     "exec.stop",
     "exec.poststop",    "exec.release",
+    "exec.preupgrade",  "exec.upgrade",
+    "exec.postupgrade",
     "exec.clean",       "exec.jail_user",
     "exec.system_user", "exec.system_jail_user",
     "exec.timeout",     "health",

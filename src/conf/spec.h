@@ -90,6 +90,10 @@ enum spec_exec {
 	EXEC_STOP,     /* in the jail */
 	EXEC_POSTSTOP, /* host */
 	EXEC_RELEASE,
+	/* brig's own: around the switch to another release, in the jail */
+	EXEC_PREUPGRADE,
+	EXEC_UPGRADE,
+	EXEC_POSTUPGRADE,
 	EXEC_N
 };
 

@@ -17,12 +17,13 @@
 const char *const hook_names[EXEC_N] = {
     "exec.prepare",   "exec.prestart", "exec.created", "exec.start",    "command",
     "exec.poststart", "exec.prestop",  "exec.stop",    "exec.poststop", "exec.release",
+    "exec.preupgrade", "exec.upgrade", "exec.postupgrade",
 };
 
 static bool
 in_jail(enum spec_exec which)
 {
-	return which == EXEC_START || which == EXEC_COMMAND || which == EXEC_STOP;
+	return which == EXEC_START || which == EXEC_COMMAND || which == EXEC_STOP || which >= EXEC_PREUPGRADE;
 }
 
 static void
@@ -145,7 +146,7 @@ open_output(const struct instance *c, int *ret_fd, struct err *e)
 static int
 run_in_jail(struct instance *c, const char *what, const char *command, int timeout_s, struct err *e)
 {
-	_auto_strv struct strv argv = STRV_INIT;
+	_auto_strv struct strv argv = STRV_INIT, env = STRV_INIT;
 	_auto_close int log = -EBADF;
 	_auto_close int log_read = open(c->st.consolelog, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
 	_auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -168,6 +169,11 @@ run_in_jail(struct instance *c, const char *what, const char *command, int timeo
 	x.fd_in = null;
 	x.fd_out = x.fd_err = log;
 	x.timeout_s = timeout_s;
+	if (c->from) {
+		strv_addf(&env, "RELEASE_FROM=%s", c->from);
+		strv_addf(&env, "RELEASE_TO=%s", c->to);
+		x.env_add = env.v;
+	}
 	r = os_jail_exec(&c->id, &c->st.ref, c->made, &x, &status, e);
 	if (r == -ETIMEDOUT)
 		return err_set(e, ETIMEDOUT, "%s: %s: timed out", what, command);

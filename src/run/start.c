@@ -55,6 +55,7 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 {
 	int r = record_read(c->s, c->next.id.name, &c->rec, e);
 
+	f->upgrade = r > 0 && c->rec.upgrade_from;
 	if (r <= 0 || c->rec.change == RECORD_SETTLED)
 		return r < 0 ? r : 0;
 	r = ctx_load_change(c, e);
@@ -68,6 +69,7 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 	f->files = c->rec.change == RECORD_PREPARED ? FILES_NEW
 		   : c->rec.change == RECORD_APPLY  ? FILES_GO_ON
 						    : FILES_BACK;
+	f->upgrade |= f->files == FILES_NEW && c->change.kind == CHANGE_UPGRADE;
 	f->returns = f->files != FILES_BACK;
 	return 0;
 }

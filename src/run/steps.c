@@ -272,6 +272,75 @@ says_running(const struct instance *i)
 	return i->st.name && !i->keep && i->st.phase == PHASE_RUNNING;
 }
 
+/* ---- around the switch to another release ---- */
+
+/* Nothing when nothing is due: it has not been upgraded since it last ran. */
+static int
+run_upgrade_hooks(struct ctx *c, struct instance *i, enum spec_exec which, struct err *e)
+{
+	const struct record *rec = c->has_change ? &c->rec : &i->record;
+	int r;
+
+	if (!rec->upgrade_from)
+		return 0;
+	i->from = rec->upgrade_from;
+	i->to = rec->release;
+	r = hooks_run(i, which, e);
+	i->from = i->to = NULL;
+	return r;
+}
+
+/* On the old release, while its services run; c->rec is that of before. */
+static int
+up_preupgrade(struct ctx *c, struct instance *i, struct err *e)
+{
+	int r;
+
+	i->from = c->rec.release;
+	i->to = c->to->release;
+	r = hooks_run(i, EXEC_PREUPGRADE, e);
+	i->from = i->to = NULL;
+	return r;
+}
+
+static void
+about_preupgrade(const struct jailspec *spec, struct strv *ret)
+{
+	strv_copy(ret, &spec->exec[EXEC_PREUPGRADE]);
+}
+
+static int
+up_upgrade(struct ctx *c, struct instance *i, struct err *e)
+{
+	return run_upgrade_hooks(c, i, EXEC_UPGRADE, e);
+}
+
+/* It is up on the new release, and they are due no more.  In the middle of a change its end writes the record. */
+static int
+up_postupgrade(struct ctx *c, struct instance *i, struct err *e)
+{
+	struct record *rec = c->has_change ? &c->rec : &i->record;
+	int r = run_upgrade_hooks(c, i, EXEC_POSTUPGRADE, e);
+
+	if (r < 0 || !rec->upgrade_from)
+		return r;
+	free(rec->upgrade_from);
+	rec->upgrade_from = NULL;
+	return c->has_change ? 0 : record_write(i->s, i->spec->name, rec, e);
+}
+
+static void
+about_upgrade(const struct jailspec *spec, struct strv *ret)
+{
+	strv_copy(ret, &spec->exec[EXEC_UPGRADE]);
+}
+
+static void
+about_postupgrade(const struct jailspec *spec, struct strv *ret)
+{
+	strv_copy(ret, &spec->exec[EXEC_POSTUPGRADE]);
+}
+
 /* exec.stop, then TERM to everything and stop.timeout; what is left is killed by down_create. */
 static int
 down_start(struct ctx *c, struct instance *i, struct err *e)
@@ -377,6 +446,8 @@ up_running(struct ctx *c _unused_, struct instance *i, struct err *e)
 const struct step run_steps[STEP_N] = {
     [STEP_MARK] = {"note that it is to be started again", "remove that note", OF_CHANGE, NO_HOOKS, .up = up_mark,
 		   .down = down_mark},
+    [STEP_PREUPGRADE] = {"exec.preupgrade", NULL, OF_CHANGE, GO, NO_HOOKS, .about = about_preupgrade,
+			 .up = up_preupgrade},
     [STEP_INTEND] = {"prepare the next start", NULL, OF_CHANGE, NO_HOOKS, GO, .up = up_intend, .down = down_stage},
     [STEP_STAGE] = {"stage the files", "discard the change", OF_CHANGE, NO_HOOKS, GO, .up = up_stage,
 		    .down = down_stage},
@@ -404,11 +475,14 @@ const struct step run_steps[STEP_N] = {
 		    .down = down_files},
     [STEP_REGENERATE] = {"regenerate", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_regenerate,
 			 .up = up_regenerate},
+    [STEP_UPGRADE] = {"exec.upgrade", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_upgrade, .up = up_upgrade},
     [STEP_START] = {"exec.start", "exec.stop", OF_INSTANCE, GO, HOOKS(NO_HOOK, NO_HOOK), .about = about_start,
 		    .up = up_start, .down = down_start},
     [STEP_COMMAND] = {"command", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_command, .up = up_command},
     [STEP_SERVICES] = {"services", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_services, .up = up_services},
     [STEP_HEALTH] = {"health", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_health, .up = up_health},
+    [STEP_POSTUPGRADE] = {"exec.postupgrade", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_postupgrade,
+			  .up = up_postupgrade},
     [STEP_POSTSTART] = {"exec.poststart", "exec.prestop", OF_INSTANCE, HOOKS(EXEC_POSTSTART, EXEC_PRESTOP)},
     [STEP_RUNNING] = {"record that it runs", NULL, OF_INSTANCE, NO_HOOKS, .up = up_running},
     [STEP_MEASURE] = {"measure the downtime", NULL, OF_CHANGE, NO_HOOKS, .up = up_measure},

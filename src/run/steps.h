@@ -23,6 +23,7 @@
 
 enum step_id {
 	STEP_MARK,
+	STEP_PREUPGRADE,
 	STEP_INTEND,
 	STEP_STAGE,
 	STEP_DECIDE,
@@ -39,10 +40,12 @@ enum step_id {
 	STEP_WATCH,
 	STEP_FILES,
 	STEP_REGENERATE,
+	STEP_UPGRADE,
 	STEP_START,
 	STEP_COMMAND,
 	STEP_SERVICES,
 	STEP_HEALTH,
+	STEP_POSTUPGRADE,
 	STEP_POSTSTART,
 	STEP_RUNNING,
 	STEP_MEASURE,
@@ -65,6 +68,7 @@ struct instance {
 	bool hooks;           /* a stop that was asked for: exec.* run, and their failure ends it */
 	int want_jid;         /* 0: spec->jid, or the next free one */
 	bool foreign_group;   /* the control group of that name is somebody else's: not to be taken away */
+	const char *from, *to; /* of exec.preupgrade, exec.upgrade, exec.postupgrade: releases; else NULL */
 	/* One that is made beside the running one whose place it takes: */
 	const struct os_ref *keep;
 	const struct jailspec *keep_made;

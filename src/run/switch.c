@@ -44,6 +44,12 @@ begin_beside(struct ctx *c, struct err *e)
 	return r;
 }
 
+static bool
+is_upgrade(const struct ctx *c)
+{
+	return c->to->kind == CHANGE_UPGRADE && !streq(c->to->release, c->rec.release);
+}
+
 static int
 facts_of(struct ctx *c, struct walk_facts *f, struct err *e)
 {
@@ -51,6 +57,7 @@ facts_of(struct ctx *c, struct walk_facts *f, struct err *e)
 	int r = 0;
 
 	*f = (struct walk_facts){.files = FILES_NEW, .settle = true, .volume = on_volume(c)};
+	f->upgrade = f->before = runs && is_upgrade(c);
 	if (runs && c->to->no_restart) {
 		f->intend = true;
 		return 0;
@@ -84,8 +91,11 @@ settled_record(struct ctx *c, struct err *e)
 	return r < 0 ? r : switch_check(c->next.spec, &c->rec, c->to->release, e);
 }
 
+/* Of the three parts of all-at-once two are here; the start is run_start(). */
+enum part { PART_ALL, PART_STOP, PART_FILES };
+
 static int
-switch_locked(struct ctx *c, struct walk_facts *f, bool part, struct err *e)
+switch_locked(struct ctx *c, struct walk_facts *f, enum part part, struct err *e)
 {
 	int r = ctx_running(c, c->next.spec, e);
 
@@ -95,7 +105,12 @@ switch_locked(struct ctx *c, struct walk_facts *f, bool part, struct err *e)
 	r = settled_record(c, e);
 	if (r == 0)
 		r = facts_of(c, f, e);
-	if (r == 0 && part && !c->res->ran) { /* one that somebody has started meanwhile is switched whole */
+	if (r == 0 && part == PART_STOP)
+		*f = (struct walk_facts){.runs = f->runs, .before = f->before, .mark = true, .returns = true};
+	if (r == 0 && part == PART_STOP && !c->res->ran)
+		return 1;
+	/* one that somebody has started meanwhile is switched whole */
+	if (r == 0 && part == PART_FILES && !c->res->ran) {
 		f->settle = !c->to->restart;
 		c->marked = c->to->restart;
 	}
@@ -110,7 +125,7 @@ switch_locked(struct ctx *c, struct walk_facts *f, bool part, struct err *e)
 }
 
 static int
-one_jail(struct switch_to *to, const struct jailspec *spec, bool part, const struct run_caller *who,
+one_jail(struct switch_to *to, const struct jailspec *spec, enum part part, const struct run_caller *who,
    struct switch_result *ret, struct err *e)
 {
 	_auto_close int lock = -EBADF;
@@ -133,14 +148,21 @@ int
 switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
 	    struct switch_result *ret, struct err *e)
 {
-	return one_jail(to, spec, false, who, ret, e);
+	return one_jail(to, spec, PART_ALL, who, ret, e);
+}
+
+int
+switch_stop_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
+		 struct switch_result *ret, struct err *e)
+{
+	return one_jail(to, spec, PART_STOP, who, ret, e);
 }
 
 int
 switch_stopped_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
 		    struct switch_result *ret, struct err *e)
 {
-	return one_jail(to, spec, true, who, ret, e);
+	return one_jail(to, spec, PART_FILES, who, ret, e);
 }
 
 int
@@ -159,6 +181,7 @@ switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *ret,
 	f.intend = r > 0 && to->no_restart;
 	f.runs = f.up = r > 0;
 	f.beside = r > 0 && can_be_beside(&c);
+	f.upgrade = f.before = r > 0 && to->kind == CHANGE_UPGRADE;
 	walk_make(&f, &w);
 	walk_print(&w, c.made ? spec : NULL, spec, ret);
 	ctx_free(&c);

@@ -21,7 +21,11 @@ int switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *
 /* 0 done, 1 it was on the release already. */
 int switch_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
 		struct switch_result *ret, struct err *e);
-/* The part between a stop (STOP_RETURNS) and a start of to->restart: the record and the files are the new release's,
+/* The first part of all-at-once: it stops, and its mark says that it is to be started again.  1: it does not run, or is
+ * on the release already. */
+int switch_stop_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
+		     struct switch_result *ret, struct err *e);
+/* The second one, between that and a start of to->restart: the record and the files are the new release's,
  * and the start that follows ends the change, or goes back over it. */
 int switch_stopped_jail(struct switch_to *to, const struct jailspec *spec, const struct run_caller *who,
 			struct switch_result *ret, struct err *e);

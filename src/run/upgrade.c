@@ -221,8 +221,11 @@ stop_one(void *ctx, const char *label, struct err *e)
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
 
-	u->result[i].down_us = clock_us();
-	return run_stop(u->store, u->jail[i].spec->name, u->jail[i].spec, STOP_RETURNS, u->who, e);
+	int64_t begin = clock_us();
+	int r = switch_stop_jail(&u->to, u->jail[i].spec, u->who, &u->result[i], e);
+
+	u->result[i].down_us = begin;
+	return r;
 }
 
 static int

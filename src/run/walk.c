@@ -16,12 +16,19 @@ of_jail(enum step_id s)
 	return run_steps[s].of != OF_CHANGE;
 }
 
+/* Hooks of an upgrade are only in the walks of one. */
+static bool
+left_out(enum step_id s, bool upgrade)
+{
+	return !upgrade && (s == STEP_UPGRADE || s == STEP_POSTUPGRADE);
+}
+
 /* All steps of an instance, forwards. */
 static void
-up_all(struct walk *w, enum who who)
+up_all(struct walk *w, enum who who, bool upgrade)
 {
 	for (enum step_id s = 0; s < STEP_N; s++)
-		if (of_jail(s))
+		if (of_jail(s) && !left_out(s, upgrade))
 			add(w, s, WAY_UP, who);
 }
 
@@ -35,10 +42,10 @@ down_all(struct walk *w, enum who who)
 }
 
 static void
-up_of(struct walk *w, enum step_of of, bool early)
+up_of(struct walk *w, enum step_of of, bool early, bool upgrade)
 {
 	for (enum step_id s = 0; s < STEP_N; s++)
-		if (run_steps[s].of == of && run_steps[s].early == early)
+		if (run_steps[s].of == of && run_steps[s].early == early && !left_out(s, upgrade))
 			add(w, s, WAY_UP, WHO_NEXT);
 }
 
@@ -71,6 +78,8 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 	ret->n = 0;
 	if (f->mark)
 		add(ret, STEP_MARK, WAY_UP, WHO_NEXT);
+	if (f->before)
+		add(ret, STEP_PREUPGRADE, WAY_UP, WHO_OLD);
 	if (f->intend) {
 		add(ret, STEP_INTEND, WAY_UP, WHO_NEXT);
 		return;
@@ -80,7 +89,7 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 	if (f->files == FILES_NEW && !late)
 		add(ret, STEP_STAGE, WAY_UP, WHO_NEXT);
 	if (beside) {
-		up_of(ret, OF_INSTANCE, true);
+		up_of(ret, OF_INSTANCE, true, false);
 		add(ret, STEP_WATCH, WAY_UP, WHO_NEXT);
 	}
 	if (f->files == FILES_NEW && !late)
@@ -92,15 +101,15 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 		add(ret, STEP_DECIDE, WAY_UP, WHO_NEXT);
 	}
 	if (beside)
-		up_of(ret, OF_PLACE, false);
+		up_of(ret, OF_PLACE, false, false);
 	if (f->files == FILES_NEW || f->files == FILES_GO_ON)
 		add(ret, STEP_FILES, WAY_UP, WHO_NEXT);
 	if (f->anew)
 		add(ret, STEP_REGENERATE, WAY_UP, WHO_OLD);
 	if (f->up && beside)
-		up_of(ret, OF_INSTANCE, false);
+		up_of(ret, OF_INSTANCE, false, f->upgrade);
 	else if (f->up)
-		up_all(ret, WHO_NEXT);
+		up_all(ret, WHO_NEXT, f->upgrade);
 	if (f->up && f->runs)
 		add(ret, STEP_MEASURE, WAY_UP, WHO_NEXT);
 	if (f->settle)
@@ -166,7 +175,7 @@ walk_back(const struct walk *w, const struct walk_facts *f, const struct walk_fa
 	if (staged)
 		add(ret, STEP_STAGE, WAY_DOWN, WHO_NEXT);
 	if (again)
-		up_all(ret, WHO_OLD);
+		up_all(ret, WHO_OLD, false);
 	else if (gone && at->old_alive)
 		add(ret, STEP_RUNNING, WAY_UP, WHO_OLD);
 	if (again || f->mark)

@@ -36,6 +36,8 @@ struct walk_facts {
 	bool volume;   /* the files can be opened only while nothing runs */
 	bool mark;     /* the mark says that it is to be started again, from the first move on */
 	bool settle;   /* the change ends here (not in a later part of the same work), or the mark goes */
+	bool upgrade;  /* it goes to another release, or did since it last ran: exec.upgrade, exec.postupgrade */
+	bool before;   /* and an instance runs on the old one: exec.preupgrade */
 	bool intend;   /* only the intention is written down: it follows at the next start */
 	bool anew;     /* regenerate what follows from the files in the instance that runs on */
 	enum {

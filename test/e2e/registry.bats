@@ -138,9 +138,15 @@ slowly() {
 		state=$BRIG_RUN/jail/a/state.json
 		case $how in
 		empty) : >"$state" ;;
-		cut) head -c 100 "$state" >"$LAB/cut" && cp "$LAB/cut" "$state" ;;
+		cut)
+			head -c 100 "$state" >"$LAB/cut"
+			cp "$LAB/cut" "$state"
+			;;
 		garbage) echo '{ "name": 1 }' >"$state" ;;
-		directory) rm "$state" && mkdir -p "$state/sub" ;;
+		directory)
+			rm "$state"
+			mkdir -p "$state/sub"
+			;;
 		esac
 		run brig status
 		echo "$how: $output"

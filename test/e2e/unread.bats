@@ -34,11 +34,12 @@ teardown() {
 	[ ! -e "$BRIG_BASE/js/.brig/a.json" ] || brig -q destroy -y a
 }
 
-# failing CALL N PATH COMMAND...: the N-th CALL of a process that is about PATH fails with EIO
+# failing CALL N PATH COMMAND...: the N-th CALL of a process that is about PATH fails with EIO; its status in $STATUS
 failing() {
 	local call=$1 n=$2 path=$3
 	shift 3
 	run strace -f -qq -o "$LAB/calls" -P "$path" -e trace="$call" -e inject="$call:error=EIO:when=$n" "$BRIG" "$@"
+	STATUS=$status
 	grep -q INJECTED "$LAB/calls"
 }
 

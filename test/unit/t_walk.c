@@ -10,9 +10,9 @@
 
 /* "+name" up, "-name" down; of the old instance in capitals: "-CREATE". */
 static const char *const words[STEP_N] = {
-    "mark",	 "intend", "stage",   "decide",	 "prepare", "claim", "limits",	   "prestart", "create",
-    "network",	 "redirect", "names",   "listen",	 "created", "watch", "files",	   "regenerate", "start",
-    "command",	 "services", "health",  "poststart", "running", "measure", "settle"};
+    "mark",	 "preupgrade", "intend", "stage",   "decide",	 "prepare", "claim", "limits",	   "prestart", "create",
+    "network",	 "redirect", "names",   "listen",	 "created", "watch", "files",	   "regenerate", "upgrade", "start",
+    "command",	 "services", "health",  "postupgrade", "poststart", "running", "measure", "settle"};
 
 static char *
 text_of(const struct walk *w)
@@ -87,6 +87,14 @@ walks(void **state)
 	makes(stopped, "+stage +decide +files +settle");
 	makes(goes_on, "+files " UP_ALL " +settle");
 	makes((struct walk_facts){.runs = true, .intend = true}, "+intend");
+	/* the hooks of an upgrade: before anything else, before the services, when it is up */
+	makes((struct walk_facts){.runs = true, .before = true, .intend = true}, "+PREUPGRADE +intend");
+	makes((struct walk_facts){.runs = true, .before = true, .mark = true, .returns = true},
+	      "+mark +PREUPGRADE " DOWN_OLD);
+	makes((struct walk_facts){.runs = true, .before = true, .upgrade = true, .up = true, .returns = true,
+				  .beside = true, .settle = true, .files = FILES_NEW},
+	      "+PREUPGRADE +stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files +regenerate "
+	      "+upgrade +start +command +services +health +postupgrade +poststart +running +measure +settle");
 	makes((struct walk_facts){.settle = true, .anew = true, .files = FILES_NEW},
 	      "+stage +decide +files +REGENERATE +settle");
 	makes((struct walk_facts){.files = FILES_BACK}, "-files -stage");
@@ -198,11 +206,12 @@ every_way_back(void **state)
 	size_t cases = 0;
 
 	(void)state;
-	for (unsigned bits = 0; bits < 256; bits++)
+	for (unsigned bits = 0; bits < 1024; bits++)
 		for (int files = FILES_STAY; files <= FILES_DROP; files++) {
 			struct walk_facts f = {.runs = bits & 1, .up = bits & 2, .returns = bits & 4,
 					       .beside = bits & 8, .volume = bits & 16, .mark = bits & 32,
-					       .settle = bits & 64, .anew = bits & 128, .files = files};
+					       .settle = bits & 64, .anew = bits & 128,
+					       .upgrade = bits & 256, .before = bits & 512, .files = files};
 			struct walk w;
 
 			walk_make(&f, &w);

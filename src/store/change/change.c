@@ -439,6 +439,7 @@ change_new(const struct store *s, const char *jail, const struct record *rec, en
 	c.space = xstrdup(space);
 	copy_conflicts(&c.was, rec);
 	strv_copy(&c.was.regenerate, &rec->regenerate);
+	c.was.upgrade_from = xstrdup_null(rec->upgrade_from);
 	r = mark(s, jail, e);
 	if (r == 0)
 		r = open_change_dir(s, jail, &c.change_fd, e);
@@ -499,20 +500,28 @@ change_commit(struct change *c, struct record *rec, struct err *e)
 	for (size_t i = 0; i < c->regenerate.n; i++)
 		if (!strv_has(&rec->regenerate, c->regenerate.v[i]))
 			strv_add(&rec->regenerate, c->regenerate.v[i]);
+	if (c->kind == CHANGE_UPGRADE && !rec->upgrade_from && !streq(c->from, c->to))
+		rec->upgrade_from = xstrdup(c->from);
+	if (rec->upgrade_from && streq(rec->upgrade_from, c->to)) { /* it has never run on the one between */
+		free(rec->upgrade_from);
+		rec->upgrade_from = NULL;
+	}
 	return decide(c, rec, RECORD_APPLY, c->to, c->from, e);
 }
 
 static void
-regenerate_as_before(const struct change *c, struct record *rec)
+pending_as_before(const struct change *c, struct record *rec)
 {
 	strv_free(&rec->regenerate);
 	strv_copy(&rec->regenerate, &c->was.regenerate);
+	free(rec->upgrade_from);
+	rec->upgrade_from = xstrdup_null(c->was.upgrade_from);
 }
 
 int
 change_commit_back(struct change *c, struct record *rec, struct err *e)
 {
-	regenerate_as_before(c, rec);
+	pending_as_before(c, rec);
 	return decide(c, rec, RECORD_REVERT, c->from, c->to, e);
 }
 
@@ -552,7 +561,7 @@ change_restage(struct change *c, struct err *e)
 int
 change_prepare_again(struct change *c, struct record *rec, struct err *e)
 {
-	regenerate_as_before(c, rec);
+	pending_as_before(c, rec);
 	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
 }
 
@@ -715,7 +724,7 @@ change_drop(struct change *c, struct record *rec, int space_fd, struct err *e)
 {
 	free(rec->release);
 	rec->release = xstrdup(c->from);
-	regenerate_as_before(c, rec);
+	pending_as_before(c, rec);
 	return settle(c, rec, space_fd, e);
 }
 

@@ -67,7 +67,7 @@ struct change {
 	char boot[40];  /* in this boot */
 	struct change_op *op;
 	size_t n_op;
-	struct record was;          /* conflicts and regenerate as they were; the rest is empty */
+	struct record was;          /* conflicts, regenerate and upgrade_from as they were; the rest is empty */
 	struct record leaves;       /* conflicts as they will be */
 	struct strv kept;           /* paths that are not as the change wants them, and stay */
 	struct strv always, ignore; /* merge_opts, for what has to be merged again */

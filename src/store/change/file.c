@@ -78,14 +78,15 @@ change_save(struct change *c, struct err *e)
 	_auto_free char *file = change_file_name(c->id);
 	_auto_free char *text = NULL;
 	json_t *j =
-	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s*}",
 		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
 		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "prepared",
 		      c->prepared, "boot", c->boot,
 		      "ops", pack_ops(c), "was", record_json_conflicts(&c->was), "leaves",
 		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "regenerate",
 		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
-		      record_json_texts(&c->ignore), "was_regenerate", record_json_texts(&c->was.regenerate));
+		      record_json_texts(&c->ignore), "was_regenerate", record_json_texts(&c->was.regenerate),
+		      "was_upgrade_from", c->was.upgrade_from);
 
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
@@ -179,6 +180,7 @@ read_all(struct change *c, const json_t *j)
 	c->from = xstrdup(from);
 	c->to = xstrdup(to);
 	c->space = record_parse_text(json_object_get(j, "space"));
+	c->was.upgrade_from = xstrdup_null(json_string_value(json_object_get(j, "was_upgrade_from")));
 	if (!c->space || read_ops(c, json_object_get(j, "ops")) < 0 ||
 	    record_parse_conflicts(json_object_get(j, "was"), &c->was) < 0 ||
 	    record_parse_conflicts(json_object_get(j, "leaves"), &c->leaves) < 0 ||

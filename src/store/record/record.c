@@ -32,6 +32,7 @@ record_free(struct record *r)
 	}
 	free(r->conflict);
 	strv_free(&r->regenerate);
+	free(r->upgrade_from);
 	*r = (struct record){0};
 }
 
@@ -128,6 +129,7 @@ parse_changes(const json_t *j, struct record *r)
 	r->change_other = xstrdup_null(json_string_value(json_object_get(j, "change_other")));
 	if (state && (r->change == RECORD_SETTLED || r->change_id == 0 || !r->change_other))
 		return -EINVAL;
+	r->upgrade_from = xstrdup_null(json_string_value(json_object_get(j, "upgrade_from")));
 	if (record_parse_texts(json_object_get(j, "regenerate"), &r->regenerate) < 0 ||
 	    parse_undo(json_object_get(j, "undo"), r) < 0)
 		return -EINVAL;
@@ -214,6 +216,8 @@ pack_changes(const struct record *r, json_t *j)
 		(void)json_object_set_new(j, "conflicts", record_json_conflicts(r));
 	if (r->regenerate.n)
 		(void)json_object_set_new(j, "regenerate", record_json_texts(&r->regenerate));
+	if (r->upgrade_from)
+		(void)json_object_set_new(j, "upgrade_from", json_string(r->upgrade_from));
 }
 
 int

@@ -28,6 +28,8 @@ struct record {
 	struct record_conflict *conflict; /* what waits for a decision, sorted by path */
 	size_t n_conflict;
 	struct strv regenerate; /* commands to run in the jail at its next start, before exec.start */
+	/* It was upgraded since it last ran: from this release, and its next start runs exec.upgrade.  NULL: not */
+	char *upgrade_from;
 };
 struct record_undo {
 	unsigned id;
