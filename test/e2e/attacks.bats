@@ -219,10 +219,10 @@ while True:
 	cp "$BRIG_BUILD/test/bomb" "$BRIG_BASE/js/j/etc/bomb"
 	brig -q start j
 	brig exec j sh -c 'exec /etc/bomb chain 20 >/dev/null 2>&1 &'
-	eventually 5 eval 'first=$(jail_pids "$(jail_pid j)" | sort)'
+	# one look can fall between the end of all of them and the next ones
+	eventually 5 eval 'first=$(jail_pids "$(jail_pid j)" | sort); [ -n "$first" ]'
 	sleep 0.3
-	second=$(jail_pids "$(jail_pid j)" | sort)
-	[ -n "$second" ]
+	eventually 5 eval 'second=$(jail_pids "$(jail_pid j)" | sort); [ -n "$second" ]'
 	[ -z "$(comm -12 <(echo "$first") <(echo "$second"))" ] # none of the first is left, and there are others
 	stops_all j
 }
