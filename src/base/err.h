@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Errors are values.  A function that can fail takes a struct err * as its last argument, returns a
- * negative errno, and leaves its out-parameters untouched on failure.  The message is set once, by the
- * lowest level that knows the object, and wrapped at most once a layer with what was being done.  Nothing
- * below cli/ prints.  The size is fixed so that an error crosses fork(2) as one datagram (err_send).
+ * Errors are values.  A function that can fail takes a struct err * as its last argument and returns a
+ * negative errno.  On failure its out-parameters hold nothing that the caller would have to free or close;
+ * what else is in them then means nothing.  Lists that a function adds to keep what was added.  The message
+ * is set once, by the lowest level that knows the object, and wrapped at most once a layer with what was
+ * being done.  Nothing below cli/ prints.  The size is fixed so that an error crosses fork(2) as one datagram
+ * (err_send).
  *
  *	fd = openat(...);
  *	if (fd < 0)

@@ -44,7 +44,7 @@ struct upgrade {
 	bool stop; /* a jail failed: the rest is not tried */
 };
 
-/* Adds a jail; spec and label become the upgrade's.  1: it is none of this template's, or has no files yet
+/* Adds a jail; spec becomes the upgrade's, label is copied.  1: it is none of this template's, or has no files yet
  * (then spec is freed). */
 int upgrade_add(struct upgrade *u, const char *label, struct jailspec *spec, struct err *e);
 /* Works out what would happen to each jail, and in which order; canary is set.  Those that are on the release already

@@ -10,7 +10,7 @@
 
 enum record_change {
 	RECORD_SETTLED,
-	RECORD_PREPARED, /* everything is staged; done at the next start (upgrade --no-restart) */
+	RECORD_PREPARED, /* only the intention: staged and done at the next start (upgrade --no-restart) */
 	RECORD_APPLY,    /* decided: the files follow, whoever comes next */
 	RECORD_REVERT,   /* decided: the files go back */
 };
