@@ -20,25 +20,42 @@ fsx_look(int dirfd, const char *name, struct stat *ret)
 	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 }
 
+ssize_t
+fsx_read(int fd, void *buf, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, buf, size);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t
+fsx_read_full(int fd, void *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n = 0;
+
+	while (len < size && (n = fsx_read(fd, (char *)buf + len, size - len)) > 0)
+		len += (size_t)n;
+	return n < 0 ? n : (ssize_t)len;
+}
+
 int
 fsx_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len)
 {
 	_auto_(buf_free) struct buf b = BUF_INIT;
 	char chunk[16384];
+	ssize_t n;
 
-	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof(chunk));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
+	while ((n = fsx_read(fd, chunk, sizeof(chunk))) > 0) {
 		if (b.len + (size_t)n > max)
 			return -EFBIG;
 		buf_add(&b, chunk, (size_t)n);
 	}
+	if (n < 0)
+		return (int)n;
 	if (ret_len)
 		*ret_len = b.len;
 	*ret_data = buf_take(&b);

@@ -24,6 +24,10 @@ int fsx_look(int dirfd, const char *name, struct stat *ret);
 /* Reads a regular file whole (no link, no FIFO, at most max bytes).  *ret_data ends with '\0', the caller
  * frees it; ret_len may be NULL. */
 int fsx_read_at(int dirfd, const char *name, size_t max, char **ret_data, size_t *ret_len, struct err *e);
+/* read(2), again when a signal came in between: bytes, 0 at the end, -errno. */
+ssize_t fsx_read(int fd, void *buf, size_t size);
+/* The same until size bytes are there, or the end. */
+ssize_t fsx_read_full(int fd, void *buf, size_t size);
 int fsx_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len); /* -errno, no message */
 /* Temporary file beside it, write, rename: name holds the old or the new content. */
 int fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode_t mode, int flags,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <sys/stat.h>
 
+#include "base/fsx.h"
 #include "base/mem.h"
 #include "import/import_int.h"
 
@@ -17,21 +18,11 @@ hex_of(const uint8_t digest[SHA256_DIGEST_LENGTH], char hex[BLOB_HEX + 1])
 static int
 read_full(int fd, void *into, size_t len, struct err *e)
 {
-	uint8_t *p = into;
+	ssize_t n = fsx_read_full(fd, into, len);
 
-	while (len > 0) {
-		ssize_t n = read(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, errno, "read");
-		if (n == 0)
-			return err_set(e, EINVAL, "became shorter while it was read");
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	if (n < 0)
+		return err_sys(e, (int)-n, "read");
+	return (size_t)n < len ? err_set(e, EINVAL, "became shorter while it was read") : 0;
 }
 
 static int

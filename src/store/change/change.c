@@ -73,12 +73,10 @@ change_digest(int fd, uint64_t size, char ret[65])
 
 	SHA256Init(&sha);
 	while (size > 0) {
-		ssize_t n = read(fd, chunk, size < CHUNK ? (size_t)size : CHUNK);
+		ssize_t n = fsx_read(fd, chunk, size < CHUNK ? (size_t)size : CHUNK);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		if (n == 0)
 			break;
 		SHA256Update(&sha, chunk, (size_t)n);

@@ -90,26 +90,6 @@ look_open(struct look *l, int side)
 	return merge_open_file(l->top[side], l->path, l->node[side]);
 }
 
-/* Up to CHUNK bytes; 0 at the end. */
-static ssize_t
-read_full(int fd, char *buf)
-{
-	size_t len = 0;
-
-	while (len < CHUNK) {
-		ssize_t n = read(fd, buf + len, CHUNK - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 /* The sizes are equal, and no more than that is read of a file that somebody appends to. */
 static int
 same_content(struct look *l, int a, int b)
@@ -127,11 +107,11 @@ same_content(struct look *l, int a, int b)
 		ssize_t na, nb;
 
 		l->failed = a;
-		na = read_full(fa, buf);
+		na = fsx_read_full(fa, buf, CHUNK);
 		if (na < 0)
 			return (int)na;
 		l->failed = b;
-		nb = read_full(fb, buf + CHUNK);
+		nb = fsx_read_full(fb, buf + CHUNK, CHUNK);
 		if (nb < 0)
 			return (int)nb;
 		if (na != nb || memcmp(buf, buf + CHUNK, (size_t)na) != 0)

@@ -143,6 +143,7 @@ write_copy(struct carry *c, const struct merge_item *it, int fd)
 	_auto_close int src = merge_open_file(c->t->new_fd, it->path, &it->n);
 	_auto_free char *buf = NULL;
 	struct stat st;
+	ssize_t n;
 	int r = 0;
 
 	if (src < 0)
@@ -150,18 +151,10 @@ write_copy(struct carry *c, const struct merge_item *it, int fd)
 	if (fstat(src, &st) < 0 || ftruncate(fd, 0) < 0)
 		return -errno;
 	buf = xrealloc(NULL, 1, 65536);
-	for (;;) {
-		ssize_t n = read(src, buf, 65536);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n > 0)
-			r = fsx_write_all(fd, buf, (size_t)n);
-		if (n < 0 || r < 0)
-			return n < 0 ? -errno : r;
-		if (n == 0)
-			break;
-	}
+	while (r == 0 && (n = fsx_read(src, buf, 65536)) != 0)
+		r = n < 0 ? (int)n : fsx_write_all(fd, buf, (size_t)n);
+	if (r < 0)
+		return r;
 	if (fchown(fd, st.st_uid, st.st_gid) < 0)
 		return -errno;
 	r = copy_attributes(&c->fs, src, fd, &st, 0);

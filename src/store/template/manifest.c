@@ -37,21 +37,16 @@ manifest_digest(int fd, char digest[65], uint64_t *bytes)
 {
 	static _Alignas(READ_ALIGN) uint8_t chunk[READ_CHUNK];
 	SHA2_CTX sha;
+	ssize_t n;
 
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	SHA256Init(&sha);
-	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof(chunk));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
+	while ((n = fsx_read(fd, chunk, sizeof(chunk))) > 0) {
 		SHA256Update(&sha, chunk, (size_t)n);
 		*bytes += (uint64_t)n;
 	}
+	if (n < 0)
+		return (int)n;
 	(void)SHA256End(&sha, digest);
 	return 0;
 }
