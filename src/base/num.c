@@ -33,14 +33,14 @@ int
 num_int(const char *s, int min, int max, int *ret)
 {
 	uint64_t v;
-	int neg = *s == '-' && min < 0;
+	int neg = *s == '-';
 	int r = digits(s + neg, strlen(s + neg), 10, INT32_MAX, &v);
 	int n;
 
 	if (r < 0)
 		return r;
 	n = neg ? -(int)v : (int)v;
-	if (n < min || n > max)
+	if ((neg && min >= 0) || n < min || n > max)
 		return -ERANGE;
 	*ret = n;
 	return 0;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 int num_u64(const char *s, uint64_t max, uint64_t *ret);
-int num_int(const char *s, int min, int max, int *ret); /* a leading '-' where min < 0 */
+int num_int(const char *s, int min, int max, int *ret); /* a leading '-': below 0, -ERANGE where min is not */
 int num_size(const char *s, uint64_t *ret); /* bytes; suffix k m g t p (1024), any case, as mdconfig(8) */
 int num_octal(const char *s, unsigned max, unsigned *ret);
 

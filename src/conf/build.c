@@ -214,7 +214,7 @@ take_int(struct build *b, const struct entry *e, const struct field *f)
 		build_warn(b, e, "has no value: it is not used");
 		return;
 	}
-	r = value_int(v, f->min, f->max, &n);
+	r = num_int(v, f->min, f->max, &n);
 	if (r == -EINVAL) {
 		build_err(b, e, "'%s' is not a decimal number", v);
 		return;
@@ -422,7 +422,7 @@ build_limits(struct build *b)
 	const struct entry *cpu = build_entry(b, "limit.cpu"), *pids = build_entry(b, "limit.pids");
 	int n;
 
-	if (pids && entry_last(pids) && value_int(entry_last(pids), 1, INT_MAX, &n) == 0)
+	if (pids && entry_last(pids) && num_int(entry_last(pids), 1, INT_MAX, &n) == 0)
 		b->s->limit.pids = (uint64_t)n;
 	if (cpu && entry_last(cpu) && value_cpu(entry_last(cpu), &b->s->limit.cpu) < 0)
 		build_err(b, cpu, "'%s' is not a number of CPUs above 0 (0.5, 2) or a percentage (50%%)",

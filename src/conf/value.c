@@ -55,22 +55,6 @@ share_name(enum spec_share s)
 }
 
 int
-value_int(const char *s, int min, int max, int *ret)
-{
-	uint64_t v;
-	bool neg = *s == '-';
-	int r = num_u64(s + neg, INT32_MAX, &v), n;
-
-	if (r < 0)
-		return r;
-	n = neg ? -(int)v : (int)v;
-	if (n < min || n > max)
-		return -ERANGE;
-	*ret = n;
-	return 0;
-}
-
-int
 value_cpu(const char *s, uint64_t *ret)
 {
 	size_t whole = strcspn(s, ".%"), len = strlen(s);

@@ -12,7 +12,6 @@ int value_bool(const char *s, bool *ret);
 int value_share(const char *s, enum spec_share *ret);
 const char *share_name(enum spec_share s);
 /* A decimal number, perhaps with a sign. */
-int value_int(const char *s, int min, int max, int *ret);
 /* "0.5" (CPUs), "50%" -> thousandths. */
 int value_cpu(const char *s, uint64_t *ret);
 /* num_size, "/s" allowed behind it. */

@@ -64,7 +64,9 @@ numbers(void **state)
 	assert_int_equal(num_u64("+1", 10, &u), -EINVAL);
 	assert_int_equal(num_int("-1", -1, 3, &i), 0);
 	assert_int_equal(i, -1);
-	assert_int_equal(num_int("-1", 0, 3, &i), -EINVAL);
+	assert_int_equal(num_int("-1", 0, 3, &i), -ERANGE);
+	assert_int_equal(num_int("-0", 0, 3, &i), -ERANGE);
+	assert_int_equal(num_int("-", 0, 3, &i), -EINVAL);
 	assert_int_equal(num_size("64m", &u), 0);
 	assert_true(u == 64u << 20);
 	assert_int_equal(num_size("1T", &u), 0);

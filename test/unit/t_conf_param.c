@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* conf/: the parameter table, types and defaults, what a specification gets, what jls shows. */
 #include "conf_help.h"
+#include "base/num.h"
 
 #include "conf/table.h"
 #include "conf/value.h"
@@ -117,11 +118,11 @@ values(void **state)
 	assert_int_equal(value_bool("yes", &b), -EINVAL);
 	assert_int_equal(value_bool("-", &b), -EINVAL);
 	assert_int_equal(value_bool("1x", &b), -EINVAL);
-	assert_int_equal(value_int("0x10", 0, 99, &n), -EINVAL);
-	assert_int_equal(value_int("-1", -1, 3, &n), 0);
+	assert_int_equal(num_int("0x10", 0, 99, &n), -EINVAL);
+	assert_int_equal(num_int("-1", -1, 3, &n), 0);
 	assert_int_equal(n, -1);
-	assert_int_equal(value_int("4", -1, 3, &n), -ERANGE);
-	assert_int_equal(value_int("99999999999", 0, 99, &n), -ERANGE);
+	assert_int_equal(num_int("4", -1, 3, &n), -ERANGE);
+	assert_int_equal(num_int("99999999999", 0, 99, &n), -ERANGE);
 	assert_int_equal(value_cpu("0.5", &u), 0);
 	assert_int_equal(u, 500);
 	assert_int_equal(value_cpu("150%", &u), 0);

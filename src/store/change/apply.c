@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/path.h"
 #include "store/change/internal.h"
@@ -85,7 +86,7 @@ same_owner(const struct stat *st, const struct change_node *n)
 static bool
 same_inode(const struct change_node *a, const struct change_node *b)
 {
-	return a->ino == b->ino && change_same_time(&a->changed, &b->changed);
+	return a->ino == b->ino && clock_same(&a->changed, &b->changed);
 }
 
 /* Another name of the same file has been put aside, which changed the file's time.  1, 0, -errno. */
@@ -119,7 +120,7 @@ as_before(const struct place *p)
 		return r; /* our own link to it changed its time */
 	if (p->st.st_ino != b->ino || (uint64_t)p->st.st_size != b->size)
 		return false;
-	return change_same_time(&p->st.st_ctim, &b->changed) ? 1 : other_name_is_aside(p);
+	return clock_same(&p->st.st_ctim, &b->changed) ? 1 : other_name_is_aside(p);
 }
 
 /* Another operation puts in place the same inode. */
@@ -156,7 +157,7 @@ as_staged(const struct place *p)
 	    !change_same_owner(&now, a) ||
 	    (!a->digest[0] && change_time_differs(&a->modified, &now.modified)))
 		return 0;
-	if (change_same_time(&now.changed, &a->changed))
+	if (clock_same(&now.changed, &a->changed))
 		return 1;
 	if (!a->digest[0])
 		return has_other_name(p);

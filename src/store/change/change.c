@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/num.h"
@@ -48,15 +49,9 @@ change_is_jails_doing(int r)
 }
 
 bool
-change_same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-bool
 change_time_differs(const struct timespec *recorded, const struct timespec *now)
 {
-	return (recorded->tv_sec != 0 || recorded->tv_nsec != 0) && !change_same_time(recorded, now);
+	return (recorded->tv_sec != 0 || recorded->tv_nsec != 0) && !clock_same(recorded, now);
 }
 
 bool

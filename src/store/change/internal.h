@@ -29,7 +29,6 @@ int change_look(int dir_fd, const char *name, uint64_t size, struct change_node 
 /* A jail's root can bring this about at any path of its own: an answer about that path, never an error of the
  * whole change.  -EAGAIN: another process has a lease on the file (fcntl(2), F_SETLEASE). */
 bool change_is_jails_doing(int r);
-bool change_same_time(const struct timespec *a, const struct timespec *b);
 bool change_same_owner(const struct change_node *a, const struct change_node *b); /* and mode */
 /* A time that was recorded, and is another one now. */
 bool change_time_differs(const struct timespec *recorded, const struct timespec *now);

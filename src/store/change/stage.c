@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/path.h"
 #include "store/change/internal.h"
@@ -151,7 +152,7 @@ open_looked_at(int space_fd, const char *path, const struct change_node *n, int 
 	if (fstat(fd, ret_st) < 0)
 		return -errno;
 	if (!S_ISREG(ret_st->st_mode) || ret_st->st_ino != n->ino ||
-	    !change_same_time(&ret_st->st_ctim, &n->changed))
+	    !clock_same(&ret_st->st_ctim, &n->changed))
 		return 0;
 	*ret = TAKE_FD(fd);
 	return 1;
@@ -182,7 +183,7 @@ note_kept(struct change *c, struct change_op *op, int space_fd)
 		return r;
 	c->hashed += b->size;
 	r = change_digest(fd, b->size, b->digest);
-	if (r < 0 || fstat(fd, &st) < 0 || !change_same_time(&st.st_ctim, &b->changed))
+	if (r < 0 || fstat(fd, &st) < 0 || !clock_same(&st.st_ctim, &b->changed))
 		b->digest[0] = '\0';
 	return r;
 }

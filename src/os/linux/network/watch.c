@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/lock.h"
 #include "os/linux/instance/build.h"
@@ -69,15 +70,6 @@ struct watcher {
 	bool went;     /* one has been away */
 	int64_t until; /* us: no longer than this; 0: not asked yet */
 };
-
-static int64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 /* ---- sock_diag ---- */
 
@@ -183,7 +175,7 @@ is_there(struct watcher *w, const struct listener *l)
 static bool
 look(struct watcher *w)
 {
-	int64_t before = now_us();
+	int64_t before = clock_us();
 	bool all = true;
 
 	for (size_t i = 0; i < w->n; i++) {
@@ -196,7 +188,7 @@ look(struct watcher *w)
 			all = false;
 		} else if (l->away) {
 			l->away = false;
-			l->back = now_us();
+			l->back = clock_us();
 		}
 		w->went |= !there;
 	}
@@ -216,7 +208,7 @@ outage(const struct watcher *w)
 			last = w->v[i].back;
 	if (!w->went)
 		return 0;
-	return (last ? last : now_us()) - w->seen;
+	return (last ? last : clock_us()) - w->seen;
 }
 
 static _Noreturn void
@@ -246,14 +238,14 @@ watch_loop(struct watcher *w, int fd)
 	for (;;) {
 		bool all = look(w);
 
-		if (w->until && (all || now_us() >= w->until))
+		if (w->until && (all || clock_us() >= w->until))
 			tell(w, fd);
 		if (poll(&p, 1, LOOK_MS) <= 0)
 			continue;
 		/* the end of the caller, or how long it will wait from now on */
 		if (w->until || recv(fd, &wait_ms, sizeof(wait_ms), 0) != sizeof(wait_ms))
 			_exit(0);
-		w->until = now_us() + (int64_t)wait_ms * 1000 + 1;
+		w->until = clock_us() + (int64_t)wait_ms * 1000 + 1;
 	}
 }
 
@@ -274,7 +266,7 @@ watch_main(int netns, int fd)
 	fd = FD_CALLER;
 	(void)close_range(FD_CALLER + 1, ~0U, 0);
 	if (a.e.num == 0 && nl_open(NETLINK_SOCK_DIAG, &w.diag, &a.e) == 0 && list_listeners(&w, &a.e) == 0)
-		w.seen = now_us();
+		w.seen = clock_us();
 	a.listeners = w.n;
 	if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) != sizeof(a) || a.e.num)
 		_exit(1);
