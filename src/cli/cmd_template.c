@@ -54,6 +54,7 @@ static int
 do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
 	_auto_free char *name = NULL, *title = NULL;
+	struct release_want want = {.name = opt.release, .set_current = !opt.no_current};
 	struct recipe recipe = {0};
 	struct err e = ERR_INIT;
 	struct progress *pr;
@@ -68,8 +69,8 @@ do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	r = recipe_make(cli, argv[0], argc > 1 ? argv[1] : NULL, &opt.overlays, opt.rules, &recipe, &e);
 	if (r == 0) {
 		title = xasprintf("template %s", argv[0]);
-		pr = progress_start(cli, title);
-		r = release_build(&cli->store, argv[0], &recipe, opt.release, !opt.no_current, pr, &name, &e);
+		want.pr = pr = progress_start(cli, title);
+		r = release_build(&cli->store, argv[0], &recipe, &want, &name, &e);
 		progress_end(pr);
 	}
 	recipe_free(&recipe);
@@ -368,27 +369,29 @@ verify_one(struct cli *cli, const char *template, const char *name, json_t *list
 	struct verifying v = {.cli = cli, .list = list};
 	struct err e = ERR_INIT;
 	struct progress *pr;
+	struct release_check check = {.say = difference, .ctx = &v};
 	struct release r;
-	size_t diffs = 0, cached_only = 0;
 	int got;
 
 	if (release_open(&cli->store, template, name, &r, &e) < 0)
 		return cli_error(cli, &e);
 	v.r = &r;
 	title = xasprintf("verify %s/%s", r.template, r.name);
-	pr = progress_start(cli, title);
-	got = release_verify(&r, pr, difference, &v, &diffs, &cached_only, &e);
+	check.pr = pr = progress_start(cli, title);
+	got = release_verify(&r, &check, &e);
 	progress_end(pr);
 	if (got < 0)
 		cli_error(cli, &e);
-	else if (diffs == 0)
+	else if (check.diffs == 0)
 		cli_say(cli, "%s/%s: %s%s", r.template, r.name,
 			r.dir_fd < 0 ? "made by hand; nothing is wrong with it" : "is as it was built",
-			cached_only ? " (as the page cache has it: no direct I/O on this file system)" : "");
+			check.cached_only ? " (as the page cache has it: no direct I/O on this file system)"
+					  : "");
 	else if (!cli->json)
-		cli_warn(cli, "%s/%s: %zu difference%s", r.template, r.name, diffs, diffs > 1 ? "s" : "");
+		cli_warn(cli, "%s/%s: %zu difference%s", r.template, r.name, check.diffs,
+			 check.diffs > 1 ? "s" : "");
 	release_close(&r);
-	return got < 0 || diffs ? 1 : 0;
+	return got < 0 || check.diffs ? 1 : 0;
 }
 
 static int

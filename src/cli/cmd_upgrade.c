@@ -576,8 +576,8 @@ build(struct job *j, const char *source)
 
 	if (r == 0) {
 		pr = progress_start(j->cli, title);
-		r = release_build(&j->cli->store, j->template, &recipe, opt.release, false, pr, &j->release,
-				  &e);
+		r = release_build(&j->cli->store, j->template, &recipe,
+				  &(struct release_want){.name = opt.release, .pr = pr}, &j->release, &e);
 		progress_end(pr);
 	}
 	recipe_free(&recipe);

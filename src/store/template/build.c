@@ -162,16 +162,15 @@ static int
 split(struct build *b, struct err *e)
 {
 	struct faults f = {BUF_INIT, 0};
-	size_t n = 0;
 	int r;
 
 	build_step(b->pr, "splitting into template and skeleton");
 	r = split_tree(b->root_fd, b->skel_fd, &b->rules, e);
 	if (r == 0)
-		r = split_check(b->root_fd, b->skel_fd, &b->rules, note_fault, &f, &n, e);
-	if (r == 0 && n > 3)
-		r = err_set(e, EINVAL, "%s; and %zu more", f.text.s, n - 3);
-	else if (r == 0 && n > 0)
+		r = split_check(b->root_fd, b->skel_fd, &b->rules, note_fault, &f, e);
+	if (r > 3)
+		r = err_set(e, EINVAL, "%s; and %d more", f.text.s, r - 3);
+	else if (r > 0)
 		r = err_set(e, EINVAL, "%s", f.text.s);
 	buf_free(&f.text);
 	return r;
@@ -338,10 +337,10 @@ release_set_current(const struct store *s, const char *template, const char *nam
 }
 
 static int
-build_steps(struct build *b, const char *want, bool set_current, char **ret_name, struct err *e)
+build_steps(struct build *b, const struct release_want *want, char **ret_name, struct err *e)
 {
 	_auto_free char *name = NULL;
-	int r = choose_name(b, want, &name, e);
+	int r = choose_name(b, want->name, &name, e);
 
 	if (r == 0)
 		r = make_place(b, e);
@@ -355,7 +354,7 @@ build_steps(struct build *b, const char *want, bool set_current, char **ret_name
 		r = write_info(b, name, e);
 	if (r == 0)
 		r = publish(b, name, e);
-	if (r == 0 && set_current)
+	if (r == 0 && want->set_current)
 		r = make_current(b->s, b->template_fd, b->template, name, e);
 	if (r == 0)
 		*ret_name = TAKE_PTR(name);
@@ -374,12 +373,12 @@ clean_up(struct build *b)
 }
 
 int
-release_build(const struct store *s, const char *template, const struct recipe *recipe, const char *name,
-	      bool set_current, const struct progress *pr, char **ret_name, struct err *e)
+release_build(const struct store *s, const char *template, const struct recipe *recipe,
+	      const struct release_want *want, char **ret_name, struct err *e)
 {
 	struct build b = {.s = s,
 			  .template = template,
-			  .pr = pr,
+			  .pr = want->pr,
 			  .template_fd = -EBADF,
 			  .dir_fd = -EBADF,
 			  .root_fd = -EBADF,
@@ -388,7 +387,7 @@ release_build(const struct store *s, const char *template, const struct recipe *
 	int r;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &b.start);
-	r = check_request(&b, name, e);
+	r = check_request(&b, want->name, e);
 	if (r == 0)
 		r = store_lock(s, "template", template, LOCK_WAIT_MS, NULL, &lock, e);
 	if (r < 0) {
@@ -401,7 +400,7 @@ release_build(const struct store *s, const char *template, const struct recipe *
 	if (r == 0)
 		r = release_sweep(b.template_fd, template, e);
 	if (r == 0)
-		r = build_steps(&b, name, set_current, ret_name, e);
+		r = build_steps(&b, want, ret_name, e);
 	if (r < 0) {
 		r = err_wrap(e, "template %s", template);
 		clean_up(&b);

@@ -188,8 +188,7 @@ check_entry(void *ctx, const struct tree_entry *t, struct err *e)
 
 int
 split_check(int root_fd, int skel_fd, const struct rules *rules,
-	    void (*say)(void *ctx, const char *path, const char *what), void *ctx, size_t *ret_faults,
-	    struct err *e)
+	    void (*say)(void *ctx, const char *path, const char *what), void *ctx, struct err *e)
 {
 	struct check c = {root_fd, skel_fd, false, rules, say, ctx, 0};
 	int r = tree_walk(root_fd, check_entry, &c, e);
@@ -197,7 +196,5 @@ split_check(int root_fd, int skel_fd, const struct rules *rules,
 	c.skel = true;
 	if (r == 0)
 		r = tree_walk(skel_fd, check_entry, &c, e);
-	if (r == 0)
-		*ret_faults = c.faults;
-	return r;
+	return r < 0 ? r : c.faults < INT_MAX ? (int)c.faults : INT_MAX;
 }

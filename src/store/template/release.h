@@ -69,20 +69,30 @@ struct recipe {
 	struct strv overlays; /* directories copied over the tree, in order */
 	char *rules;          /* file with the rules of the split; NULL: the installed default */
 };
-/* Builds a release aside and publishes it.  name NULL: today's date, ".1" ... when taken.  current is
- * switched when set_current.  *ret_name: the release's name, the caller frees. */
-int release_build(const struct store *s, const char *template, const struct recipe *recipe, const char *name,
-		  bool set_current, const struct progress *pr, char **ret_name, struct err *e);
+struct release_want {
+	const char *name; /* NULL: today's date, ".1" ... when taken */
+	bool set_current;
+	const struct progress *pr;
+};
+/* Builds a release aside and publishes it.  *ret_name: the release's name, the caller frees. */
+int release_build(const struct store *s, const char *template, const struct recipe *recipe,
+		  const struct release_want *want, char **ret_name, struct err *e);
 /* Removes what interrupted builds and removals left of one template (NULL: of all), unless its builder
  * still lives. */
 int release_tidy(const struct store *s, const char *template, struct err *e);
+struct release_check {
+	const struct progress *pr;
+	/* gets one line per difference ("usr/bin/x: mode 0755, was built as 0555") */
+	void (*say)(void *ctx, const char *path, const char *what);
+	void *ctx;
+	size_t diffs; /* how many there were */
+	size_t
+	    cached_only; /* files whose file system has no direct I/O (open(2), O_DIRECT): they were read through
+			     * the page cache only, the others past it as well */
+};
 /* Checks every file against the manifest: type, mode, owner, size, SHA-256, link target; also what is there
- * and should not be.  say() gets one line per difference ("usr/bin/x: mode 0755, was built as 0555").
- * *ret_diffs is their number; *ret_cached_only that of the files whose file system has no direct I/O
- * (open(2), O_DIRECT): they were read through the page cache only, the others past it as well. */
-int release_verify(const struct release *r, const struct progress *pr,
-		   void (*say)(void *ctx, const char *path, const char *what), void *ctx, size_t *ret_diffs,
-		   size_t *ret_cached_only, struct err *e);
+ * and should not be. */
+int release_verify(const struct release *r, struct release_check *c, struct err *e);
 /* Refused (-EBUSY, naming the jails) while a jail uses it or it is current with other releases left.  Whether one
  * does and the removal are one step for those who hold the registry's lock; an upgrade or a rollback holds the
  * template's lock "upgrade" from before it looks for its release, and so does the caller. */

@@ -77,10 +77,8 @@ char *rules_skel_path(const struct rules *rules, const char *path);
  * descriptors, no link is followed.  -EEXIST: two paths claim one place of the skeleton, both are named. */
 int split_tree(int root_fd, int skel_fd, const struct rules *rules, struct err *e);
 /* Every link of both must lead somewhere inside a jail (root at /, skel at /s), and neither may hold FIFOs,
- * sockets and devices.  say() gets every fault as path (as the jail sees it) and text; *ret_faults their
- * number. */
+ * sockets and devices.  say() gets every fault as path (as the jail sees it) and text.  Returns their number. */
 int split_check(int root_fd, int skel_fd, const struct rules *rules,
-		void (*say)(void *ctx, const char *path, const char *what), void *ctx, size_t *ret_faults,
-		struct err *e);
+		void (*say)(void *ctx, const char *path, const char *what), void *ctx, struct err *e);
 
 #endif

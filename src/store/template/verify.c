@@ -213,7 +213,10 @@ verify_by_hand(const struct release *r, struct verify *v, struct err *e)
 	_auto_(rules_free) struct rules rules = RULES_INIT;
 	int got = rules_load(NULL, &rules, e);
 
-	return got < 0 ? got : split_check(r->root_fd, r->skel_fd, &rules, v->say, v->ctx, &v->diffs, e);
+	if (got == 0)
+		got = split_check(r->root_fd, r->skel_fd, &rules, v->say, v->ctx, e);
+	v->diffs = got > 0 ? (size_t)got : 0;
+	return got < 0 ? got : 0;
 }
 
 static int
@@ -232,17 +235,15 @@ verify_built(const struct release *r, struct verify *v, struct err *e)
 }
 
 int
-release_verify(const struct release *r, const struct progress *pr,
-	       void (*say)(void *ctx, const char *path, const char *what), void *ctx, size_t *ret_diffs,
-	       size_t *ret_cached_only, struct err *e)
+release_verify(const struct release *r, struct release_check *c, struct err *e)
 {
-	struct verify v = {.pr = pr, .say = say, .ctx = ctx};
+	struct verify v = {.pr = c->pr, .say = c->say, .ctx = c->ctx};
 	int got = r->dir_fd < 0 ? verify_by_hand(r, &v, e) : verify_built(r, &v, e);
 
 	manifest_free(&v.m);
 	if (got < 0)
 		return err_wrap(e, "verify %s/%s", r->template, r->name);
-	*ret_diffs = v.diffs;
-	*ret_cached_only = v.cached_only;
+	c->diffs = v.diffs;
+	c->cached_only = v.cached_only;
 	return 0;
 }
