@@ -7,7 +7,7 @@
  *
  * All cases take minutes; by default as many as fit into WALKS_SECONDS (20), from a place and in steps that are
  * printed: WALKS_SEED=N takes the same ones again.  WALKS=all: every one.  WALKS=NAME: those of one walk.
- * WALKS_CASE=N: this one alone.  WALKS_ONLY=signals,deaths,power,ends,errors,later: some of what can happen.
+ * WALKS_CASE=N: this one alone.  WALKS_ONLY=signals,deaths,power,ends,errors,later,again,worse: some of what can happen.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -452,10 +452,10 @@ static const struct walk walks[] = {
 
 /* ---- one case ---- */
 
-enum fault { NO_FAULT, FAILS, ARRIVES, DIES, ENDS, POWER };
+enum fault { NO_FAULT, FAILS, ARRIVES, DIES, ENDS, POWER, NEXT_DIES };
 struct fault_at {
 	enum fault fault;
-	unsigned at; /* from the beginning of the walk */
+	unsigned at; /* from the beginning of the walk; NEXT_DIES: of the next command */
 	enum fake_when when;
 	int arg;    /* errno, signal, jail */
 	bool group; /* POWER: the run directory is lost, too */
@@ -476,6 +476,7 @@ script(const struct fault_at *f, unsigned first)
 {
 	switch (f->fault) {
 	case NO_FAULT:
+	case NEXT_DIES:
 		break;
 	case FAILS:
 		fake_fail(first + f->at, f->arg);
@@ -495,25 +496,53 @@ script(const struct fault_at *f, unsigned first)
 	}
 }
 
-static _Noreturn void
+static void
 walk_process(const struct walk *w)
 {
 	struct err e = ERR_INIT;
 
-	(void)alarm(HANGS_AFTER);
 	who.in = interrupt_catch();
 	outcome->r = w->act(&e);
 	outcome->e = e;
 	outcome->ended = true;
-	_exit(0);
 }
 
-/* The walk, with nothing of it left alive.  The wait status of its process. */
+static void
+next_process(const struct walk *w)
+{
+	_auto_free char *ignore = lab_next_command();
+
+	(void)w;
+}
+
+/* A process of its own, and whatever it leaves behind: until nothing of them lives.  The wait status of the first. */
 static int
-run_walk(const struct walk *w, const struct fault_at *f, size_t n)
+in_process(void (*fn)(const struct walk *w), const struct walk *w)
 {
 	int status = 0, one;
 	pid_t pid, got;
+
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)setpgid(0, 0);
+		(void)alarm(HANGS_AFTER);
+		fn(w);
+		_exit(0);
+	}
+	while ((got = waitpid(-1, &one, 0)) > 0 || errno == EINTR)
+		if (got == pid)
+			status = one;
+	fake_clear_script();
+	return status;
+}
+
+/* The wait status of its process. */
+static int
+run_walk(const struct walk *w, const struct fault_at *f, size_t n)
+{
+	int status;
 
 	lab_wipe();
 	lab_use_directory(WWW);
@@ -521,18 +550,8 @@ run_walk(const struct walk *w, const struct fault_at *f, size_t n)
 	*outcome = (struct outcome){.first = fake_calls()};
 	for (size_t i = 0; i < n; i++)
 		script(&f[i], outcome->first);
-	fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		(void)setpgid(0, 0);
-		walk_process(w);
-	}
-	while ((got = waitpid(-1, &one, 0)) > 0 || errno == EINTR)
-		if (got == pid)
-			status = one;
+	status = in_process(walk_process, w);
 	outcome->calls = fake_calls() - outcome->first;
-	fake_clear_script();
 	return status;
 }
 
@@ -540,7 +559,7 @@ static bool
 has_death(const struct fault_at *f, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (f[i].fault == DIES || f[i].fault == POWER)
+		if (f[i].fault == DIES || f[i].fault == POWER || f[i].fault == NEXT_DIES)
 			return true;
 	return false;
 }
@@ -552,11 +571,16 @@ describe(const struct walk *w, const struct fault_at *f, size_t n, struct buf *o
 	for (size_t i = 0; i < n; i++) {
 		const struct fake_call *c = fake_call(outcome->first + f[i].at);
 
+		if (f[i].fault == NEXT_DIES) {
+			buf_addf(out, ", the next command killed at its call %u", f[i].at);
+			continue;
+		}
 		buf_addf(out, ", %s call %u (%s%s%s)",
 			 f[i].fault == FAILS || f[i].when == FAKE_BEFORE ? "at" : "after", f[i].at,
 			 c ? c->call : "?", c && *c->about ? " " : "", c ? c->about : "");
 		switch (f[i].fault) {
 		case NO_FAULT:
+		case NEXT_DIES:
 			break;
 		case FAILS:
 			buf_addf(out, " %s", strerrorname_np(f[i].arg));
@@ -610,7 +634,8 @@ check(const struct walk *w, const struct fault_at *f, size_t n, int status, stru
 	       outcome->ended && outcome->r >= 0 && !died && !(w->softer && f->fault != NO_FAULT) ? w->done
 												  : w->any,
 	       sizeof(want));
-	for (int i = 0; i < JAILS && n > 1; i++) /* two faults: the mark may be what failed */
+	/* an error and something else: the mark may be what failed */
+	for (int i = 0; i < JAILS && n > 1 && (f[0].fault == FAILS || f[1].fault == FAILS); i++)
 		want[i].is |= want[i].is & RUNNING ? STOPPED : 0;
 	if (f->fault == ENDS)
 		after_an_end(w, f->arg, want);
@@ -620,6 +645,12 @@ check(const struct walk *w, const struct fault_at *f, size_t n, int status, stru
 	for (int i = 0; i < JAILS && n == 1 && f->fault == ARRIVES; i++)
 		if (w->any[i].is == RUNNING && !lab_runs(i))
 			buf_addf(wrong, "%s: was left stopped\n", lab_name[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (f[i].fault != NEXT_DIES)
+			continue;
+		fake_kill(fake_calls() + f[i].at, FAKE_BEFORE, true);
+		(void)in_process(next_process, w);
+	}
 	next = lab_next_command();
 	buf_adds(wrong, next);
 	if (w->again && w->again(&e) < 0 && e.num != ENOENT)
@@ -686,7 +717,9 @@ enum {
 	ENDINGS = 2,
 	ERRORS = 4,
 	LATER = 4,
-	EACH = SIGNALS + DEATHS + POWERS + ENDINGS + ERRORS + LATER
+	AGAIN = 2,
+	WORSE = 2,
+	EACH = SIGNALS + DEATHS + POWERS + ENDINGS + ERRORS + LATER + AGAIN + WORSE
 };
 
 static unsigned
@@ -743,6 +776,23 @@ nth(size_t i, unsigned at, unsigned which, unsigned seed)
 			return false;
 		f[0].fault = FAILS;
 		f[0].arg = errs[which];
+	} else if ((which -= ERRORS) >= LATER + AGAIN) { /* interrupted, and then something fails */
+		unsigned next = at + 1 + pick(&seed, which % 2 ? 12 : calls_of[i] + 20 - at);
+
+		if (!wanted("worse"))
+			return false;
+		f[0].fault = ARRIVES;
+		f[0].arg = SIGTERM;
+		/* which call it will be nobody knows: every one of them can have this error, or none */
+		f[1] = (struct fault_at){.fault = FAILS, .at = next, .arg = EIO};
+		n = 2;
+	} else if (which >= LATER) { /* killed, and so is the next command */
+		if (!wanted("again"))
+			return false;
+		f[0].fault = DIES;
+		f[0].group = true;
+		f[1] = (struct fault_at){.fault = NEXT_DIES, .at = 1 + pick(&seed, which % 2 ? 30 : 150)};
+		n = 2;
 	} else { /* killed while it takes things back */
 		if (n_errs == 0 || !wanted("later"))
 			return false;
