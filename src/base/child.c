@@ -82,14 +82,15 @@ child_main(const struct child *c, int in, int out, int errfd, int report)
 {
 	sigset_t none;
 
-	sigemptyset(&none);
-	for (int s = 1; s < 32; s++)
-		(void)signal(s, SIG_DFL);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* before signals have their default action: what is sent to our group is for who waits for us */
 	if (c->background)
 		(void)setsid();
 	else
 		(void)setpgid(0, 0);
+	sigemptyset(&none);
+	for (int s = 1; s < 32; s++)
+		(void)signal(s, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	in = lift(in);
 	out = lift(out);
 	errfd = lift(errfd);

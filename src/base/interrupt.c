@@ -8,6 +8,7 @@
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 static struct interrupt process;
+static pid_t owner; /* who says what is waited for: not each of its children */
 /* Written whole, then its length: the handler may come at any moment and prints what is complete. */
 static char waits[2][160];
 static volatile sig_atomic_t waits_len[2], waits_now;
@@ -19,7 +20,7 @@ on_signal(int sig)
 
 	process.last = sig;
 	process.signals++;
-	if (process.signals == 2 && waits_len[waits_now] > 0)
+	if (process.signals == 2 && getpid() == owner && waits_len[waits_now] > 0)
 		(void)!write(STDERR_FILENO, waits[waits_now], (size_t)waits_len[waits_now]);
 	if (process.signals >= 2)
 		for (size_t i = 0; i < ARRAY_LEN(signals); i++)
@@ -32,6 +33,7 @@ interrupt_catch(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal}, now;
 
+	owner = getpid();
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
 		/* one that our caller has told us to ignore (nohup(1)) stays ignored */
 		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)

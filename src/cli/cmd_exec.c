@@ -156,6 +156,7 @@ exec_run(struct cli *cli, int argc, char **argv)
 	r = need_root(cli);
 	if (r != 0)
 		return r;
+	x.signals = true;
 	x.argv = argv + 1;
 	x.host_user = opt_host_user;
 	x.jail_user = opt_jail_user;
@@ -177,6 +178,7 @@ shell_run(struct cli *cli, int argc, char **argv)
 	r = need_root(cli);
 	if (r != 0)
 		return r;
+	x.signals = true;
 	x.argv = none;
 	x.jail_user = opt_jail_user;
 	x.clean = x.shell = x.login = true;
@@ -199,6 +201,7 @@ jexec_run(struct cli *cli, int argc, char **argv)
 	}
 	if (need_root(cli) != 0)
 		return 1;
+	x.signals = true;
 	x.argv = argv + 1;
 	x.shell = argc == 1;
 	x.host_user = opt_host_user;

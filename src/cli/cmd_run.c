@@ -69,6 +69,7 @@ run_it(struct cli *cli, const struct jailspec *spec, char **argv)
 	struct err e = ERR_INIT, undo = ERR_INIT;
 	const struct interrupt *in;
 
+	x.signals = true;
 	x.argv = argv;
 	x.clean = true;
 	x.tty = !opt_no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);

@@ -360,6 +360,7 @@ start_with_command(struct jailop *o, const struct jail_job *j, struct run_start_
 	struct err undo = ERR_INIT;
 	int status = 0, r;
 
+	x.signals = true;
 	x.argv = o->command;
 	x.clean = j->spec->exec_clean;
 	x.jail_user = j->spec->system_jail_user ? NULL : j->spec->jail_user;

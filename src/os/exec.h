@@ -23,6 +23,9 @@ struct os_exec {
 	struct buf *capture; /* stdout and stderr, at most 64 KiB, instead */
 	int timeout_s;       /* 0 none; then the whole process group is killed, -ETIMEDOUT */
 	bool background;     /* new session, not waited for */
+	/* INT, TERM, HUP and QUIT that we get are the command's, and end it.  Otherwise they are left to our own
+	 * handlers, and the command does not notice them. */
+	bool signals;
 };
 #define OS_EXEC_INIT                                    \
 	{                                               \

@@ -515,6 +515,7 @@ caller_terminated(void **state)
 	if (pid == 0) {
 		struct err e = ERR_INIT;
 
+		x.signals = true;
 		if (run(&x, "exec busybox sleep 44", &status, &e) < 0 || !WIFSIGNALED(status))
 			_exit(1);
 		_exit(WTERMSIG(status));
@@ -523,6 +524,43 @@ caller_terminated(void **state)
 	(void)kill(pid, SIGTERM);
 	assert_int_equal(child_wait(pid, &status), 0);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == SIGTERM);
+}
+
+static volatile sig_atomic_t noticed;
+
+static void
+notice(int sig _unused_)
+{
+	noticed++;
+}
+
+/* A hook: what is sent to the caller's whole group at any moment is the caller's, and the command ends in peace. */
+static void
+signals_left(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct os_exec x = FRESH;
+		pid_t pid = fork();
+		int status, sent = 0;
+
+		if (pid == 0) {
+			struct err e = ERR_INIT;
+
+			(void)signal(SIGTERM, notice);
+			(void)setpgid(0, 0);
+			if (run(&x, "busybox usleep 60000", &status, &e) < 0 || status != 0)
+				_exit(1);
+			_exit(noticed > 0 ? 0 : 2);
+		}
+		(void)nanosleep(&(struct timespec){0, 2000000}, NULL);
+		/* closely at first, while the command is on its way into the jail */
+		while (waitpid(pid, &status, WNOHANG) == 0) {
+			(void)kill(-pid, SIGTERM);
+			(void)nanosleep(&(struct timespec){0, ++sent < 200 ? 50000 : 5000000}, NULL);
+		}
+		assert_int_equal(status, 0);
+	}
 }
 
 /* --- terminals --- */
@@ -619,6 +657,7 @@ terminal(void **state)
 
 	(void)state;
 	x.tty = true;
+	x.signals = true;
 	pid =
 	    on_terminal(&master, &x,
 			"busybox tty; busybox stty size; trap 'busybox stty size' WINCH; "
@@ -659,6 +698,7 @@ terminal_window(void **state)
 
 	(void)state;
 	x.tty = true;
+	x.signals = true;
 	pid = on_terminal(&master, &x,
 			  "trap 'busybox stty size; exit 0' WINCH; echo ready; "
 			  "while :; do busybox sleep 0.05; done",
@@ -685,6 +725,7 @@ terminal_signals(void **state)
 		pid_t pid;
 
 		x.tty = true;
+		x.signals = true;
 		pid = on_terminal(&master, &x,
 				  "trap '' HUP TERM; echo ready; while :; do busybox sleep 1; done", NULL);
 		a = until(master, "ready");
@@ -788,6 +829,7 @@ shells(void **state)
 
 	(void)state;
 	x.tty = true;
+	x.signals = true;
 	x.shell = true;
 	x.login = true;
 	pid = on_terminal(&master, &x, "", NULL);
@@ -885,6 +927,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(background),
 	    cmocka_unit_test(caller_killed),
 	    cmocka_unit_test(caller_terminated),
+	    cmocka_unit_test(signals_left),
 	    cmocka_unit_test(terminal),
 	    cmocka_unit_test(terminal_window),
 	    cmocka_unit_test(terminal_signals),

@@ -206,14 +206,18 @@ recv_msg(int fd, struct msg *ret, int *ret_fd)
 
 /* --- the command's process --- */
 
+/* What is pending was for who waits for us: ignoring it for a moment takes it away (signal(7)). */
 static void
 plain_signals(void)
 {
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	struct sigaction dfl = {.sa_handler = SIG_DFL}, ign = {.sa_handler = SIG_IGN};
 	sigset_t none;
 
-	for (int sig = 1; sig < SIGRTMIN; sig++)
+	for (int sig = 1; sig < SIGRTMIN; sig++) {
+		if (sig != SIGCHLD)
+			(void)sigaction(sig, &ign, NULL);
 		(void)sigaction(sig, &dfl, NULL);
+	}
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -525,11 +529,11 @@ door_main(struct job *j)
 	lock_leave();
 	fd_close(TAKE_FD(j->report));
 	fd_close(TAKE_FD(j->ctl));
-	plain_signals();
-	/* ^Z and ^C at the caller's terminal are not for us */
+	/* ^Z and ^C at the caller's terminal are not for us, from before they have their default action */
 	if (setsid() < 0)
 		(void)err_sys(&e, errno, "new session");
-	else if (door_join(j, &e) == 0) {
+	plain_signals();
+	if (e.num == 0 && door_join(j, &e) == 0) {
 		die_with_parent(j->report_child);
 		pid = sys_clone(0, SIGCHLD);
 		if (pid == 0)
@@ -641,7 +645,7 @@ signals_take(struct job *j, struct err *e)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+	for (size_t i = 0; j->x->signals && i < ARRAY_LEN(always); i++)
 		if (sigaction(always[i], NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
 			sigaddset(&set, always[i]);
 	for (size_t i = 0; j->x->tty && i < ARRAY_LEN(with_tty); i++)
