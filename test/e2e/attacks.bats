@@ -170,6 +170,7 @@ stops_all() {
 	for k in $(seq 200); do echo precious >"$LAB/victim/$k"; done
 	swap='import os, sys
 d = os.open(sys.argv[1], os.O_RDONLY)
+open(sys.argv[2], "w").close()
 while True:
     for a, b in ("d", "t"), ("l", "d"), ("d", "l"), ("t", "d"):
         try: os.rename(a, b, src_dir_fd=d, dst_dir_fd=d)
@@ -179,8 +180,10 @@ while True:
 		mkdir "$BRIG_BASE/js/j/var/d"
 		for k in $(seq 200); do echo own >"$BRIG_BASE/js/j/var/d/$k"; done
 		ln -s "$LAB/victim" "$BRIG_BASE/js/j/var/l"
-		python3 -c "$swap" "$BRIG_BASE/js/j/var" &
+		rm -f "$LAB/swapping"
+		python3 -c "$swap" "$BRIG_BASE/js/j/var" "$LAB/swapping" &
 		swapper=$!
+		eventually 20 [ -e "$LAB/swapping" ] # else the directory may go before it is there
 		if [ $round = 1 ]; then # the control: a copy by names has what is outside
 			fooled=
 			for _ in $(seq 300); do
