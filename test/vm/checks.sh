@@ -298,7 +298,7 @@ check_beside() {
 	[ "$(field svc memory.events oom_group_kill)" = 1 ]
 }
 
-# The usual, on this kernel: no id-mapped tmpfs, no pidns= for procfs.
+# The usual, on a kernel without pidns= for procfs, and, if it is Debian 12's, without id-mapped tmpfs.
 check_lifecycle() {
 	uname -r
 	brig start free net ram svc
