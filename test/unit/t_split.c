@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "store/template/build.h"
+#include "store/template/class.h"
 #include "store/template/split.h"
 #include "store/tree.h"
 
@@ -472,10 +473,102 @@ apt_lists(void **state)
 			    "Components: main\nSigned-By:\n -----BEGIN\n .\n -----END\n\n");
 }
 
+/* ---- classes ---- */
+
+/* "CLASS PIECE[+]" of path; '+' where something below it may be otherwise. */
+static void
+assert_class(const struct classes *c, const char *path, const char *want)
+{
+	static const char *const words[] = {"data", "config", "release", "ignore"};
+	_auto_free char *is = xasprintf("%s %.*s%s", words[class_of(c, path)], (int)class_piece(c, path), path,
+					class_mixed(c, path) ? "+" : "");
+
+	if (!streq(is, want))
+		fail_msg("%s is '%s', not '%s'", path, is, want);
+}
+
+static void
+classes_default(void **state)
+{
+	struct rules rules;
+	struct classes c = {0};
+
+	(void)state;
+	assert_int_equal(rules_load(TEST_DATA "/split.rules", &rules, &e), 0);
+	classes_add(&c, &rules, &rules, false);
+	assert_class(&c, "etc", "config etc+"); /* /etc/hosts is a link of the rules */
+	assert_class(&c, "etc/ssh/sshd_config", "config etc");
+	assert_class(&c, "root/.profile", "config root");
+	assert_class(&c, "usr-local", "data usr-local+");
+	assert_class(&c, "usr-local/etc", "config usr-local/etc");
+	assert_class(&c, "usr-local/etc/x/y", "config usr-local/etc");
+	assert_class(&c, "usr-local/bin", "data usr-local/bin");
+	assert_class(&c, "usr-local/share", "data usr-local/share+");
+	assert_class(&c, "usr-local/share/app/x", "data usr-local/share/app");
+	assert_class(&c, "var", "data var+");
+	assert_class(&c, "var/lib", "data var/lib+");
+	assert_class(&c, "var/lib/mysql", "data var/lib/mysql");
+	assert_class(&c, "var/lib/mysql/mysql/db.frm", "data var/lib/mysql");
+	assert_class(&c, "var/lib/postgresql/15/main/base", "data var/lib/postgresql");
+	assert_class(&c, "var/lib/foo.conf", "data var/lib/foo.conf");
+	assert_class(&c, "var/lib/dpkg", "config var/lib/dpkg");
+	assert_class(&c, "var/lib/apt", "data var/lib/apt+");
+	assert_class(&c, "var/lib/apt/extended_states", "config var/lib/apt/extended_states");
+	assert_class(&c, "var/run", "config var/run");
+	assert_class(&c, "var/log", "ignore var/log+");
+	assert_class(&c, "var/log/nginx", "ignore var/log/nginx");
+	assert_class(&c, "var/log/nginx/error.log", "ignore var/log/nginx");
+	assert_class(&c, "tmp/x", "ignore tmp/x");
+	assert_class(&c, "home/joe/.profile", "data home/joe");
+	assert_class(&c, "srv/www/index.html", "data srv/www");
+	assert_class(&c, "unheard/of/it", "data unheard");
+	classes_free(&c);
+	rules_free(&rules);
+}
+
+/* The release's own rules first, then the one that says more, then the later one. */
+static void
+classes_which(void **state)
+{
+	struct rules installed, own;
+	struct classes c = {0};
+
+	(void)state;
+	assert_int_equal(rules_parse("config etc\nconfig srv/app/conf\ndata var/lib/*\nconfig var/lib/x\n"
+				     "ignore var/lib/y\ndata var/lib/y\nconfig var/lib/[a-x]*\n",
+				     "a", &installed, &e),
+			 0);
+	assert_int_equal(rules_parse("move etc\nmove srv\nmove var\nmove data store\n"
+				     "data etc/app?/db\nconfig data/conf\nrelease var/lib/x/[a-c]*\n"
+				     "data srv/*\n",
+				     "b", &own, &e),
+			 0);
+	classes_add(&c, &installed, &own, false);
+	classes_add(&c, &own, &own, true);
+	assert_class(&c, "etc/app1", "config etc+");
+	assert_class(&c, "etc/app", "config etc");
+	assert_class(&c, "etc/app1/db/1", "data etc/app1/db");
+	assert_class(&c, "store", "data store+");
+	assert_class(&c, "store/conf/x", "config store/conf");
+	assert_class(&c, "srv/app/conf/x", "data srv/app");
+	assert_class(&c, "var/lib/x/y", "config var/lib/x");
+	assert_class(&c, "var/lib/x/b2/y", "release var/lib/x/b2");
+	assert_class(&c, "var/lib/y/z", "data var/lib/y");
+	assert_true(class_is_piece(&c, "var/lib/y"));
+	assert_false(class_is_piece(&c, "var/lib/y/z"));
+	assert_false(class_is_piece(&c, "etc"));
+	assert_true(class_is_piece(&c, "var"));
+	classes_free(&c);
+	rules_free(&installed);
+	rules_free(&own);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(classes_default),
+	    cmocka_unit_test(classes_which),
 	    cmocka_unit_test(rules_text),
 	    cmocka_unit_test(names_in_octal),
 	    cmocka_unit_test_setup_teardown(handbook, setup, teardown),

@@ -31,6 +31,10 @@ static const struct word {
     {"add", RULE_ADD, 3, 5, "PATH FILE MODE [unless PATH]"},
     {"regenerate", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
     {"dangling", RULE_DANGLING, 1, 1, "PATTERN"},
+    {"config", RULE_CONFIG, 1, 1, "PATTERN"},
+    {"data", RULE_DATA, 1, 1, "PATTERN"},
+    {"release", RULE_RELEASE, 1, 1, "PATTERN"},
+    {"ignore", RULE_IGNORE, 1, 1, "PATTERN"},
 };
 
 static const char *const fresh_words[] = {
@@ -177,6 +181,10 @@ fill_rule(struct rule *rule, const struct strv *f, struct err *e)
 	case RULE_LINK:
 	case RULE_LINE:
 	case RULE_DANGLING:
+	case RULE_CONFIG:
+	case RULE_DATA:
+	case RULE_RELEASE:
+	case RULE_IGNORE:
 		break;
 	}
 	rule->arg = f->n > 2 ? xstrdup(f->v[2]) : NULL;

@@ -186,8 +186,8 @@ rules_below(const struct split *s, const char *path)
 	for (size_t i = 0; i < s->rules->n; i++) {
 		const struct rule *r = &s->rules->v[i];
 
-		if (r->kind != RULE_MOVE && r->kind != RULE_MOVE_IF && r->kind != RULE_DANGLING &&
-		    r->kind != RULE_REGENERATE && path_below(r->path, path))
+		if (r->kind != RULE_MOVE && r->kind != RULE_MOVE_IF && r->kind < RULE_REGENERATE &&
+		    path_below(r->path, path))
 			return true;
 	}
 	return false;
@@ -556,6 +556,10 @@ apply(struct split *s, const struct rule *r, struct err *e)
 	case RULE_MOVE_IF:
 	case RULE_REGENERATE:
 	case RULE_DANGLING:
+	case RULE_CONFIG:
+	case RULE_DATA:
+	case RULE_RELEASE:
+	case RULE_IGNORE:
 		break;
 	}
 	return 0;

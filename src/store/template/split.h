@@ -31,10 +31,16 @@ enum rule_kind {
 	RULE_LINE,  /* file path gets the line arg, unless it has one that sets the same variable */
 	RULE_ADD, /* file arg of the rules' own directory skel/ is put at path with mode, unless unless exists
 		   */
+	/* from here on nothing is done to a tree that is split */
 	RULE_REGENERATE, /* after an upgrade arg is run in the jail, when unless (a path; NULL: path itself,
 			  * where the jail's differs) was changed: path is made by a program, and never a
 			  * conflict */
 	RULE_DANGLING,   /* a link at path (pattern over the whole path as the jail sees it) may dangle */
+	/* classes (class.h): path is a pattern in each of its components */
+	RULE_CONFIG,
+	RULE_DATA,
+	RULE_RELEASE,
+	RULE_IGNORE,
 };
 
 struct rule {
