@@ -55,6 +55,8 @@ walk_entry(struct walk *w, int fd, const char *name, struct err *e)
 	if (fstatat(fd, name, &t.st, AT_SYMLINK_NOFOLLOW) < 0)
 		return path_error(w, errno, e);
 	r = w->fn(w->ctx, &t, e);
+	if (r == TREE_PRUNE)
+		return 0;
 	if (r != 0 || !S_ISDIR(t.st.st_mode))
 		return r;
 	sub = path_open(fd, name, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);

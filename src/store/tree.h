@@ -23,7 +23,9 @@ struct tree_entry {
 	struct stat st;
 };
 
-/* fn returns 0 to go on; anything else ends the walk and is what tree_walk returns. */
+/* fn returns 0 to go on, TREE_PRUNE to pass over what is in a directory; anything else ends the walk and is what
+ * tree_walk returns. */
+#define TREE_PRUNE 1000000
 int tree_walk(int top_fd, int (*fn)(void *ctx, const struct tree_entry *t, struct err *e), void *ctx,
 	      struct err *e);
 

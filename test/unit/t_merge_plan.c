@@ -614,10 +614,172 @@ the_stock_trees_must_be_whole(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* --- classes: what is data is not merged, but given --- */
+
+/* The plan by these rules, with warnings; data: how it is given, in letters of enum merge_whole. */
+static char *
+planned_by(const char *rules_text)
+{
+	_auto_(rules_free) struct rules rules = RULES_INIT;
+	_auto_(classes_free) struct classes classes = {0};
+	_auto_(merge_data_free) struct merge_data data = {0};
+	_auto_strv struct strv paths = STRV_INIT;
+	struct buf b = BUF_INIT;
+
+	merge_plan_free(&plan);
+	opts.classes = &classes;
+	if (rules_parse(rules_text, "rules", &rules, &e) == 0) {
+		classes_add(&classes, &rules, &rules, true);
+		if (merge_delta(fd[0], fd[1], &opts, &paths, &e) == 0 &&
+		    merge_plan(&paths, fd[0], fd[1], fd[2], &opts, NULL, &plan, &e) == 0 &&
+		    merge_data(fd[0], fd[1], &classes, &data, &e) == 0)
+			(void)merge_data_plan(&data, fd[1], fd[2], &plan, &e);
+	}
+	opts.classes = NULL;
+	assert_string_equal(e.msg, "");
+	buf_adds(&b, "");
+	for (size_t i = 0; i < plan.n; i++)
+		buf_addf(&b, "%c%.1s %s\n", letter(&plan.v[i]), &"-tsdn"[plan.v[i].whole], plan.v[i].path);
+	for (size_t i = 0; i < plan.warnings.n; i++)
+		buf_addf(&b, "%s\n", plan.warnings.v[i]);
+	return buf_take(&b);
+}
+
+#define RULES                                                                                        \
+	"move etc\nmove srv\nmove usr/local usr-local\nmove var\nconfig etc\nconfig usr/local/etc\n" \
+	"data srv/*\ndata usr/local/*\ndata usr/local/share/*\ndata var/*\ndata var/lib/*\nignore var/log\n"
+#define EXPECT_BY(rules, text)                             \
+	do {                                               \
+		_auto_free char *got_ = planned_by(rules); \
+		assert_string_equal(got_, text);           \
+	} while (0)
+
+/* Whatever the two releases hold: a live database keeps each file, and gets none. */
+static void
+data_is_not_merged(void **state)
+{
+	(void)state;
+	put("ond", "etc/x", "1\n");
+	put("od", "var/lib/mysql/same-as-old", "1\n");
+	put("n", "var/lib/mysql/same-as-old", "2\n");
+	put("od", "var/lib/mysql/gone", "1\n");
+	put("on", "var/lib/mysql/changed", "1\n");
+	put("d", "var/lib/mysql/changed", "mine\n");
+	put("n", "var/lib/mysql/new", "2\n");
+	put("n", "var/lib/mysql/newdb/t", "2\n");
+	put_dir("n", "var/lib/mysql/empty");
+	put("od", "var/lib/pg/15/base/1", "1\n");
+	put("n", "var/lib/pg/17/base/1", "2\n");
+	put("o", "var/lib/taken-away/x", "1\n"); /* by the administrator */
+	put("n", "var/lib/taken-away/x", "2\n");
+	put("od", "var/lib/file", "1\n");
+	put("n", "var/lib/file", "2\n");
+	put("n", "var/lib/new-file", "2\n");
+	put_link("n", "var/lib/new-link", "x");
+	put_link("od", "var/lib/link", "x");
+	put_link("n", "var/lib/link", "y");
+	put_dir("od", "var/lib/now-a-file");
+	put("n", "var/lib/now-a-file", "");
+	put("od", "var/lib/now-a-dir", "");
+	put("n", "var/lib/now-a-dir/x", "");
+	put("o", "var/lib/rel", "1\n");
+	put("n", "var/lib/rel", "2\n");
+	put("d", "var/lib/rel", "mine\n");
+	put("od", "var/log/x", "1\n");
+	put("n", "var/log/y", "2\n");
+	put("od", "stray", "1\n");
+	put("n", "stray", "2\n");
+	meta("n", "var/lib", 0700, 0, 0);
+	EXPECT_BY(RULES, "");
+	put("n", "etc/y", "2\n"); /* and with something else to do */
+	EXPECT_BY(RULES, "A- etc/y\n");
+	EXPECT_BY(RULES "config var/lib/file\nrelease var/lib/rel\n",
+		  "U- var/lib/file\nU- var/lib/rel\nA- etc/y\n");
+}
+
+/* As a whole, where the jail has nothing of the name and there is a directory for it. */
+static void
+data_is_given(void **state)
+{
+	(void)state;
+	put_dir("ond", "etc");
+	put_dir("ond", "var/lib");
+	put_dir("ond", "var/log");
+	put("n", "var/lib/redis/dump/x", "2\n");
+	put("n", "var/lib/mine/x", "2\n"); /* the jail has its own */
+	put("d", "var/lib/mine/y", "mine\n");
+	put("n", "var/lib/mine-too/x", "2\n");
+	put("d", "var/lib/mine-too", "mine\n");
+	put("n", "var/log/redis/x.log", "2\n");
+	put("n", "var/www/html/index.html", "2\n");
+	put("n", "srv/app/x", "2\n"); /* all of srv */
+	put("n", "store/x", "2\n");
+	put("n", "usr-local/bin/x", "2\n");
+	put("n", "usr-local/etc/x", "2\n");
+	put("n", "usr-local/share/app/x", "2\n");
+	put("n", "usr-local/README", "2\n");
+	EXPECT_BY(RULES, "A- usr-local\nA- usr-local/etc\nA- usr-local/etc/x\nAd srv\nAt srv/app\nAt store\n"
+			 "Ad usr-local\nAn usr-local/README\nAt usr-local/bin\nAd usr-local/share\n"
+			 "At usr-local/share/app\nAt var/lib/redis\nAs var/log/redis\nAt var/www\n");
+	/* another directory above it */
+	{
+		_auto_free char *lib = where('d', "var/lib"), *away = where('d', "var/away");
+
+		assert_int_equal(rename(lib, away), 0);
+		assert_int_equal(symlink("away", lib), 0);
+	}
+	EXPECT_BY(RULES "ignore srv\nignore store\nignore usr/local\nignore usr/local/etc\n"
+			"ignore usr/local/*\nignore usr/local/share/*\n",
+		  "As srv\nAt store\nAs usr-local\nAs var/log/redis\nAt var/www\n");
+}
+
+/* A piece with configuration in it, and configuration with a piece in it. */
+static void
+data_and_configuration(void **state)
+{
+	(void)state;
+	put_dir("ond", "srv");
+	put("n", "srv/app/conf/main", "2\n");
+	put("n", "srv/app/db/x", "2\n");
+	put("n", "srv/app/run", "2\n");
+	put("n", "etc/app/main", "2\n");
+	put("n", "etc/app/db/x", "2\n");
+	put("on", "etc/le/live/x", "1\n");
+	put("d", "etc/le/live/y", "1\n");
+	EXPECT_BY(RULES "config srv/app/conf\ndata etc/app/db\ndata etc/le\n",
+		  "A- etc/app\nA- etc/app/main\nA- srv/app\nA- srv/app/conf\nA- srv/app/conf/main\n"
+		  "At etc/app/db\nAd srv/app\nAt srv/app/db\nAn srv/app/run\n");
+	put("d", "srv/app/mine", "");
+	put("d", "etc/app/mine", "");
+	EXPECT_BY(RULES "config srv/app/conf\ndata etc/app/db\ndata etc/le\n",
+		  "A- etc/app/main\nA- srv/app/conf\nA- srv/app/conf/main\nAt etc/app/db\n");
+}
+
+static void
+data_keeps_its_owner(void **state)
+{
+	(void)state;
+	put("ond", "var/lib/mysql/x", "");
+	put("ond", "var/lib/redis/x", "");
+	put("on", "var/lib/none/x", "");
+	meta("od", "var/lib/mysql", 0700, 104, 105);
+	meta("n", "var/lib/mysql", 0755, 106, 107);
+	meta("d", "var/lib/redis", 0755, 9, 9); /* the jail's doing */
+	meta("n", "var/lib/redis", 0755, 106, 107);
+	meta("n", "var/lib/none", 0755, 106, 107);
+	EXPECT_BY(RULES "config etc\n",
+		  "/var/lib/mysql: belongs to 104:105, in the new release to 106:107: the "
+		  "owner of data is not changed\n");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(data_is_not_merged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(data_is_given, setup, teardown),
+	    cmocka_unit_test_setup_teardown(data_and_configuration, setup, teardown),
+	    cmocka_unit_test_setup_teardown(data_keeps_its_owner, setup, teardown),
 	    TEST(files),
 	    TEST(types),
 	    TEST(owner_and_mode),

@@ -211,19 +211,29 @@ merge_show(struct buf *b, const char *name)
 
 /* --- delta --- */
 
+struct collect {
+	const struct classes *classes;
+	struct strv *paths;
+};
+
 static int
 collect(void *ctx, const struct tree_entry *t, struct err *e)
 {
+	const struct collect *c = ctx;
+	bool data = c->classes && *t->path && class_is_data(c->classes, t->path);
+
 	(void)e;
-	if (*t->path)
-		strv_add(ctx, t->path);
-	return 0;
+	if (*t->path && !data)
+		strv_add(c->paths, t->path);
+	return data && !class_mixed(c->classes, t->path) ? TREE_PRUNE : 0;
 }
 
 static int
-paths_of(int fd, const char *what, struct strv *ret, struct err *e)
+paths_of(int fd, const char *what, const struct merge_opts *o, struct strv *ret, struct err *e)
 {
-	if (tree_walk(fd, collect, ret, e) < 0)
+	struct collect c = {o->classes, ret};
+
+	if (tree_walk(fd, collect, &c, e) < 0)
 		return err_wrap(e, "%s", what);
 	strv_sort(ret);
 	return 0;
@@ -270,7 +280,8 @@ merge_delta(int old_fd, int new_fd, const struct merge_opts *o, struct strv *ret
 	const int top[SIDES] = {old_fd, new_fd, -EBADF};
 	size_t i = 0, j = 0;
 
-	if (paths_of(old_fd, "the old tree", &old, e) < 0 || paths_of(new_fd, "the new tree", &new, e) < 0)
+	if (paths_of(old_fd, "the old tree", o, &old, e) < 0 ||
+	    paths_of(new_fd, "the new tree", o, &new, e) < 0)
 		return -e->num;
 	while (i < old.n || j < new.n) {
 		int cmp = i == old.n ? 1 : j == new.n ? -1 : strcmp(old.v[i], new.v[j]);

@@ -680,7 +680,8 @@ decide(struct work *w)
 	r = compare(w, SIDE_O, SIDE_N, &f->same_on, &f->id_on);
 	if (r < 0 || (f->same_on && !w->p->opts->jail))
 		return r;
-	f->always = merge_matches(w->p->opts->always, w->l.path);
+	f->always = merge_matches(w->p->opts->always, w->l.path) ||
+		    (w->p->opts->classes && class_of(w->p->opts->classes, w->l.path) == CLASS_RELEASE);
 	/* nobody needs a new id where the file is not one any more */
 	if (w->p->opts->jail && f->id_on && f->d != NODE_FILE && !f->always)
 		f->same_on = true;

@@ -14,12 +14,15 @@
 
 #include "merge/decide.h"
 #include "merge/text.h"
+#include "store/template/class.h"
 #include "store/template/release.h"
 
 struct merge_opts {
 	const struct strv *always,
 	    *ignore;      /* sh patterns over "/PATH", '*' crosses '/'; NULL none.  A pattern
 					     * string may hold several, separated by blanks */
+	/* only what is configuration, or the release's; NULL: all paths */
+	const struct classes *classes;
 	bool freebsd_ids; /* etcupdate -F */
 	bool jail;        /* the rules of product jails: accounts by entry, ids of all kinds do not count
 			   * (TEXT_IDS), owner and mode are merged, what etcupdate only warns of is a conflict.
@@ -40,16 +43,26 @@ struct merge_node {
 	struct timespec changed;
 };
 
+/* How something of the release that is data is given to a jail which has nothing of the name. */
+enum merge_whole {
+	WHOLE_NO,   /* it is not data */
+	WHOLE_TREE, /* a directory with all that is in it */
+	WHOLE_DIRS, /* its directories alone: what is in them comes and goes */
+	WHOLE_DIR,  /* the directory alone: its parts are items of their own */
+	WHOLE_NODE, /* a part that is no directory */
+};
+
 struct merge_item {
 	char *path;
 	struct merge_node o, n, d;
 	enum merge_act
 	    act; /* MERGE_CONTENT and MERGE_ID are worked out: they became MERGE_UPDATE (merged) or MERGE_CONFLICT */
 	enum merge_why why;
-	bool merged;       /* act is MERGE_UPDATE, but with text as the new content (etcupdate's M) */
-	bool content_same; /* MERGE_UPDATE of owner and mode alone: the content stays as d has it */
-	bool meta;         /* mode, uid, gid below differ from d's: to be set */
-	mode_t mode;       /* what the result has (MERGE_ADD, MERGE_UPDATE) */
+	enum merge_whole whole; /* MERGE_ADD of data */
+	bool merged;            /* act is MERGE_UPDATE, but with text as the new content (etcupdate's M) */
+	bool content_same;      /* MERGE_UPDATE of owner and mode alone: the content stays as d has it */
+	bool meta;              /* mode, uid, gid below differ from d's: to be set */
+	mode_t mode;            /* what the result has (MERGE_ADD, MERGE_UPDATE) */
 	uid_t uid;
 	gid_t gid;
 	struct buf text; /* merged: the content; MERGE_CONFLICT: the content with markers (may be empty);
@@ -59,7 +72,7 @@ struct merge_item {
 struct merge_plan {
 	struct merge_item *v;
 	size_t n, cap;
-	struct strv warnings; /* etcupdate's lines, without the indent (not with jail) */
+	struct strv warnings; /* etcupdate's lines, without the indent; with jail: about data */
 };
 #define MERGE_PLAN_INIT               \
 	{                             \
@@ -80,6 +93,31 @@ int merge_delta(int old_fd, int new_fd, const struct merge_opts *o, struct strv 
  * added; without, there is none (etcupdate makes them when something is put in them). */
 int merge_plan(const struct strv *paths, int old_fd, int new_fd, int dest_fd, const struct merge_opts *o,
 	       const char *dest_prefix, struct merge_plan *ret, struct err *e);
+
+/* What is data in the new tree and not in the old one. */
+struct merge_part {
+	char *path;
+	size_t piece; /* length of its piece's name (class.h): all parts of one are given, or none */
+	enum merge_whole how;
+	bool parent_comes; /* the piece's directory is configuration that comes with the new release */
+};
+struct merge_owner { /* a piece that both have, with another owner */
+	char *path;
+	uid_t uid, was_uid;
+	gid_t gid, was_gid;
+};
+struct merge_data {
+	struct merge_part *v; /* directories before what is in them */
+	size_t n, cap;
+	struct merge_owner *owner;
+	size_t n_owner, cap_owner;
+};
+void merge_data_free(struct merge_data *d);
+int merge_data(int old_fd, int new_fd, const struct classes *classes, struct merge_data *ret, struct err *e);
+/* What of it a jail is given: added to the plan, after what its merge needs.  Of the jail nothing is looked at
+ * but whether it has something of a name. */
+int merge_data_plan(const struct merge_data *d, int new_fd, int dest_fd, struct merge_plan *plan,
+		    struct err *e);
 
 /* `brig merge --tree`: carries the plan out in dest_fd at once, each file atomically, writes conflict files
  * below conflicts_fd (<0: nowhere), and says each line ("  U /etc/x") through say.  dry: only says. */
