@@ -205,7 +205,7 @@ release(const char *name, int n)
 	remove_all(old);
 	dirs(root);
 	dirs(skel);
-	put(rules, "move etc\n", 0644);
+	put(rules, "move etc\nmove var\nconfig etc\ndata var/*\ndata var/lib/*\nignore var/log\n", 0644);
 	put(info, "{}", 0644);
 	tree_of(skel, n);
 }

@@ -212,6 +212,8 @@ set_aside(const struct place *p)
 {
 	int r;
 
+	if (p->op->tree.n > 0)
+		return renameat2(p->dir, p->name, p->c->old_fd, p->n.s, RENAME_NOREPLACE) < 0 ? -errno : 0;
 	if (p->op->before.type == NODE_DIR)
 		return unlinkat(p->dir, p->name, AT_REMOVEDIR) < 0 ? -errno : 0;
 	if (renameat(p->dir, p->name, p->c->old_fd, p->n.s) < 0)
@@ -297,7 +299,9 @@ apply_node(const struct place *p)
 		return exchanged(p);
 	r = as_before(p);
 	if (r > 0)
-		r = as_staged(p);
+		r = p->op->tree.n > 0 && before == NODE_DIR
+			? change_tree_as_stamped(p->dir, p->name, &p->op->tree)
+			: as_staged(p);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	r = 0;
@@ -329,9 +333,11 @@ changed_meanwhile(struct change *c, size_t i, bool again, int space_fd, struct e
 	const struct record_conflict *waits = record_conflict(&c->was, path);
 	int r = 0;
 
-	if (c->kind == CHANGE_UPGRADE && !again)
+	if (c->op[i].data && c->kind == CHANGE_UPGRADE)
+		; /* the jail has something of that name by now */
+	else if (c->kind == CHANGE_UPGRADE && !again)
 		r = merge_again(c, i, space_fd, e);
-	else
+	else if (!c->op[i].quiet)
 		strv_add(&c->kept, path);
 	if (r < 0)
 		return r;
@@ -450,6 +456,24 @@ move_aside(const struct place *p)
 	return 0;
 }
 
+/* A whole directory goes where it came from.  1: it is not as it was given, or something else is there. */
+static int
+revert_tree(const struct place *p)
+{
+	int r;
+
+	if (p->op->before.type == NODE_DIR) /* a rollback took it away */
+		return p->has_old && renameat2(p->c->old_fd, p->n.s, p->dir, p->name, RENAME_NOREPLACE) < 0
+			   ? -errno
+			   : 0;
+	if (p->has_new || !p->here)
+		return 0;
+	r = change_tree_as_given(p->dir, p->name, &p->op->tree);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	return renameat2(p->dir, p->name, p->c->new_fd, p->n.s, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
 /* 1: something else is in the way and stays. */
 static int
 revert_node(const struct place *p)
@@ -457,6 +481,8 @@ revert_node(const struct place *p)
 	enum node_type before = p->op->before.type, after = p->op->after.type;
 	int r;
 
+	if (p->op->tree.n > 0)
+		return revert_tree(p);
 	if (before == NODE_NONE) /* has_new: it never got there */
 		return p->has_new ? 0 : take_away(p);
 	if (before == NODE_DIR) {
@@ -504,7 +530,7 @@ revert_one(struct change *c, struct change_op *op, int space_fd, struct err *e)
 		r = 1;
 	if (r < 0)
 		return fail(c, op, "put back", -r, e);
-	if (r == 1)
+	if (r == 1 && !op->quiet)
 		strv_add(&c->kept, op->path);
 	return 0;
 }

@@ -215,8 +215,10 @@ open_nodes(struct change *c, int space_fd, struct err *e)
 void
 change_drop_staged(const struct change *c, const char *name)
 {
+	struct err ignore = ERR_INIT;
+
 	if (unlinkat(c->new_fd, name, 0) < 0)
-		(void)unlinkat(c->new_fd, name, AT_REMOVEDIR);
+		(void)fsx_rm_rf_at(c->new_fd, name, &ignore);
 }
 
 /* What ID.json does not know: staged by one that was killed before it had written that down. */

@@ -16,6 +16,8 @@
  * After the end ID.json and old/ stay as long as the record lists the change in `undo`: that is what a
  * rollback uses.
  *
+ * Data that a release brings (store/merge/merge.h) are whole directories: one node, one rename.
+ *
  * A file that the jail changed after the staging is never overwritten: it is merged again at its turn, or
  * kept and named.  The caller holds the jail's lock.
  */
@@ -41,17 +43,27 @@ struct change_node {
 	struct timespec changed;
 	struct timespec modified; /* of a regular file; 0: not known (an older ID.json) */
 };
+/* A directory with all that is in it. */
+struct change_tree {
+	uint64_t n, bytes; /* 0: none */
+	char digest[65];
+};
 struct change_op {
 	char *path;
 	unsigned n;
 	bool meta;   /* owner and mode only */
 	bool merged; /* by lines or entries, rather than replaced */
+	bool data;   /* given because it is data: no later change touches it */
+	bool quiet;  /* for what comes and goes: nothing is said about it */
 	bool skip;   /* was not as expected at its turn: left alone */
 	char *base;  /* release of the merge base */
 	struct change_node before, after;
 	/* ctime of old/N after the change, where before has no digest: a file too large to be read; 0: nobody
 	 * looked, or brig itself has changed it since */
 	struct timespec kept;
+	/* after (of a rollback: before) is a whole directory: a digest of what was given (of a rollback: of its
+	 * inodes and times) */
+	struct change_tree tree;
 };
 struct change {
 	const struct store *store;

@@ -47,6 +47,13 @@ pack_node(const struct change_node *n)
 }
 
 static json_t *
+pack_tree(const struct change_tree *t)
+{
+	return json_pack("{s:I, s:I, s:s}", "n", (json_int_t)t->n, "bytes", (json_int_t)t->bytes, "sha256",
+			 t->digest);
+}
+
+static json_t *
 pack_ops(const struct change *c)
 {
 	json_t *list = json_array();
@@ -61,6 +68,12 @@ pack_ops(const struct change *c)
 			(void)json_object_set_new(j, "meta", json_true());
 		if (op->merged)
 			(void)json_object_set_new(j, "merged", json_true());
+		if (op->data)
+			(void)json_object_set_new(j, "data", json_true());
+		if (op->quiet)
+			(void)json_object_set_new(j, "quiet", json_true());
+		if (op->tree.n > 0)
+			(void)json_object_set_new(j, "tree", pack_tree(&op->tree));
 		if (op->skip)
 			(void)json_object_set_new(j, "skip", json_true());
 		if (op->base)
@@ -129,6 +142,23 @@ read_node(const json_t *j, struct change_node *ret)
 }
 
 static int
+read_tree(json_t *j, struct change_tree *ret)
+{
+	json_int_t n, bytes;
+	const char *digest;
+
+	if (!j)
+		return 0;
+	if (json_unpack(j, "{s:I, s:I, s:s}", "n", &n, "bytes", &bytes, "sha256", &digest) < 0 ||
+	    strlen(digest) >= sizeof(ret->digest))
+		return -EINVAL;
+	ret->n = (uint64_t)n;
+	ret->bytes = (uint64_t)bytes;
+	(void)stpcpy(ret->digest, digest);
+	return 0;
+}
+
+static int
 read_ops(struct change *c, const json_t *list)
 {
 	const json_t *j;
@@ -147,10 +177,13 @@ read_ops(struct change *c, const json_t *list)
 		op->n = (unsigned)json_integer_value(json_object_get(j, "n"));
 		op->meta = json_is_true(json_object_get(j, "meta"));
 		op->merged = json_is_true(json_object_get(j, "merged"));
+		op->data = json_is_true(json_object_get(j, "data"));
+		op->quiet = json_is_true(json_object_get(j, "quiet"));
 		op->skip = json_is_true(json_object_get(j, "skip"));
 		op->base = xstrdup_null(json_string_value(json_object_get(j, "base")));
 		if (read_node(json_object_get(j, "before"), &op->before) < 0 ||
-		    read_node(json_object_get(j, "after"), &op->after) < 0)
+		    read_node(json_object_get(j, "after"), &op->after) < 0 ||
+		    read_tree(json_object_get(j, "tree"), &op->tree) < 0)
 			return -EINVAL;
 	}
 	return 0;

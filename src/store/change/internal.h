@@ -9,6 +9,7 @@
 #include "store/change/change.h"
 
 struct change_op *change_add_op(struct change *c, const char *path); /* numbered, otherwise empty */
+const struct change_op *change_find_op(const struct change *c, const char *path);
 void change_drop_op(struct change *c);                               /* the last one */
 void change_node_free(struct change_node *n);
 /* Names of nodes in new/ and old/. */
@@ -40,6 +41,15 @@ void change_drop_staged(const struct change *c, const char *name);
 int change_save(struct change *c, struct err *e); /* atomic, synced */
 int change_read(struct change *c, struct err *e); /* into a change with id, jail and change_fd */
 char *change_file_name(unsigned id);
+
+/* whole.c: directories of data.  Is there room for what is given?  New/N with all of it, or its directories. */
+bool change_takes_data(const struct change *c, const struct merge_item *it, int space_fd);
+int change_stage_tree(struct change *c, const struct merge_item *it, const char *base, int new_fd);
+/* 1 it is as it was given, 0 not, also where the jail is in the way; no more of it is read than was given. */
+int change_tree_as_given(int dir, const char *name, const struct change_tree *given);
+/* 1, 0 there is more of it than was given or the jail is in the way: what its inodes are now. */
+int change_tree_stamp(int dir, const char *name, const struct change_tree *given, struct change_tree *ret);
+int change_tree_as_stamped(int dir, const char *name, const struct change_tree *stamp);
 
 /* stage.c: the path of op once more, as it is now; new operations are added. */
 int change_stage_again(struct change *c, const struct change_op *op, int space_fd, struct err *e);

@@ -34,8 +34,8 @@ change_drop_op(struct change *c)
 	change_node_free(&op->after);
 }
 
-static const struct change_op *
-find_op(const struct change *c, const char *path)
+const struct change_op *
+change_find_op(const struct change *c, const char *path)
 {
 	for (size_t i = c->n_op; i-- > 0;)
 		if (streq(c->op[i].path, path))
@@ -231,7 +231,7 @@ stage_parents(struct change *c, const char *path, const char *base, int new_fd, 
 
 		if (there < 0 && !change_is_jails_doing(there))
 			return there;
-		if (there != -ENOENT || find_op(c, dir))
+		if (there != -ENOENT || change_find_op(c, dir))
 			continue;
 		model = path_open(new_fd, dir, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 		if (model < 0 || fstat(model, &st) < 0)
@@ -285,11 +285,16 @@ stage_item(struct change *c, const struct merge_item *it, const char *base, int 
 	struct change_op *op;
 	int r = 0;
 
-	if (it->act == MERGE_ADD)
+	if (it->whole != WHOLE_NO && !change_takes_data(c, it, space_fd))
+		return 0;
+	if (it->whole == WHOLE_TREE || it->whole == WHOLE_DIRS)
+		return change_stage_tree(c, it, base, new_fd);
+	if (it->act == MERGE_ADD && it->whole == WHOLE_NO)
 		r = stage_parents(c, it->path, base, new_fd, space_fd);
 	if (r < 0)
 		return r;
 	op = change_add_op(c, it->path);
+	op->data = it->whole != WHOLE_NO;
 	op->base = xstrdup(base);
 	op->merged = it->merged;
 	node_from_plan(&it->d, &op->before);
@@ -496,13 +501,19 @@ change_stage_again(struct change *c, const struct change_op *op, int space_fd, s
 	_auto_(release_close) struct release base = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_(release_close) struct release to = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
+	_auto_(classes_free) struct classes classes = {0};
 	_auto_strv struct strv path = STRV_INIT;
 	_auto_free char *base_name = xstrdup(op->base ? op->base : c->from);
 
 	strv_add(&path, op->path);
+	rules.classes = &classes;
 	if (release_open(c->store, c->template, base_name, &base, e) < 0 ||
 	    release_open(c->store, c->template, c->to, &to, e) < 0 ||
-	    merge_plan(&path, base.skel_fd, to.skel_fd, space_fd, &rules, NULL, &plan, e) < 0)
+	    classes_of_release(&to, &classes, e) < 0)
+		return -e->num;
+	if (class_is_data(&classes, op->path)) /* of an older brig: it stays as it is now */
+		return 0;
+	if (merge_plan(&path, base.skel_fd, to.skel_fd, space_fd, &rules, NULL, &plan, e) < 0)
 		return -e->num;
 	return change_stage(c, &plan, base_name, to.skel_fd, space_fd, e);
 }
