@@ -179,6 +179,30 @@ tree_of(const char *in, int n)
 		owned(f, n == 1 ? 0 : 7, n == 1 ? 0 : 8, n == 1 ? 04755 : n == 2 ? 02750 : 0700);
 		owned(d, n == 1 ? 0 : 7, 0, n == 1 ? 0755 : 01770);
 	}
+	/* data: a database, and what a later release brings */
+	{
+		_auto_free char *lib = IN("var/lib/db"), *sub = IN("var/lib/new/sub"),
+				*log = IN("var/log/new");
+		_auto_free char *a = IN("var/lib/new/file"), *b = IN("var/lib/new/sub/too"),
+				*new = IN("var/lib/new");
+
+		dirs(lib);
+		PUT("var/lib/db/table", n == 1 ? "one\n" : n == 2 ? "two\n" : "three\n");
+		PUT("var/lib/db/same", "same\n");
+		if (n > 1) {
+			dirs(sub);
+			dirs(log);
+			put(a, "data\n", 0640);
+			name_too(a, b);
+			LINK("file", "var/lib/new/link");
+			PUT("var/log/new/x.log", "log\n");
+			owned(a, 33, 34, 04750);
+			owned(new, 33, 34, 02750);
+			owned(log, 35, 36, 01730);
+		} else {
+			PUT("var/lib/db/gone", "gone\n");
+		}
+	}
 	/* one file with three names, as releases have them */
 	{
 		_auto_free char *a = IN("etc/name-a"), *b = IN("etc/name-b"), *c = IN("etc/name-c");
@@ -294,18 +318,37 @@ skel_of(const char *name)
 }
 
 static void
+classes_of(const char *name, struct classes *ret)
+{
+	struct release rel;
+
+	CHECK(release_open(&store, "mroot", name, &rel, &e) == 0);
+	CHECK(classes_of_release(&rel, ret, &e) == 0);
+	release_close(&rel);
+}
+
+static bool older; /* as a brig does it that knows no data */
+
+static void
 stage_upgrade(struct job *j, const char *to)
 {
 	struct merge_opts o = {.jail = true};
-	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
+	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT, given = MERGE_PLAN_INIT;
+	_auto_(merge_data_free) struct merge_data data = {0};
+	_auto_(classes_free) struct classes classes = {0};
 	_auto_strv struct strv paths = STRV_INIT;
 	_auto_close int from_fd = -EBADF, to_fd = skel_of(to);
 
 	begin(j, CHANGE_UPGRADE, to);
 	from_fd = skel_of(j->rec.release);
+	classes_of(to, &classes);
+	o.classes = older ? NULL : &classes;
 	CHECK(merge_delta(from_fd, to_fd, &o, &paths, &e) == 0);
 	CHECK(merge_plan(&paths, from_fd, to_fd, space, &o, NULL, &plan, &e) == 0);
 	CHECK(change_stage(&j->c, &plan, j->rec.release, to_fd, space, &e) == 0);
+	CHECK(older || (merge_data(from_fd, to_fd, &classes, &data, &e) == 0 &&
+			merge_data_plan(&data, to_fd, space, &given, &e) == 0 &&
+			change_stage(&j->c, &given, j->rec.release, to_fd, space, &e) == 0));
 	CHECK(change_seal(&j->c, &e) == 0);
 }
 
@@ -1316,6 +1359,252 @@ without_new_fields(void **state)
 	}
 }
 
+/* ---- data ---- */
+
+static ino_t inode_of(const char *path);
+
+/* Owner, mode, hard links and all; nothing of what the jail has. */
+static void
+data_given(void **state)
+{
+	_auto_free char *new = at(SPACE "var/lib/new"), *file = at(SPACE "var/lib/new/file"),
+			*log = at(SPACE "var/log/new");
+	struct stat st;
+
+	(void)state;
+	new_jail();
+	put(SPACE "var/lib/db/mine", "live\n", 0600);
+	upgrade(R2);
+	assert_true(has("var/lib/db/table", "one\n") && has("var/lib/db/gone", "gone\n"));
+	assert_true(has("var/lib/db/mine", "live\n"));
+	assert_true(has("var/lib/new/file", "data\n"));
+	assert_int_equal(inode_of(SPACE "var/lib/new/file"), inode_of(SPACE "var/lib/new/sub/too"));
+	assert_true(lstat(new, &st) == 0 && st.st_uid == 33 && st.st_gid == 34 &&
+		    (st.st_mode & 07777) == 02750);
+	assert_true(lstat(file, &st) == 0 && st.st_uid == 33 && (st.st_mode & 07777) == 04750);
+	assert_true(lstat(log, &st) == 0 && st.st_uid == 35 && (st.st_mode & 07777) == 01730);
+	assert_false(there(SPACE "var/log/new/x.log")); /* a log is no part of a release */
+	nothing_unfinished(R2, 1);
+}
+
+static void
+data_content(void)
+{
+	put(SPACE "var/lib/new/sub/too", "DATA\n", 0640);
+	owned(SPACE "var/lib/new/file", 33, 34, 04750);
+}
+static void
+data_more(void)
+{
+	put(SPACE "var/lib/new/sub/more", "", 0600);
+}
+static void
+data_less(void)
+{
+	remove_all(SPACE "var/lib/new/link");
+}
+static void
+data_mode(void)
+{
+	owned(SPACE "var/lib/new/sub", 0, 0, 0700);
+}
+static void
+data_owner(void)
+{
+	owned(SPACE "var/lib/new", 34, 34, 02750);
+}
+static void
+data_link(void)
+{
+	remove_all(SPACE "var/lib/new/link");
+	link_to("FILE", SPACE "var/lib/new/link");
+}
+static void
+data_instead(void)
+{
+	remove_all(SPACE "var/lib/new");
+	put(SPACE "var/lib/new", "mine\n", 0600);
+}
+static void
+data_fifo(void)
+{
+	_auto_free char *p = at(SPACE "var/lib/new/sub/fifo");
+
+	remove_all(SPACE "var/lib/new/link"); /* as many as before */
+	CHECK(mkfifo(p, 0644) == 0);
+}
+
+/* What was given goes at a rollback as it was given, whenever it is changed; otherwise all of it stays. */
+static void
+data_taken_back(void **state)
+{
+	static void (*const act[])(void) = {data_content, data_more, data_less,    data_mode,
+					    data_owner,   data_link, data_instead, data_fifo};
+
+	(void)state;
+	for (size_t i = 0; i < 3 * ARRAY_LEN(act); i++) {
+		_auto_(job_free) struct job j = NO_JOB;
+		_auto_free char *with = NULL;
+
+		new_jail();
+		upgrade(R2);
+		if (i % 3 == 0)
+			act[i / 3]();
+		stage_rollback(&j, R1);
+		if (i % 3 == 1)
+			act[i / 3]();
+		with = look();
+		CHECK(change_commit(&j.c, &j.rec, &e) == 0);
+		CHECK(change_apply(&j.c, space, &e) == 0);
+		if (i % 3 == 2) { /* it was gone: it comes back when the rollback is taken back */
+			assert_false(there(SPACE "var/lib/new"));
+			CHECK(change_commit_back(&j.c, &j.rec, &e) == 0 &&
+			      change_revert(&j.c, space, &e) == 0);
+			CHECK(change_drop(&j.c, &j.rec, space, &e) == 0);
+			same_look(with, "data of a rollback that was taken back");
+			act[i / 3]();
+			continue;
+		}
+		CHECK(change_finish(&j.c, &j.rec, space, &e) == 0);
+		assert_true(strv_has(&j.c.kept, "var/lib/new"));
+		assert_int_equal(j.c.kept.n, 1);
+		assert_true(there(SPACE "var/lib/new"));
+		assert_true(has("etc/file", "one\n") && has("var/lib/db/table", "one\n"));
+		assert_false(there(SPACE "var/log/new"));
+		assert_true(act[i / 3] != data_instead || has("var/lib/new", "mine\n"));
+		nothing_unfinished(R1, 0);
+	}
+	{ /* logs are no reason to speak */
+		_auto_(job_free) struct job j = NO_JOB;
+
+		new_jail();
+		upgrade(R2);
+		put(SPACE "var/log/new/log", "x\n", 0600);
+		stage_rollback(&j, R1);
+		carry_out(&j);
+		assert_int_equal(j.c.kept.n, 0);
+		assert_true(has("var/log/new/log", "x\n"));
+		assert_false(there(SPACE "var/lib/new"));
+	}
+}
+
+/* The jail makes it itself before it is its turn, takes away the directory above it, or an upgrade that fails has
+ * used it. */
+static void
+data_meanwhile(void **state)
+{
+	_auto_(job_free) struct job a = NO_JOB, b = NO_JOB, c = NO_JOB;
+
+	(void)state;
+	new_jail();
+	stage_upgrade(&a, R2);
+	dirs(SPACE "var/lib/new");
+	put(SPACE "var/lib/new/mine", "mine\n", 0600);
+	carry_out(&a);
+	assert_int_equal(a.c.kept.n, 0);
+	assert_true(has("var/lib/new/mine", "mine\n") && has("etc/file", "two\n"));
+	assert_false(there(SPACE "var/lib/new/file"));
+	nothing_unfinished(R2, 1);
+
+	new_jail();
+	stage_upgrade(&b, R2);
+	remove_all(SPACE "var/lib");
+	carry_out(&b);
+	assert_true(has("etc/file", "two\n"));
+	assert_false(there(SPACE "var/lib"));
+
+	new_jail();
+	stage_upgrade(&c, R2);
+	CHECK(change_commit(&c.c, &c.rec, &e) == 0 && change_apply(&c.c, space, &e) == 0);
+	data_more();
+	CHECK(change_commit_back(&c.c, &c.rec, &e) == 0 && change_revert(&c.c, space, &e) == 0);
+	CHECK(change_drop(&c.c, &c.rec, space, &e) == 0);
+	assert_true(strv_has(&c.c.kept, "var/lib/new"));
+	assert_true(there(SPACE "var/lib/new/sub/more") && has("etc/file", "one\n"));
+	nothing_unfinished(R1, 0);
+}
+
+/* ---- data that an older brig merged ---- */
+
+static void
+db_none(void)
+{
+}
+static void
+db_other_file(void) /* one that the upgrade had not touched */
+{
+	put(SPACE "var/lib/db/same", "SAME\n", 0644);
+}
+static void
+db_new_file(void)
+{
+	put(SPACE "var/lib/db/log", "", 0644);
+}
+static void
+db_written_again(void)
+{
+	put(SPACE "var/lib/db/table", "two\n", 0644);
+}
+static void
+db_written(void)
+{
+	put(SPACE "var/lib/db/table", "TWO\n", 0644);
+}
+
+/* A database goes back as a whole or not at all. */
+static void
+data_of_older(void **state)
+{
+	static const struct {
+		void (*act)(void);
+		bool back;
+	} cases[] = {{db_none, true},
+		     {db_other_file, false},
+		     {db_new_file, false},
+		     {db_written_again, false},
+		     {db_written, false}};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		_auto_(job_free) struct job j = NO_JOB;
+		_auto_free char *pre = NULL, *table = NULL;
+		/* written with the content of the release: the next upgrade could not know that */
+		bool back = cases[i / 2].back || (i % 2 && cases[i / 2].act == db_written_again);
+
+		new_jail();
+		pre = look();
+		older = true;
+		upgrade(R2);
+		(void)nanosleep(&(struct timespec){0, 20000000}, NULL); /* times of files are that coarse */
+		if (i % 2) /* twice: it was changed since the first of them */
+			cases[i / 2].act();
+		if (i % 2)
+			upgrade(R3);
+		older = false;
+		assert_true(has("var/lib/db/table", i % 2 && cases[i / 2].act == db_written ? "TWO\n"
+						    : i % 2                                 ? "three\n"
+											    : "two\n"));
+		assert_false(there(SPACE "var/lib/db/gone"));
+		if (i % 2 == 0)
+			cases[i / 2].act();
+		table = text_of(SPACE "var/lib/db/table");
+		stage_rollback(&j, R1);
+		carry_out(&j);
+		assert_true(has("etc/file", "one\n"));
+		assert_false(there(SPACE "var/lib/new"));
+		if (back) {
+			same_look(pre, "data of an older brig");
+			assert_int_equal(j.c.kept.n, 0);
+		} else {
+			assert_int_equal(j.c.kept.n, 1);
+			assert_string_equal(j.c.kept.v[0], "var/lib/db");
+			assert_true(has("var/lib/db/table", table));
+			assert_false(there(SPACE "var/lib/db/gone"));
+		}
+		nothing_unfinished(R1, 0);
+	}
+}
+
 /* ---- damage ---- */
 
 static void
@@ -1595,6 +1884,10 @@ main(void)
 	    cmocka_unit_test(giant_points),
 	    cmocka_unit_test(kept_many),
 	    cmocka_unit_test(without_new_fields),
+	    cmocka_unit_test(data_given),
+	    cmocka_unit_test(data_taken_back),
+	    cmocka_unit_test(data_meanwhile),
+	    cmocka_unit_test(data_of_older),
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(another_file_system),
 	};

@@ -8,30 +8,13 @@
 #include <sys/stat.h>
 
 #include "base/path.h"
-#include "store/change/internal.h"
-
-/* One path over all those changes. */
-struct trace {
-	const char *path;
-	size_t at;                            /* among all operations: the order of the changes */
-	struct change *had;                   /* whose old/ has the content */
-	struct change_op *content;            /* its operation; NULL: only owner and mode were changed */
-	const struct change_op *last_content; /* the last one that was about more than owner and mode */
-	const struct change_op *first, *last;
-	bool lost; /* what was kept is not there any more, or was changed since */
-	ino_t ino; /* of what was kept, when it was looked at */
-};
-
-struct traces {
-	struct trace *v;
-	size_t n, cap;
-};
+#include "store/change/undo.h"
 
 static void
 add_trace(struct traces *t, struct change *c, struct change_op *op)
 {
 	GROW(t->v, t->n, t->cap);
-	t->v[t->n] = (struct trace){.path = op->path, .at = t->n, .first = op, .last = op};
+	t->v[t->n] = (struct trace){.path = op->path, .at = t->n, .first = op, .last = op, .first_of = c};
 	if (!op->meta) {
 		t->v[t->n].last_content = t->v[t->n].content = op;
 		t->v[t->n].had = c;
@@ -259,26 +242,46 @@ take_kept(struct change *c, struct change_op *op, const struct trace *t)
 
 /* ---- staging ---- */
 
-static int
-stage_back(struct change *c, const struct trace *t, int space_fd)
+int
+undo_look_at_left(const struct trace *t, int space_fd, struct change_node *ret, struct change_tree *ret_stamp)
 {
+	const struct change_tree *tree = t->last_content ? &t->last_content->tree : NULL;
 	_auto_close int dir = -EBADF;
-	struct change_node now = {0};
-	struct change_op *op;
 	const char *name;
 	int r = change_parent(space_fd, t->path, &dir, &name);
 
+	*ret = (struct change_node){0};
+	*ret_stamp = (struct change_tree){0};
 	if (r == 0)
-		r = change_look(dir, name, t->last_content ? t->last_content->after.size : 0, &now);
-	if (r < 0 && !change_is_jails_doing(r))
-		return r;
-	if (t->lost || (r < 0 ? t->last->after.type != NODE_NONE : !as_left(&now, t))) {
-		change_node_free(&now);
-		strv_add(&c->kept, t->path);
+		r = change_look(dir, name, t->last_content ? t->last_content->after.size : 0, ret);
+	if (r < 0)
+		return !change_is_jails_doing(r) ? r : t->last->after.type == NODE_NONE;
+	if (!as_left(ret, t))
 		return 0;
+	if (!tree || tree->n == 0)
+		return 1;
+	r = change_tree_stamp(dir, name, tree, ret_stamp);
+	return r > 0 ? change_tree_as_given(dir, name, tree) : r;
+}
+
+static int
+stage_back(struct change *c, const struct trace *t, int space_fd)
+{
+	struct change_node now = {0};
+	struct change_tree stamp;
+	struct change_op *op;
+	int r = t->lost ? 0 : undo_look_at_left(t, space_fd, &now, &stamp);
+
+	if (r <= 0) {
+		change_node_free(&now);
+		if (r == 0 && !t->first->quiet)
+			strv_add(&c->kept, t->path);
+		return r;
 	}
 	op = change_add_op(c, t->path);
 	op->before = now;
+	op->tree = stamp;
+	op->quiet = t->first->quiet;
 	if (!t->content) {
 		op->meta = true;
 		op->after = now;
@@ -333,14 +336,27 @@ find_way(const struct change *c, const struct record *rec, size_t *ret)
 	return 0;
 }
 
+/* The rules of the release that the jail is on. */
+static int
+classes_now(const struct change *c, const struct record *rec, struct classes *ret, struct err *e)
+{
+	_auto_(release_close) struct release at = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	int r = release_open(c->store, rec->template, rec->release, &at, e);
+
+	return r < 0 ? r : classes_of_release(&at, ret, e);
+}
+
 int
 change_stage_undo(struct change *c, const struct record *rec, int space_fd, struct err *e)
 {
+	_auto_(classes_free) struct classes classes = {0};
 	struct change *past;
 	struct traces t = {0};
 	size_t first = 0, n = 0;
 	int r = find_way(c, rec, &first);
 
+	if (r > 0 && classes_now(c, rec, &classes, e) < 0)
+		return -e->num;
 	if (r <= 0)
 		return r;
 	past = xcalloc(rec->n_undo - first, sizeof(*past));
@@ -354,20 +370,23 @@ change_stage_undo(struct change *c, const struct record *rec, int space_fd, stru
 			if (!past[i].op[k].skip)
 				add_trace(&t, &past[i], &past[i].op[k]);
 	join_traces(&t);
+	if (r > 0 && space_fd >= 0 &&
+	    (look_at_all_kept(c, &t, past, n, e) < 0 || undo_older_data(c, &t, &classes, space_fd, e) < 0))
+		r = -e->num;
 	if (t.n > 1)
 		qsort(t.v, t.n, sizeof(*t.v), order);
-	if (r > 0 && space_fd >= 0 && look_at_all_kept(c, &t, past, n, e) < 0)
-		r = -e->num;
 	for (size_t i = 0; i < t.n && r > 0; i++) {
-		int one = space_fd < 0 ? 0 : stage_back(c, &t.v[i], space_fd);
+		int one = space_fd < 0 || t.v[i].left ? 0 : stage_back(c, &t.v[i], space_fd);
 
 		if (one < 0)
 			r = err_sys(e, -one, "jail %s: prepare the way back of %s", c->jail, t.v[i].path);
 	}
 	if (r > 0)
 		for (size_t i = 0; i < past[0].was.n_conflict; i++)
-			record_add_conflict(&c->leaves, past[0].was.conflict[i].path,
-					    past[0].was.conflict[i].base, past[0].was.conflict[i].why);
+			if (!class_is_data(&classes, past[0].was.conflict[i].path))
+				record_add_conflict(&c->leaves, past[0].was.conflict[i].path,
+						    past[0].was.conflict[i].base,
+						    past[0].was.conflict[i].why);
 	for (size_t i = 0; i < n; i++)
 		change_free(&past[i]);
 	free(past);
