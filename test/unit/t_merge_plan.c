@@ -744,15 +744,24 @@ data_and_configuration(void **state)
 	put("n", "srv/app/run", "2\n");
 	put("n", "etc/app/main", "2\n");
 	put("n", "etc/app/db/x", "2\n");
+	put("n", "etc/app/made.key", "2\n"); /* a file, in a directory of configuration */
+	put("n", "etc/new.key", "2\n");
+	put("on", "etc/old.key", "2\n");
+	put("n", "etc/mine.key", "2\n");
+	put("d", "etc/mine.key", "mine\n");
 	put("on", "etc/le/live/x", "1\n");
 	put("d", "etc/le/live/y", "1\n");
-	EXPECT_BY(RULES "config srv/app/conf\ndata etc/app/db\ndata etc/le\n",
+	EXPECT_BY(RULES
+		  "config srv/app/conf\ndata etc/app/db\ndata etc/le\ndata etc/*.key\ndata etc/*/*.key\n",
 		  "A- etc/app\nA- etc/app/main\nA- srv/app\nA- srv/app/conf\nA- srv/app/conf/main\n"
-		  "At etc/app/db\nAd srv/app\nAt srv/app/db\nAn srv/app/run\n");
+		  "At etc/app/db\nAn etc/app/made.key\nAn etc/new.key\nAd srv/app\nAt srv/app/db\nAn "
+		  "srv/app/run\n");
 	put("d", "srv/app/mine", "");
 	put("d", "etc/app/mine", "");
-	EXPECT_BY(RULES "config srv/app/conf\ndata etc/app/db\ndata etc/le\n",
-		  "A- etc/app/main\nA- srv/app/conf\nA- srv/app/conf/main\nAt etc/app/db\n");
+	EXPECT_BY(RULES
+		  "config srv/app/conf\ndata etc/app/db\ndata etc/le\ndata etc/*.key\ndata etc/*/*.key\n",
+		  "A- etc/app/main\nA- srv/app/conf\nA- srv/app/conf/main\nAt etc/app/db\nAn "
+		  "etc/app/made.key\nAn etc/new.key\n");
 }
 
 static void

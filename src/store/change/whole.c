@@ -152,21 +152,27 @@ change_tree_as_stamped(int dir, const char *name, const struct change_tree *stam
 
 /* ---- staging ---- */
 
-/* The directories of src alone. */
+/* The directories of src, and files that are empty: a log that a service may write, but not make. */
 static int
-copy_dir(void *ctx, const struct tree_entry *t, struct err *e)
+copy_place(void *ctx, const struct tree_entry *t, struct err *e)
 {
 	const int *dst = ctx;
-	struct change_node own = {
-	    .type = NODE_DIR, .mode = t->st.st_mode & 07777, .uid = t->st.st_uid, .gid = t->st.st_gid};
+	struct change_node own = {.type = tree_type(t->st.st_mode),
+				  .mode = t->st.st_mode & 07777,
+				  .uid = t->st.st_uid,
+				  .gid = t->st.st_gid};
 	const char *name = ".";
-	_auto_close int dir =
-	    *t->path ? tree_dir_of(*dst, t->path, &name) : openat(*dst, ".", O_RDONLY | O_CLOEXEC);
-	int r = dir;
+	_auto_close int dir = -EBADF;
+	int r = 0;
 
-	if (!S_ISDIR(t->st.st_mode))
+	if (own.type != NODE_DIR && (own.type != NODE_FILE || t->st.st_size > 0))
 		return 0;
-	if (r >= 0 && *t->path && mkdirat(dir, name, 0700) < 0)
+	if (*t->path)
+		r = dir = tree_dir_of(*dst, t->path, &name);
+	else if ((dir = openat(*dst, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		r = -errno;
+	if (r >= 0 && *t->path &&
+	    (own.type == NODE_DIR ? mkdirat(dir, name, 0700) : mknodat(dir, name, S_IFREG | 0600, 0)) < 0)
 		r = -errno;
 	if (r >= 0)
 		r = change_own(dir, name, &own);
@@ -185,7 +191,7 @@ make_tree(struct change *c, const struct change_op *op, enum merge_whole how, in
 	dst = path_open(c->new_fd, name.s, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	if (dst < 0)
 		return dst;
-	return how == WHOLE_TREE ? copy_tree(src, dst, 0, NULL, &e) : tree_walk(src, copy_dir, &dst, &e);
+	return how == WHOLE_TREE ? copy_tree(src, dst, 0, NULL, &e) : tree_walk(src, copy_place, &dst, &e);
 }
 
 static bool

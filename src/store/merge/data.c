@@ -96,7 +96,17 @@ note_part(const struct find *f, const struct tree_entry *t, size_t len, bool mix
 	return mixed && !ignored ? 0 : TREE_PRUNE;
 }
 
-/* A file that a rule's pattern happens to match is a part of its directory. */
+/* A file is data of its own among configuration only. */
+static bool
+is_piece(const struct find *f, const struct tree_entry *t)
+{
+	const char *slash = strrchr(t->path, '/');
+	_auto_free char *parent = xstrndup(t->path, slash ? (size_t)(slash - t->path) : 0);
+
+	return S_ISDIR(t->st.st_mode) || (slash && !class_is_data(f->classes, parent));
+}
+
+/* Elsewhere one that a rule's pattern happens to match is a part of its directory. */
 static size_t
 piece_of_file(const struct find *f, const char *path)
 {
@@ -124,7 +134,7 @@ find_one(void *ctx, const struct tree_entry *t, struct err *e)
 	len = dir ? class_piece(f->classes, t->path) : piece_of_file(f, t->path);
 	if (t->path[len])
 		missing = is_new_piece(f->ret, t->path, len);
-	else if (dir)
+	else if (is_piece(f, t))
 		r = is_missing(f, t->path, &missing);
 	if (r == 0 && missing)
 		r = note_part(f, t, len, mixed);

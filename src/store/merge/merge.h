@@ -47,7 +47,7 @@ struct merge_node {
 enum merge_whole {
 	WHOLE_NO,   /* it is not data */
 	WHOLE_TREE, /* a directory with all that is in it */
-	WHOLE_DIRS, /* its directories alone: what is in them comes and goes */
+	WHOLE_DIRS, /* its directories, and empty files: what is in them comes and goes */
 	WHOLE_DIR,  /* the directory alone: its parts are items of their own */
 	WHOLE_NODE, /* a part that is no directory */
 };
