@@ -172,6 +172,7 @@ check_canary(struct job *j)
 /* Paths of all jails, each with its letter once and the jails it concerns. */
 struct line {
 	char letter;
+	bool data;
 	const char *path;
 	struct strv jails;
 };
@@ -214,7 +215,7 @@ collect_lines(const struct upgrade *u, struct line **ret)
 			const struct merge_item *it = &u->jail[i].plan.v[k];
 
 			GROW(v, n, cap);
-			v[n] = (struct line){letter_of(it), it->path, STRV_INIT};
+			v[n] = (struct line){letter_of(it), it->whole != WHOLE_NO, it->path, STRV_INIT};
 			strv_add(&v[n++].jails, u->jail[i].label);
 		}
 	if (n > 1)
@@ -245,7 +246,7 @@ print_lines(const struct upgrade *u, bool all)
 		strv_sort(&v[i].jails);
 		who = v[i].jails.n == u->n && u->n > 1 ? xstrdup("all") : strv_join(&v[i].jails, ", ");
 		if (all || v[i].letter == 'C')
-			printf("  %c /%s  (%s)\n", v[i].letter, path, who);
+			printf("  %c /%s  (%s%s)\n", v[i].letter, path, v[i].data ? "data: " : "", who);
 		strv_free(&v[i].jails);
 	}
 	free(v);
@@ -303,8 +304,11 @@ plan_json(const struct job *j)
 			_auto_free char *path = text_printable(u->plan.v[k].path, 4096);
 			char letter[2] = {letter_of(&u->plan.v[k])};
 
-			(void)json_array_append_new(files,
-						    json_pack("{s:s, s:s}", "action", letter, "path", path));
+			json_t *file = json_pack("{s:s, s:s}", "action", letter, "path", path);
+
+			if (u->plan.v[k].whole != WHOLE_NO)
+				(void)json_object_set_new(file, "data", json_true());
+			(void)json_array_append_new(files, file);
 		}
 		(void)json_array_append_new(
 		    list,
@@ -315,7 +319,7 @@ plan_json(const struct job *j)
 	return list;
 }
 
-/* Warnings about jails that cannot be planned; an image in use is planned when it is its turn. */
+/* Warnings: about data, and about jails that cannot be planned; an image in use is planned when it is its turn. */
 static int
 tell_problems(const struct job *j)
 {
@@ -324,6 +328,8 @@ tell_problems(const struct job *j)
 	for (size_t i = 0; i < j->u.n; i++) {
 		const struct upgrade_jail *u = &j->u.jail[i];
 
+		for (size_t k = 0; k < u->plan.warnings.n; k++)
+			cli_warn(j->cli, "%s: warning: %s", u->label, u->plan.warnings.v[k]);
 		if (u->planned >= 0)
 			continue;
 		if (u->planned == -EPERM || u->planned == -EBUSY)

@@ -115,9 +115,12 @@ switch_conflicts(const struct store *s, const struct jailspec *spec, struct swit
 {
 	_auto_(record_free) struct record rec = {0};
 	struct switch_waits w = {.space_fd = -EBADF};
+	_auto_strv struct strv said = STRV_INIT; /* when it is decided, or at the next upgrade */
 	int r = record_read(s, spec->name, &rec, e);
 
-	if (r > 0 && rec.n_conflict > 0) {
+	if (r > 0)
+		r = switch_drop_data_conflicts(s, &rec, &said, e);
+	if (r >= 0 && rec.n_conflict > 0) {
 		r = open_files(s, spec, run_is_running(s, spec->name), &w.space_fd, e);
 		w.v = xcalloc(rec.n_conflict, sizeof(*w.v));
 		for (w.n = 0; w.n < rec.n_conflict; w.n++)
@@ -198,6 +201,20 @@ answer(struct ctx *c, const struct switch_answer *a, struct err *e)
 	return r;
 }
 
+static int
+drop_data_conflicts(struct ctx *c, const struct run_caller *who, struct err *e)
+{
+	_auto_strv struct strv said = STRV_INIT;
+
+	if (c->rec.change != RECORD_SETTLED)
+		return 0;
+	if (switch_drop_data_conflicts(c->s, &c->rec, &said, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < said.n; i++)
+		run_warn(who, c->next.spec->label, said.v[i]);
+	return said.n > 0 ? record_write(c->s, c->next.spec->name, &c->rec, e) : 0;
+}
+
 int
 switch_answer(const struct store *s, const struct jailspec *spec, const struct switch_answer *a,
 	      const struct run_caller *who, struct err *e)
@@ -211,6 +228,8 @@ switch_answer(const struct store *s, const struct jailspec *spec, const struct s
 		r = ctx_running(&c, spec, e);
 	if (r >= 0)
 		r = record_read(s, spec->name, &c.rec, e);
+	if (r > 0 && drop_data_conflicts(&c, who, e) < 0)
+		r = -e->num;
 	if (r >= 0)
 		r = r == 0 || !record_conflict(&c.rec, a->path) ? 1 : may_answer(&c, a, e);
 	if (r == 0 && a->keep) { /* no file changes */

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/name.h"
 #include "base/path.h"
 #include "os/space.h"
 #include "run/files.h"
@@ -130,13 +131,44 @@ switch_check(const struct jailspec *spec, const struct record *rec, const char *
 
 /* ---- the plan ---- */
 
+/* What is said about a conflict of an older brig. */
+static char *
+no_conflict(const char *path)
+{
+	_auto_free char *shown = text_printable(path, 4096);
+
+	return xasprintf("/%s: is data: what waited there for a decision is dropped, and the file stays",
+			 shown);
+}
+
+int
+switch_drop_data_conflicts(const struct store *s, struct record *rec, struct strv *ret_said, struct err *e)
+{
+	_auto_(release_close) struct release at = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(classes_free) struct classes classes = {0};
+
+	if (rec->n_conflict == 0)
+		return 0;
+	if (release_open(s, rec->template, rec->release, &at, e) < 0 ||
+	    classes_of_release(&at, &classes, e) < 0)
+		return -e->num;
+	for (size_t i = rec->n_conflict; i-- > 0;)
+		if (class_is_data(&classes, rec->conflict[i].path)) {
+			strv_take(ret_said, no_conflict(rec->conflict[i].path));
+			record_drop_conflict(rec, rec->conflict[i].path);
+		}
+	return 0;
+}
+
 void
 switch_to_free(struct switch_to *to)
 {
 	for (size_t i = 0; i < to->n_delta; i++) {
 		free(to->delta[i].from);
 		strv_free(&to->delta[i].paths);
+		merge_data_free(&to->delta[i].data);
 	}
+	classes_free(&to->classes);
 	free(to->delta);
 	to->delta = NULL;
 	to->n_delta = 0;
@@ -145,28 +177,37 @@ switch_to_free(struct switch_to *to)
 static struct merge_opts
 opts_of(const struct switch_to *to)
 {
-	return (struct merge_opts){.always = to->always, .ignore = to->ignore, .jail = true};
+	return (struct merge_opts){
+	    .always = to->always, .ignore = to->ignore, .classes = &to->classes, .jail = true};
 }
 
-/* The paths at which two releases differ: looked for once for all jails. */
+/* Configuration and data are told apart by the rules of the release that is aimed at. */
 static int
-delta_of(struct switch_to *to, const struct release *from, const struct release *new, const struct strv **ret,
-	 struct err *e)
+classes_for(struct switch_to *to, const struct release *new, struct err *e)
+{
+	return to->classes.n > 0 ? 0 : classes_of_release(new, &to->classes, e);
+}
+
+/* The paths at which two releases differ, and what data the new one brings: looked for once for all jails. */
+static int
+delta_of(struct switch_to *to, const struct release *from, const struct release *new,
+	 const struct switch_delta **ret, struct err *e)
 {
 	struct merge_opts o = opts_of(to);
 	struct switch_delta d = {0};
 
 	for (size_t i = 0; i < to->n_delta; i++)
 		if (streq(to->delta[i].from, from->name)) {
-			*ret = &to->delta[i].paths;
+			*ret = &to->delta[i];
 			return 0;
 		}
-	if (merge_delta(from->skel_fd, new->skel_fd, &o, &d.paths, e) < 0)
+	if (merge_delta(from->skel_fd, new->skel_fd, &o, &d.paths, e) < 0 ||
+	    merge_data(from->skel_fd, new->skel_fd, &to->classes, &d.data, e) < 0)
 		return -e->num;
 	d.from = xstrdup(from->name);
 	to->delta = xrealloc(to->delta, to->n_delta + 1, sizeof(*to->delta));
 	to->delta[to->n_delta] = d;
-	*ret = &to->delta[to->n_delta++].paths;
+	*ret = &to->delta[to->n_delta++];
 	return 0;
 }
 
@@ -204,8 +245,10 @@ plan_waiting(struct switch_to *to, const struct record *rec, const char *base, c
 	_auto_strv struct strv paths = STRV_INIT;
 
 	for (size_t i = 0; i < rec->n_conflict; i++)
-		if (streq(rec->conflict[i].base, base))
+		if (streq(rec->conflict[i].base, base) && !class_is_data(&to->classes, rec->conflict[i].path))
 			strv_add(&paths, rec->conflict[i].path);
+	if (paths.n == 0)
+		return 0;
 	if (release_open(to->store, rec->template, base, &from, e) < 0)
 		return -e->num;
 	return plan_part(to, &paths, &from, new, space_fd, fn, ctx, e);
@@ -213,29 +256,35 @@ plan_waiting(struct switch_to *to, const struct record *rec, const char *base, c
 
 /*
  * The merge from the record's release to the new one.  Where a conflict waits, the jail's file was last
- * merged with an older release: that one is the base of its merge.
+ * merged with an older release: that one is the base of its merge.  What an older brig merged and is data
+ * waits no more.
  */
 static int
 plan_merge(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd,
 	   part_fn fn, void *ctx, struct err *e)
 {
 	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(merge_plan_free) struct merge_plan data = MERGE_PLAN_INIT;
 	_auto_strv struct strv paths = STRV_INIT;
-	const struct strv *all = NULL;
+	const struct switch_delta *d = NULL;
 	int r = release_open(to->store, rec->template, rec->release, &from, e);
 
 	if (r == 0)
-		r = delta_of(to, &from, new, &all, e);
+		r = classes_for(to, new, e);
+	if (r == 0)
+		r = delta_of(to, &from, new, &d, e);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < all->n; i++)
-		if (!record_conflict(rec, all->v[i]))
-			strv_add(&paths, all->v[i]);
+	for (size_t i = 0; i < d->paths.n; i++)
+		if (!record_conflict(rec, d->paths.v[i]))
+			strv_add(&paths, d->paths.v[i]);
 	r = plan_part(to, &paths, &from, new, space_fd, fn, ctx, e);
 	for (size_t i = 0; i < rec->n_conflict && r == 0; i++)
 		if (is_first_with_base(rec, i))
 			r = plan_waiting(to, rec, rec->conflict[i].base, new, space_fd, fn, ctx, e);
-	return r;
+	if (r == 0)
+		r = merge_data_plan(&d->data, new->skel_fd, space_fd, &data, e);
+	return r == 0 ? fn(ctx, &data, from.name, new, e) : r;
 }
 
 /* ---- what is prepared ---- */
@@ -297,7 +346,7 @@ switch_count(const struct change *c, struct switch_counts *ret)
 	for (size_t i = 0; i < c->n_op; i++) {
 		const struct change_op *op = &c->op[i];
 
-		if (op->skip)
+		if (op->skip || op->quiet)
 			continue;
 		if (op->after.type == NODE_NONE)
 			ret->removed++;
@@ -326,10 +375,13 @@ plan_add(void *ctx, struct merge_plan *part, const char *base _unused_, const st
 	for (size_t i = 0; i < part->n; i++) {
 		if (part->v[i].act == MERGE_CONFLICT && is_product(p->rules, part->v[i].path))
 			continue;
+		if (part->v[i].whole == WHOLE_DIRS) /* no difference between releases */
+			continue;
 		GROW(p->all->v, p->all->n, p->all->cap);
 		p->all->v[p->all->n++] = part->v[i];
 		part->v[i] = (struct merge_item){0};
 	}
+	strv_copy(&p->all->warnings, &part->warnings);
 	return 0;
 }
 
@@ -369,8 +421,11 @@ plan_undo(struct switch_to *to, const struct record *rec, const char *jail, int 
 	switch_count(&c, counts);
 	for (size_t i = 0; i < c.n_op + c.kept.n; i++) {
 		const struct change_op *op = i < c.n_op ? &c.op[i] : NULL;
-		struct merge_item it = {.path = xstrdup(op ? op->path : c.kept.v[i - c.n_op])};
+		struct merge_item it = {0};
 
+		if (op && op->quiet)
+			continue;
+		it.path = xstrdup(op ? op->path : c.kept.v[i - c.n_op]);
 		it.act = !op                            ? MERGE_WARN
 			 : op->after.type == NODE_NONE  ? MERGE_REMOVE
 			 : op->before.type == NODE_NONE ? MERGE_ADD
@@ -379,6 +434,21 @@ plan_undo(struct switch_to *to, const struct record *rec, const char *jail, int 
 		ret->v[ret->n++] = it;
 	}
 	return 1;
+}
+
+/* Conflicts about data, of an older brig: there is nothing to decide, and that is said. */
+static int
+tell_data_conflicts(struct switch_to *to, const struct record *rec, const struct release *new,
+		    struct merge_plan *ret, struct err *e)
+{
+	if (rec->n_conflict == 0)
+		return 0;
+	if (classes_for(to, new, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < rec->n_conflict; i++)
+		if (class_is_data(&to->classes, rec->conflict[i].path))
+			strv_take(&ret->warnings, no_conflict(rec->conflict[i].path));
+	return 0;
 }
 
 int
@@ -399,13 +469,14 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	r = switch_check(spec, &rec, to->release, e);
 	if (r != 0)
 		return r;
+	if (release_open(to->store, rec.template, to->release, &new, e) < 0 ||
+	    tell_data_conflicts(to, &rec, &new, ret, e) < 0)
+		return -e->num;
 	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) &&
 	    run_is_running(to->store, spec->name))
 		return err_set(e, EBUSY, "%s is in use: its files are looked at when the jail has stopped",
 			       where);
 	r = space_by_where(to->store, spec->name, where, &space, e);
-	if (r == 0 && space >= 0)
-		r = release_open(to->store, rec.template, to->release, &new, e);
 	if (r < 0 || space < 0)
 		return r;
 	if (to->kind == CHANGE_ROLLBACK) {

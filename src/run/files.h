@@ -15,6 +15,7 @@
 struct switch_delta {
 	char *from;
 	struct strv paths;
+	struct merge_data data;
 };
 
 struct switch_to {
@@ -23,6 +24,7 @@ struct switch_to {
 	const char *release;
 	struct switch_delta *delta; /* filled on demand */
 	size_t n_delta;
+	struct classes classes; /* of the release's rules, filled with it */
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
 	bool restart;                       /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */
@@ -62,6 +64,9 @@ int switch_stage(struct switch_to *to, struct change *c, const struct record *re
 		 struct err *e);
 /* Fills c->regenerate by the rules of the release. */
 int switch_regenerate(struct change *c, const struct release *to, int space_fd, struct err *e);
+/* What an older brig left to be decided about data: nothing is, the file stays.  *ret_said: a line for each. */
+int switch_drop_data_conflicts(const struct store *s, struct record *rec, struct strv *ret_said,
+			       struct err *e);
 void switch_count(const struct change *c, struct switch_counts *ret);
 
 #endif
