@@ -480,8 +480,8 @@ static void
 assert_class(const struct classes *c, const char *path, const char *want)
 {
 	static const char *const words[] = {"data", "config", "release", "ignore"};
-	_auto_free char *is = xasprintf("%s %.*s%s", words[class_of(c, path)], (int)class_piece(c, path), path,
-					class_mixed(c, path) ? "+" : "");
+	_auto_free char *is = xasprintf("%s %.*s%s", words[class_of(c, path)], (int)class_piece(c, path),
+					path, class_mixed(c, path) ? "+" : "");
 
 	if (!streq(is, want))
 		fail_msg("%s is '%s', not '%s'", path, is, want);
@@ -498,6 +498,23 @@ classes_default(void **state)
 	classes_add(&c, &rules, &rules, false);
 	assert_class(&c, "etc", "config etc+"); /* /etc/hosts is a link of the rules */
 	assert_class(&c, "etc/ssh/sshd_config", "config etc");
+	assert_class(&c, "etc/ssl", "config etc+");
+	assert_class(&c, "etc/ssl/certs/ca-certificates.crt", "config etc");
+	assert_class(&c, "etc/ssl/private/x.key", "data etc/ssl/private");
+	assert_class(&c, "etc/ldap/slapd.d/cn=config.ldif", "data etc/ldap/slapd.d");
+	assert_class(&c, "etc/unbound/unbound.conf", "config etc");
+	assert_class(&c, "etc/unbound/unbound_server.key", "data etc/unbound/unbound_server.key");
+	assert_class(&c, "var/lib/prometheus", "data var/lib/prometheus+");
+	assert_class(&c, "var/lib/prometheus/metrics2/wal", "data var/lib/prometheus/metrics2");
+	assert_class(&c, "var/lib/ucf", "config var/lib/ucf");
+	assert_class(&c, "var/lib/systemd/deb-systemd-helper-enabled/x",
+		     "config var/lib/systemd/deb-systemd-helper-enabled");
+	assert_class(&c, "var/lib/systemd/catalog/database", "release var/lib/systemd/catalog");
+	assert_class(&c, "var/lib/systemd/timers/x", "data var/lib/systemd/timers");
+	assert_class(&c, "var/lib/roundcube/temp/x", "data var/lib/roundcube/temp");
+	assert_class(&c, "var/www/html/index.html", "data var/www/html");
+	assert_class(&c, "var/mail/joe", "data var/mail");
+	assert_class(&c, "var/spool/postfix/incoming/x", "ignore var/spool/postfix");
 	assert_class(&c, "root/.profile", "config root");
 	assert_class(&c, "usr-local", "data usr-local+");
 	assert_class(&c, "usr-local/etc", "config usr-local/etc");
