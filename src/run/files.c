@@ -202,7 +202,7 @@ delta_of(struct switch_to *to, const struct release *from, const struct release 
 			return 0;
 		}
 	if (merge_delta(from->skel_fd, new->skel_fd, &o, &d.paths, e) < 0 ||
-	    merge_data(from->skel_fd, new->skel_fd, &to->classes, &d.data, e) < 0)
+	    merge_data(from->skel_fd, new->skel_fd, &o, &d.data, e) < 0)
 		return -e->num;
 	d.from = xstrdup(from->name);
 	to->delta = xrealloc(to->delta, to->n_delta + 1, sizeof(*to->delta));

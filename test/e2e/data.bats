@@ -129,10 +129,12 @@ record() { echo "$BRIG_BASE/js/.brig/$1.json"; }
 	live a "$LAB/wal"
 }
 
-@test "with -A as well" {
+@test "with -A as well; and with -I nothing is given" {
 	data_of s >"$LAB/s.before"
 	brig -q upgrade mroot/r2 -A '*'
 	data_of s | diff -u "$LAB/s.before" -
+	brig -q upgrade mroot/r3 -I '/var/lib/new*'
+	[ ! -e "$BRIG_BASE/js/s/var/lib/newdb" ]
 }
 
 @test "data that the release brings arrives whole, with owners, modes and names" {

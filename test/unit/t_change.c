@@ -346,7 +346,7 @@ stage_upgrade(struct job *j, const char *to)
 	CHECK(merge_delta(from_fd, to_fd, &o, &paths, &e) == 0);
 	CHECK(merge_plan(&paths, from_fd, to_fd, space, &o, NULL, &plan, &e) == 0);
 	CHECK(change_stage(&j->c, &plan, j->rec.release, to_fd, space, &e) == 0);
-	CHECK(older || (merge_data(from_fd, to_fd, &classes, &data, &e) == 0 &&
+	CHECK(older || (merge_data(from_fd, to_fd, &o, &data, &e) == 0 &&
 			merge_data_plan(&data, to_fd, space, &given, &e) == 0 &&
 			change_stage(&j->c, &given, j->rec.release, to_fd, space, &e) == 0));
 	CHECK(change_seal(&j->c, &e) == 0);

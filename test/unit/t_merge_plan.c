@@ -632,7 +632,7 @@ planned_by(const char *rules_text)
 		classes_add(&classes, &rules, &rules, true);
 		if (merge_delta(fd[0], fd[1], &opts, &paths, &e) == 0 &&
 		    merge_plan(&paths, fd[0], fd[1], fd[2], &opts, NULL, &plan, &e) == 0 &&
-		    merge_data(fd[0], fd[1], &classes, &data, &e) == 0)
+		    merge_data(fd[0], fd[1], &opts, &data, &e) == 0)
 			(void)merge_data_plan(&data, fd[1], fd[2], &plan, &e);
 	}
 	opts.classes = NULL;

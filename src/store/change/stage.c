@@ -360,7 +360,8 @@ meddled_with(struct change *c, const struct merge_item *it, const char *base, si
 		change_drop_staged(c, change_node_name(c->op[c->n_op - 1].n).s);
 		change_drop_op(c);
 	}
-	record_add_conflict(&c->leaves, it->path, base, "the jail changed what was prepared for it");
+	if (it->whole == WHOLE_NO) /* of data nothing is to be decided: they are not given */
+		record_add_conflict(&c->leaves, it->path, base, "the jail changed what was prepared for it");
 	return true;
 }
 

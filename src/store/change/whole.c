@@ -191,7 +191,8 @@ make_tree(struct change *c, const struct change_op *op, enum merge_whole how, in
 	dst = path_open(c->new_fd, name.s, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	if (dst < 0)
 		return dst;
-	return how == WHOLE_TREE ? copy_tree(src, dst, 0, NULL, &e) : tree_walk(src, copy_place, &dst, &e);
+	return how == WHOLE_TREE ? copy_tree(src, dst, COPY_SKIP_SPECIAL, NULL, &e)
+				 : tree_walk(src, copy_place, &dst, &e);
 }
 
 static bool

@@ -11,6 +11,7 @@
 struct find {
 	int old_fd;
 	const struct classes *classes;
+	const struct strv *ignore;
 	struct merge_data *ret;
 };
 
@@ -128,6 +129,8 @@ find_one(void *ctx, const struct tree_entry *t, struct err *e)
 
 	if (!*t->path)
 		return 0;
+	if (merge_matches(f->ignore, t->path))
+		return TREE_PRUNE;
 	mixed = dir && class_mixed(f->classes, t->path);
 	if (!class_is_data(f->classes, t->path))
 		return mixed ? 0 : TREE_PRUNE;
@@ -146,10 +149,10 @@ find_one(void *ctx, const struct tree_entry *t, struct err *e)
 }
 
 int
-merge_data(int old_fd, int new_fd, const struct classes *classes, struct merge_data *ret, struct err *e)
+merge_data(int old_fd, int new_fd, const struct merge_opts *o, struct merge_data *ret, struct err *e)
 {
 	struct merge_data d = {0};
-	struct find f = {old_fd, classes, &d};
+	struct find f = {old_fd, o->classes, o->ignore, &d};
 
 	if (tree_walk(new_fd, find_one, &f, e) < 0) {
 		merge_data_free(&d);

@@ -94,7 +94,7 @@ int merge_delta(int old_fd, int new_fd, const struct merge_opts *o, struct strv 
 int merge_plan(const struct strv *paths, int old_fd, int new_fd, int dest_fd, const struct merge_opts *o,
 	       const char *dest_prefix, struct merge_plan *ret, struct err *e);
 
-/* What is data in the new tree and not in the old one. */
+/* What is data in the new tree and not in the old one; o->classes is not NULL, IGNORE is applied. */
 struct merge_part {
 	char *path;
 	size_t piece; /* length of its piece's name (class.h): all parts of one are given, or none */
@@ -113,7 +113,7 @@ struct merge_data {
 	size_t n_owner, cap_owner;
 };
 void merge_data_free(struct merge_data *d);
-int merge_data(int old_fd, int new_fd, const struct classes *classes, struct merge_data *ret, struct err *e);
+int merge_data(int old_fd, int new_fd, const struct merge_opts *o, struct merge_data *ret, struct err *e);
 /* What of it a jail is given: added to the plan, after what its merge needs.  Of the jail nothing is looked at
  * but whether it has something of a name. */
 int merge_data_plan(const struct merge_data *d, int new_fd, int dest_fd, struct merge_plan *plan,
