@@ -46,8 +46,8 @@ keep_caps(void)
 static int
 filter(bool image)
 {
-	/* layers: whiteouts, directories that come again; the door (image.h) is 0, and the only socket there
-	 * is */
+	/* layers: whiteouts, directories that come again; recvmsg (below) is allowed on descriptor 0 alone,
+	 * the request socket (image.h) */
 	static const int layers[] = {SCMP_SYS(getdents64), SCMP_SYS(flistxattr), SCMP_SYS(fremovexattr)};
 	static const int yes[] = {
 	    /* the archive, the files, the report */

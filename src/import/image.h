@@ -45,9 +45,9 @@ int image_run(const struct image_want *want, int top_fd, const struct import_lim
 	      struct image_result *ret, struct err *e);
 
 /*
- * The door of the confined program (ask.c): a SOCK_SEQPACKET socket to brig.  It sends the name of a file;
- * the answer is one struct err, and with num 0 the file's descriptor.  At the end it says what it took:
- * "= HEX" or "= HEX TAG".
+ * The request socket (ask.c), SOCK_SEQPACKET, between the confined program and brig.  The program sends the
+ * name of a file; the answer is one struct err, and with num 0 the file's descriptor.  At the end it sends
+ * what it unpacked: "= HEX" or "= HEX TAG".
  */
 int ask_open(int sock, const char *name, struct err *e);
 int ask_result(int sock, const struct image_result *result, struct err *e);

@@ -139,7 +139,7 @@ no_whiteout(void *ctx _unused_, const struct tree_entry *t, struct err *e _unuse
 }
 
 static int
-door(void *ctx _unused_, const char *name, struct err *e)
+open_member(void *ctx _unused_, const char *name, struct err *e)
 {
 	return oci_open(lay, name, e);
 }
@@ -148,7 +148,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int outside = -EBADF;
-	const struct image_want want = {.host = {"linux", "amd64", 0}, .open = door};
+	const struct image_want want = {.host = {"linux", "amd64", 0}, .open = open_member};
 	struct image_result result = {0};
 	_auto_close int in = -EBADF;
 	struct err e = ERR_INIT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* oci: images as an attacker would write them.  TOP/in is filled from the layout TOP/lay through the same
- * door as brig's; TOP/outside must stay as it is.  The argument is brig-import, for what only the program
- * does. */
+ * function as brig's (oci_open); TOP/outside must stay as it is.  The argument is brig-import, for what only
+ * the program does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ static const char *layer_media;
 static char *config;
 
 static int
-door(void *ctx, const char *name, struct err *err)
+open_member(void *ctx, const char *name, struct err *err)
 {
 	(void)ctx;
 	assert_true(name_expected(name));
@@ -55,7 +55,7 @@ setup(void **state)
 {
 	(void)state;
 	limits = import_limits;
-	want = (struct image_want){.host = {"linux", "amd64", 0}, .open = door};
+	want = (struct image_want){.host = {"linux", "amd64", 0}, .open = open_member};
 	result = (struct image_result){0};
 	memcpy(top, "/tmp/brig-oci.XXXXXX", sizeof("/tmp/brig-oci.XXXXXX"));
 	if (!mkdtemp(top))
@@ -1586,7 +1586,7 @@ own_directory(void **state)
 	refused("'x': replace what an earlier entry put there");
 }
 
-/* ---- oci:DIR:TAG, and the door ---- */
+/* ---- oci:DIR:TAG, and the request socket ---- */
 
 static void
 spec(void **state)

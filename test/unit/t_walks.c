@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * run/: every walk, stopped at every call.  A walk is what one command does to jails.  It runs in a process of its
- * own on the host of os/fake; its calls of the door and those that change files are counted, and in each case one of
- * them fails, or a signal or a death comes before or after it.  Then comes what every command does first, and then
- * everything must be as if the walk had been carried out or had not been begun (lab_check()).
+ * run/: every walk, stopped at every call.  A walk is what one command does to jails.  It runs in a process
+ * of its own on the host of os/fake; its calls of the interface to the host (os/os.h) and those that change
+ * files are counted, and in each case one of them fails, or a signal or a death comes before or after it.
+ * Then comes what every command does first, and then everything must be as if the walk had been carried out
+ * or had not been begun (lab_check()).
  *
  * All cases take minutes; by default as many as fit into WALKS_SECONDS (20), from a place and in steps that are
  * printed: WALKS_SEED=N takes the same ones again.  WALKS=all: every one.  WALKS=NAME: those of one walk.

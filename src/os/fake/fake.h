@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A host that is only in memory: the whole door (os/os.h) for tests, without root and without waiting.
+ * A host that is only in memory: the whole interface to the host (os/os.h) for tests, without root and
+ * without waiting.
  *
  * All of it is in one mapping that processes made by fork(2) share: what a killed process leaves stays, as it
  * does in a kernel.  A jail that was not released ends with the process that made it.
  *
- * Every function of the door is a call, and so is whatever else a test puts between fake_enter() and
- * fake_leave() (files: test/unit/walks_file.c).  Calls are counted from 1 on, over all processes; the script says
- * what happens at which of them.
+ * Every function of the interface is a call, and so is whatever else a test puts between fake_enter() and
+ * fake_leave() (files: test/unit/walks_file.c).  Calls are counted from 1 on, over all processes; the script
+ * says what happens at which of them.
  *
  * Commands in a jail: "true", "false", "end" (the jail ends by itself); every other one succeeds.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host's memory, and what of the door is the host's own. */
+/* The host's memory, and the functions of os/host.h. */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -199,7 +199,7 @@ fake_dump(void)
 	return lines.n ? strv_join(&lines, "") : xstrdup("");
 }
 
-/* ---- the door ---- */
+/* ---- os/host.h ---- */
 
 void
 fake_boot(char boot[40])

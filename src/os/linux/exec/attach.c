@@ -3,7 +3,7 @@
  * Running a command in a jail.
  *
  *	caller		finds the jail, opens its namespaces, copies bytes, waits (this process)
- *	door		a child, born in the jail's control group: joins the jail's namespaces but the
+ *	joiner		a child, born in the jail's control group: joins the jail's namespaces but the
  *			user's (the pid namespace counts for its children only), makes the command's
  *			process, waits for it, and passes on signals and the status.  Not the caller: that
  *			can be stopped, or wait for a terminal that takes nothing, and meanwhile a zombie in
@@ -72,7 +72,7 @@ struct target {
 	int pidns;
 };
 
-/* From the door and the command to the caller. */
+/* From the joiner and the command to the caller. */
 enum msg_kind { MSG_BEGUN, MSG_TTY, MSG_FAILED, MSG_NO_EXEC };
 struct msg {
 	enum msg_kind kind;
@@ -91,9 +91,9 @@ struct job {
 	struct relay relay;
 	int init;                 /* brig-init */
 	int report, report_child; /* two ends of a socket: until the command is executed */
-	int ctl, ctl_child;       /* the same: signals to the door, the status from it */
+	int ctl, ctl_child;       /* the same: signals to the joiner, the status from it */
 	/* the caller's view */
-	pid_t door;
+	pid_t joiner;
 	bool begun; /* there is a process of the command */
 	int sigfd;
 	sigset_t old_mask;
@@ -142,7 +142,7 @@ command_name(const struct os_exec *x)
 
 /* --- messages --- */
 
-/* From the caller to the door: to the command's process and its group.  last: when it ends, KILL to what it
+/* From the caller to the joiner: to the command's process and its group.  last: when it ends, KILL to what it
  * leaves. */
 struct order {
 	int sig;
@@ -457,7 +457,7 @@ command_main(struct job *j)
  * of a process that is still in the host's namespaces.
  */
 static int
-door_join(struct job *j, struct err *e)
+joiner_join(struct job *j, struct err *e)
 {
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(e, errno, "prctl");
@@ -471,7 +471,7 @@ door_join(struct job *j, struct err *e)
 
 /* The number is the command's until we have waited for it. */
 static void
-door_kill(pid_t pid, int sig)
+joiner_kill(pid_t pid, int sig)
 {
 	if (kill(-pid, sig) < 0) /* before setsid(2) it has no group of its own */
 		(void)kill(pid, sig);
@@ -479,14 +479,14 @@ door_kill(pid_t pid, int sig)
 
 /* The command's process lives: signals to it, until it has ended; then its status to the caller. */
 static _Noreturn void
-door_wait(int ctl, pid_t pid)
+joiner_wait(int ctl, pid_t pid)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status = SIGKILL;
 	struct order o = {0};
 	bool last = false;
 
 	if (pidfd < 0)
-		door_kill(pid, SIGKILL);
+		joiner_kill(pid, SIGKILL);
 	for (;;) {
 		struct pollfd p[] = {{.fd = pidfd, .events = POLLIN}, {.fd = ctl, .events = POLLIN}};
 
@@ -497,13 +497,13 @@ door_wait(int ctl, pid_t pid)
 		if (p[1].revents && recv(ctl, &o, sizeof(o), 0) != sizeof(o))
 			_exit(1); /* the caller has gone: what dies with its parent dies */
 		if (p[1].revents)
-			door_kill(pid, o.sig);
+			joiner_kill(pid, o.sig);
 		last |= o.last;
 	}
 	while (recv(ctl, &o, sizeof(o), MSG_DONTWAIT) == sizeof(o))
 		last |= o.last;
 	if (last)
-		door_kill(pid, SIGKILL);
+		joiner_kill(pid, SIGKILL);
 	(void)child_wait(pid, &status);
 	(void)send(ctl, &status, sizeof(status), MSG_NOSIGNAL);
 	_exit(0);
@@ -511,7 +511,7 @@ door_wait(int ctl, pid_t pid)
 
 /* Nothing is held but what it needs: the ends of the command's pipes would keep them open. */
 static void
-door_close(struct job *j)
+joiner_close(struct job *j)
 {
 	int ctl = fcntl(j->ctl_child, F_DUPFD_CLOEXEC, 0);
 
@@ -521,7 +521,7 @@ door_close(struct job *j)
 }
 
 static _Noreturn void
-door_main(struct job *j)
+joiner_main(struct job *j)
 {
 	struct err e = ERR_INIT;
 	pid_t pid = -1;
@@ -533,7 +533,7 @@ door_main(struct job *j)
 	if (setsid() < 0)
 		(void)err_sys(&e, errno, "new session");
 	plain_signals();
-	if (e.num == 0 && door_join(j, &e) == 0) {
+	if (e.num == 0 && joiner_join(j, &e) == 0) {
 		die_with_parent(j->report_child);
 		pid = sys_clone(0, SIGCHLD);
 		if (pid == 0)
@@ -548,8 +548,8 @@ door_main(struct job *j)
 	send_msg(j->report_child, e.num ? MSG_FAILED : MSG_BEGUN, e.num ? &e : NULL, -1);
 	if (e.num)
 		_exit(1);
-	door_close(j);
-	door_wait(j->ctl_child, pid);
+	joiner_close(j);
+	joiner_wait(j->ctl_child, pid);
 }
 
 /* --- the caller's process: before --- */
@@ -673,7 +673,7 @@ job_kill(const struct job *j, int sig)
 		(void)send(j->ctl, &o, sizeof(o), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The door says how it ended.  Silence: it was killed with the jail. */
+/* The joiner says how it ended.  Silence: it was killed with the jail. */
 static void
 job_end(struct job *j)
 {
@@ -793,7 +793,7 @@ watch(struct job *j, struct err *e)
 		if (p[P_END].revents)
 			job_end(j);
 		if (j->report < 0 && !j->begun)
-			break; /* the door failed */
+			break; /* the joiner failed */
 	}
 	return 0;
 }
@@ -813,15 +813,15 @@ job_start(struct job *j, struct err *e)
 		return err_sys(e, errno, "socketpair");
 	j->ctl = q[0];
 	j->ctl_child = q[1];
-	j->door = limit_fork(j->id, j->spec, NULL, e);
-	if (j->door == 0)
-		door_main(j);
+	j->joiner = limit_fork(j->id, j->spec, NULL, e);
+	if (j->joiner == 0)
+		joiner_main(j);
 	fd_close(TAKE_FD(j->report_child));
 	fd_close(TAKE_FD(j->ctl_child));
 	for (int i = 0; i < 3; i++)
 		if (j->io_own[i])
 			fd_close(TAKE_FD(j->io[i]));
-	return j->door < 0 ? (int)j->door : 0;
+	return j->joiner < 0 ? (int)j->joiner : 0;
 }
 
 static int
@@ -829,12 +829,12 @@ job_result(struct job *j, int r, int *ret_status, struct err *e)
 {
 	int ignored;
 
-	if (j->door > 0) {
+	if (j->joiner > 0) {
 		if (r < 0)
 			job_kill(j, SIGKILL);
 		if (!j->ended)
 			job_end(j);
-		(void)child_wait(j->door, &ignored);
+		(void)child_wait(j->joiner, &ignored);
 	}
 	if (r < 0)
 		return r;

@@ -93,9 +93,9 @@ struct inside {
 _Noreturn void inside_main(struct inside *in);
 
 /* Messages to the caller while a jail is made: the pid of the first process or of the one that made it
- * (create.c, door_main), or an error. */
+ * (create.c, joiner_main), or an error. */
 struct report {
-	pid_t pid, door;
+	pid_t pid, joiner;
 	struct err e;
 };
 void report_err(int fd, const struct err *e);

@@ -7,7 +7,8 @@
  *			which belongs to the host.  Mounts, then ends.
  *	first process	the jail's PID 1; a child of the caller (CLONE_PARENT).  inside.c
  *
- * In another jail's place (keep) the first process is made by a fourth, the door, for which see there.
+ * In another instance's place (keep) a fourth process, the joiner, makes the first process:
+ * birth_by_joiner().
  *
  * The order in the builder, and why:
  *  1 die with the caller; only the descriptors that are needed
@@ -107,9 +108,9 @@ builder_start(const struct os_id *id, const struct jailspec *spec, struct build 
 }
 
 static int
-report_pid(int fd, pid_t pid, pid_t door, struct err *e)
+report_pid(int fd, pid_t pid, pid_t joiner, struct err *e)
 {
-	struct report r = {.pid = pid, .door = door};
+	struct report r = {.pid = pid, .joiner = joiner};
 
 	return write(fd, &r, sizeof(r)) == sizeof(r) ? 0 : err_sys(e, errno, "report to the caller");
 }
@@ -131,10 +132,10 @@ birth(struct inside *in, uint32_t idbase, int go[2], pid_t *ret, struct err *e)
 	return report_pid(in->report, pid, 0, e);
 }
 
-/* told: the door's end of a pipe.  The first process must not keep it: the builder would wait for ever when
- * the door is killed between making it and saying so. */
+/* told: the joiner's end of a pipe.  The first process must not keep it: the builder would wait for ever when
+ * the joiner is killed between making it and saying so. */
 static _Noreturn void
-door_main(struct inside *in, int told)
+joiner_main(struct inside *in, int told)
 {
 	struct err e = ERR_INIT;
 	pid_t pid;
@@ -166,28 +167,28 @@ door_main(struct inside *in, int told)
  * child of the caller, too: whom CLONE_PARENT makes has its maker's parent.
  */
 static int
-birth_by_door(struct inside *in, int go[2], pid_t *ret, struct err *e)
+birth_by_joiner(struct inside *in, int go[2], pid_t *ret, struct err *e)
 {
 	_auto_close int hears = -EBADF;
-	pid_t door, pid;
+	pid_t joiner, pid;
 	int told[2];
 
 	if (pipe2(told, O_CLOEXEC) < 0)
 		return err_sys(e, errno, "pipe");
 	hears = told[0];
-	door = sys_clone(CLONE_PARENT, 0);
-	if (door == 0) {
+	joiner = sys_clone(CLONE_PARENT, 0);
+	if (joiner == 0) {
 		fd_close(go[1]);
 		fd_close(told[0]);
-		door_main(in, told[1]);
+		joiner_main(in, told[1]);
 	}
 	fd_close(told[1]);
-	if (door < 0)
+	if (joiner < 0)
 		return err_sys(e, errno, "new process");
-	if (report_pid(in->report, 0, door, e) < 0)
+	if (report_pid(in->report, 0, joiner, e) < 0)
 		return -e->num;
 	fd_close(TAKE_FD(go[0]));
-	/* the pid as the host counts; end of file: the door has reported why, or was killed */
+	/* the pid as the host counts; end of file: the joiner has reported why, or was killed */
 	if (read(hears, &pid, sizeof(pid)) != sizeof(pid))
 		return err_set(e, ECHILD, "the jail's first process could not be made");
 	*ret = pid;
@@ -201,7 +202,7 @@ builder_clone(struct build *b, struct inside *in, int go[2], struct err *e)
 	_auto_close int procfd = -EBADF;
 	pid_t pid = 0;
 
-	if ((in->keep ? birth_by_door(in, go, &pid, e) : birth(in, b->root->idbase, go, &pid, e)) < 0)
+	if ((in->keep ? birth_by_joiner(in, go, &pid, e) : birth(in, b->root->idbase, go, &pid, e)) < 0)
 		return -e->num;
 	if (proc_dir(pid, &procfd, e) < 0 || proc_ns(procfd, "user", &b->userns, e) < 0 ||
 	    proc_ns(procfd, "pid", &b->pidns, e) < 0)
@@ -281,7 +282,7 @@ static int
 hear(int fd, pid_t *ret_pid, struct err *e)
 {
 	struct report r;
-	pid_t door = 0;
+	pid_t joiner = 0;
 	ssize_t n;
 	int failed = 0, status;
 
@@ -292,13 +293,13 @@ hear(int fd, pid_t *ret_pid, struct err *e)
 			return err_sys(e, n < 0 ? errno : EPROTO, "wait for the jail to be made");
 		if (r.pid > 0)
 			*ret_pid = r.pid;
-		else if (r.door > 0)
-			door = r.door;
+		else if (r.joiner > 0)
+			joiner = r.joiner;
 		else if (!failed++)
 			*e = r.e;
 	}
-	if (door > 0)
-		(void)child_wait(door, &status);
+	if (joiner > 0)
+		(void)child_wait(joiner, &status);
 	return failed ? -e->num : 0;
 }
 
