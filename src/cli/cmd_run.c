@@ -108,7 +108,7 @@ run_locked(struct cli *cli, const struct jailspec *spec, char **argv)
 	if (store_lock(&cli->store, RUN_LOCK, spec->name, 0, NULL, &lock, &e) < 0)
 		return cli_error(cli, &e);
 	r = run_it(cli, spec, argv);
-	store_lock_forget(&cli->store, RUN_LOCK, spec->name);
+	store_lock_remove(&cli->store, RUN_LOCK, spec->name);
 	return r;
 }
 

@@ -526,7 +526,7 @@ list_json(const struct work *w)
 
 /* What has become equal by itself needs no decision. */
 static void
-drop_settled(struct work *w)
+answer_equal(struct work *w)
 {
 	size_t n = 0;
 
@@ -581,7 +581,7 @@ merge_jails(struct cli *cli, const struct command *cmd, const struct merge_reque
 		return r;
 	w.status = r;
 	make_groups(&w);
-	drop_settled(&w);
+	answer_equal(&w);
 	if (deciding) {
 		if (check_named(&w, &q->mine) || check_named(&w, &q->theirs) || check_named(&w, &q->merged) ||
 		    check_named(&w, &q->edit))

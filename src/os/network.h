@@ -18,7 +18,7 @@ int os_net_down(const struct os_id *id, const struct jailspec *spec, const struc
 int os_fw_up(const struct os_id *id, const struct jailspec *spec, struct err *e);
 int os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e);
 /* The same for a jail whose state is lost: everything that has its name. */
-int os_fw_forget(const struct os_id *id, struct err *e);
+int os_fw_remove(const struct os_id *id, struct err *e);
 
 /*
  * Sockets of spec->listen, for the services of the jail (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES,

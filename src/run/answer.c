@@ -233,7 +233,7 @@ switch_answer(const struct store *s, const struct jailspec *spec, const struct s
 	if (r >= 0)
 		r = r == 0 || !record_conflict(&c.rec, a->path) ? 1 : may_answer(&c, a, e);
 	if (r == 0 && a->keep) { /* no file changes */
-		record_drop_conflict(&c.rec, a->path);
+		record_remove_conflict(&c.rec, a->path);
 		r = record_write(s, spec->name, &c.rec, e);
 	} else if (r == 0) {
 		r = answer(&c, a, e);

@@ -33,7 +33,6 @@ tidy_record(const struct store *s, const char *name, struct err *e)
 	return fsx_tidy_at(s->record_fd, file, e);
 }
 
-/* There is no such jail (any more): the lock's file goes, while we hold it. */
 /* ---- create ---- */
 
 static int
@@ -225,7 +224,7 @@ create(const struct store *s, const struct jailspec *spec, bool ephemeral, const
 	r = spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)
 					: create_from_path(s, spec, &rec, recorded, e);
 	if (r < 0 && !recorded)
-		store_lock_forget(s, "jail", spec->name);
+		store_lock_remove(s, "jail", spec->name);
 	return r;
 }
 
@@ -243,7 +242,7 @@ run_create_ephemeral(const struct store *s, const struct jailspec *spec, struct 
 
 /* Nobody holds its RUN_LOCK: the command that made it is gone. */
 static int
-tidy_one(const struct store *s, const char *name, struct err *e)
+remove_abandoned(const struct store *s, const char *name, struct err *e)
 {
 	_auto_close int run = -EBADF, lock = -EBADF;
 	_auto_(record_free) struct record rec = {0};
@@ -267,21 +266,21 @@ tidy_one(const struct store *s, const char *name, struct err *e)
 	if (r == 0)
 		r = record_remove(s, name, e);
 	if (r == 0)
-		store_lock_forget(s, RUN_LOCK, name);
+		store_lock_remove(s, RUN_LOCK, name);
 	if (r == 0)
-		store_lock_forget(s, "jail", name);
+		store_lock_remove(s, "jail", name);
 	return r;
 }
 
 int
-run_tidy_ephemeral(const struct store *s, struct err *e)
+run_remove_ephemeral(const struct store *s, struct err *e)
 {
 	_auto_strv struct strv names = STRV_INIT;
 	int r = record_list_prefix(s, RUN_PREFIX, &names, e);
 
 	for (size_t i = 0; i < names.n && r == 0; i++) {
 		err_clear(e);
-		r = tidy_one(s, names.v[i], e) < 0 && e->num != EBUSY ? -e->num : 0;
+		r = remove_abandoned(s, names.v[i], e) < 0 && e->num != EBUSY ? -e->num : 0;
 	}
 	return r;
 }
@@ -294,7 +293,7 @@ struct removal {
 };
 
 static int
-forget(void *ctx, struct err *e)
+remove_record(void *ctx, struct err *e)
 {
 	const struct removal *m = ctx;
 
@@ -318,7 +317,7 @@ known(const struct store *s, const char *name, struct err *e)
 
 /* A jail that ended by itself or was killed may have left mounts and links: those go first. */
 static int
-settle(const struct store *s, const char *name, const struct jailspec *spec, int *lock, struct err *e)
+clean_up(const struct store *s, const char *name, const struct jailspec *spec, int *lock, struct err *e)
 {
 	struct state st;
 	int r = state_read(s, name, &st, e);
@@ -344,10 +343,10 @@ remove_space(const struct store *s, const char *name, const struct jailspec *spe
 {
 	struct removal m = {s, name};
 	bool dir = spec && spec->space == SPACE_DIR && spec->space_arg && all;
-	int r = dir ? space_remove(s, name, spec->space_arg, forget, &m, e) : 0;
+	int r = dir ? space_remove(s, name, spec->space_arg, remove_record, &m, e) : 0;
 
 	if (r == 0)
-		r = space_remove(s, name, NULL, forget, &m, e);
+		r = space_remove(s, name, NULL, remove_record, &m, e);
 	if (r == 0 && spec && all && spec->space == SPACE_IMAGE)
 		r = volume_remove(spec, e);
 	return r;
@@ -363,7 +362,7 @@ remove_rest(const struct store *s, const char *name, struct err *e)
 	if (r == 0)
 		r = fsx_rm_rf_at(s->jail_fd, name, e);
 	if (r == 0)
-		r = change_forget(s, name, e);
+		r = change_remove_all(s, name, e);
 	if (r == 0 && s->log_fd >= 0 && unlinkat(s->log_fd, log, 0) < 0 && errno != ENOENT)
 		r = err_sys(e, errno, "remove %s/%s", s->log, log);
 	return r;
@@ -404,7 +403,7 @@ destroy(const struct store *s, const char *name, const struct jailspec *spec, bo
 	if (r == 0)
 		r = store_lock(s, "jail", name, LOCK_WAIT_MS, NULL, &lock, e);
 	if (r == 0)
-		r = settle(s, name, spec, &lock, e);
+		r = clean_up(s, name, spec, &lock, e);
 	if (r == 0)
 		r = tidy_record(s, name, e);
 	if (r == 0)
@@ -412,7 +411,7 @@ destroy(const struct store *s, const char *name, const struct jailspec *spec, bo
 	if (r == 0)
 		r = remove_rest(s, name, e);
 	if (lock >= 0 && (r == 0 || r == -ENOENT))
-		store_lock_forget(s, "jail", name);
+		store_lock_remove(s, "jail", name);
 	return r;
 }
 

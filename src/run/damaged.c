@@ -90,7 +90,7 @@ with_addresses(const struct store *s, const char *name, struct jailspec **ret, s
 }
 
 static int
-take_away(const struct store *s, const char *name, const struct jailspec *made, const struct record *rec,
+clean_up(const struct store *s, const char *name, const struct jailspec *made, const struct record *rec,
 	  int jid, const struct run_caller *who, struct err *e)
 {
 	struct ctx c = CTX_INIT(s, who, name);
@@ -128,16 +128,16 @@ run_stop_damaged(const struct store *s, const char *name, const struct jailspec 
 	if (r == 0)
 		r = with_addresses(s, name, &lost, e);
 	if (r == 0)
-		r = os_fw_forget(&id, e);
+		r = os_fw_remove(&id, e);
 	while (r == 0 && (r = state_jid_of(s, name, &id.jid, e)) > 0) {
-		r = spec ? take_away(s, name, spec, &rec, id.jid, who, e) : 0;
+		r = spec ? clean_up(s, name, spec, &rec, id.jid, who, e) : 0;
 		if (r == 0)
-			r = take_away(s, name, lost, &rec, id.jid, who, e);
+			r = clean_up(s, name, lost, &rec, id.jid, who, e);
 		if (r == 0)
-			r = state_drop_jid(s, id.jid, e);
+			r = state_remove_jid(s, id.jid, e);
 	}
 	if (r == 0) /* also without a JID there are its names and its files */
-		r = take_away(s, name, lost, &rec, 0, who, e);
+		r = clean_up(s, name, lost, &rec, 0, who, e);
 	jailspec_free(lost);
 	return r;
 }

@@ -89,7 +89,7 @@ note_product(struct change *c, const struct rule *rule, const char *product, con
 	_auto_close int there = path_open(space_fd, product, O_PATH | O_NOFOLLOW, 0, PATH_BENEATH);
 	bool waits = record_conflict(&c->leaves, product) != NULL;
 
-	record_drop_conflict(&c->leaves, product);
+	record_remove_conflict(&c->leaves, product);
 	if (there >= 0 && (source ? touches(c, source) : waits) && !strv_has(&c->regenerate, rule->arg))
 		strv_add(&c->regenerate, rule->arg);
 }
@@ -155,7 +155,7 @@ switch_drop_data_conflicts(const struct store *s, struct record *rec, struct str
 	for (size_t i = rec->n_conflict; i-- > 0;)
 		if (class_is_data(&classes, rec->conflict[i].path)) {
 			strv_take(ret_said, no_conflict(rec->conflict[i].path));
-			record_drop_conflict(rec, rec->conflict[i].path);
+			record_remove_conflict(rec, rec->conflict[i].path);
 		}
 	return 0;
 }
@@ -290,7 +290,7 @@ plan_merge(struct switch_to *to, const struct record *rec, const struct release 
 /* ---- what is prepared ---- */
 
 int
-switch_forget_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e)
+switch_discard_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e)
 {
 	rec->change = RECORD_SETTLED;
 	rec->change_id = 0;

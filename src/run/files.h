@@ -58,7 +58,7 @@ int space_by_where(const struct store *s, const char *jail, const char *where, i
 /* 0 it can be switched, 1 it is on the release, <0 it cannot. */
 int switch_check(const struct jailspec *spec, const struct record *rec, const char *release, struct err *e);
 /* The intention of an upgrade --no-restart goes: nothing is staged for it. */
-int switch_forget_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e);
+int switch_discard_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e);
 /* Fills a new change. */
 int switch_stage(struct switch_to *to, struct change *c, const struct record *rec, int space_fd,
 		 struct err *e);

@@ -20,7 +20,7 @@ recover_one(const struct store *s, const char *name, struct run_recovered *ret, 
 	if (r <= 0)
 		return r;
 	state_free(&st);
-	r = jail_settle(s, name, &st, e);
+	r = jail_clean_up(s, name, &st, e);
 	if (r == 0)
 		strv_add(&ret->cleaned, name);
 	state_free(&st);
@@ -101,7 +101,7 @@ unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, boo
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return change_forget(c->s, name, e);
+		return change_remove_all(c->s, name, e);
 	switch (c->rec.change) {
 	case RECORD_SETTLED:
 		*ret_again = !alive_on && !leave && wants_restart(c->s, name);
@@ -156,7 +156,7 @@ recover_change(const struct store *s, const char *name, bool leave, struct run_r
 		return 0;
 	}
 	if (r == 0)
-		r = jail_settle(s, name, &st, e);
+		r = jail_clean_up(s, name, &st, e);
 	if (r > 0)
 		r = os_jail_root(&st.ref, &dev, &ino, e) < 0
 			? -e->num
@@ -211,7 +211,7 @@ run_recover(const struct store *s, const struct strv *leave, struct run_recovere
 	if (r == 0)
 		r = record_tidy(s, e);
 	if (r == 0)
-		r = run_tidy_ephemeral(s, e);
+		r = run_remove_ephemeral(s, e);
 	if (r == 0)
 		r = change_unfinished(s, &changes, e);
 	for (size_t i = 0; i < changes.n && r == 0; i++) {

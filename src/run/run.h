@@ -38,7 +38,7 @@ int run_create(const struct store *s, const struct jailspec *spec, const struct 
 #define RUN_PREFIX "run-"
 #define RUN_LOCK "run"
 int run_create_ephemeral(const struct store *s, const struct jailspec *spec, struct err *e);
-int run_tidy_ephemeral(const struct store *s, struct err *e);
+int run_remove_ephemeral(const struct store *s, struct err *e);
 /* Refused (-EBUSY) while it runs, and (-EXDEV) while anything is mounted in it.  Removes jailspace, mount
  * point, record, console log, run files.  What the administrator gave (space = DIR, image:FILE) stays; a
  * device, and the directory of a jail without a template, stay always.  spec NULL: the configuration has it

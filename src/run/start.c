@@ -46,7 +46,7 @@ give_up_prepared(struct ctx *c, struct err *e)
 {
 	run_warn(c->who, c->next.id.name, e->msg);
 	err_clear(e);
-	return switch_forget_prepared(c->s, c->next.id.name, &c->rec, e);
+	return switch_discard_prepared(c->s, c->next.id.name, &c->rec, e);
 }
 
 /* A jail never starts in the middle of a change: what is decided is a part of the walk, or goes back before. */
@@ -132,7 +132,7 @@ run_start(const struct store *s, const struct jailspec *spec, const struct run_s
 	if (r == 0)
 		r = store_lock(s, "jail", spec->name, STEPS_LOCK_MS, c.in, &lock, e);
 	if (r == 0)
-		r = jail_settle(s, spec->name, &st, e);
+		r = jail_clean_up(s, spec->name, &st, e);
 	state_free(&st);
 	if (r == 0)
 		r = instance_check(s, spec, &c.next.id, e);

@@ -42,7 +42,7 @@ up_claim(struct ctx *c _unused_, struct instance *i, struct err *e)
 /* The jailspace of `brig run` goes with the jail, and so do its record and its log, which nobody could ask
  * for. */
 static int
-forget_ephemeral(struct instance *i, struct err *e)
+remove_ephemeral(struct instance *i, struct err *e)
 {
 	_auto_free char *log = xasprintf("%s.log", i->st.name);
 	int r = i->st.template && i->made->space == SPACE_DIR && !i->made->space_arg
@@ -63,11 +63,11 @@ down_claim(struct ctx *c _unused_, struct instance *i, struct err *e)
 	if (!i->st.name || i->keep) /* it never had the place */
 		return 0;
 	if (ephemeral)
-		r = forget_ephemeral(i, e);
+		r = remove_ephemeral(i, e);
 	if (r == 0)
 		r = state_remove(i->s, i->st.name, e);
 	if (r == 0 && ephemeral)
-		store_lock_forget(i->s, "jail", i->st.name);
+		store_lock_remove(i->s, "jail", i->st.name);
 	return r;
 }
 
@@ -486,5 +486,5 @@ const struct step run_steps[STEP_N] = {
     [STEP_POSTSTART] = {"exec.poststart", "exec.prestop", OF_INSTANCE, HOOKS(EXEC_POSTSTART, EXEC_PRESTOP)},
     [STEP_RUNNING] = {"record that it runs", NULL, OF_INSTANCE, NO_HOOKS, .up = up_running},
     [STEP_MEASURE] = {"measure the downtime", NULL, OF_CHANGE, NO_HOOKS, .up = up_measure},
-    [STEP_SETTLE] = {"finish the change", NULL, OF_CHANGE, NO_HOOKS, .final = true, .up = up_settle},
+    [STEP_FINISH] = {"finish the change", NULL, OF_CHANGE, NO_HOOKS, .final = true, .up = up_finish},
 };

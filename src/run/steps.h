@@ -49,7 +49,7 @@ enum step_id {
 	STEP_POSTSTART,
 	STEP_RUNNING,
 	STEP_MEASURE,
-	STEP_SETTLE,
+	STEP_FINISH,
 	STEP_N
 };
 
@@ -138,7 +138,7 @@ int down_watch(struct ctx *c, struct instance *i, struct err *e);
 int up_files(struct ctx *c, struct instance *i, struct err *e);
 int down_files(struct ctx *c, struct instance *i, struct err *e);
 int up_measure(struct ctx *c, struct instance *i, struct err *e);
-int up_settle(struct ctx *c, struct instance *i, struct err *e);
+int up_finish(struct ctx *c, struct instance *i, struct err *e);
 /* Its files are on a volume (image, device) that only one can have mounted. */
 bool on_volume(const struct ctx *c);
 /* The mark of this boot says that it is to be started again. */
@@ -148,8 +148,8 @@ int ctx_load_change(struct ctx *c, struct err *e);
 
 #define STEPS_LOCK_MS 30000 /* how long a command waits for the jail */
 
-/* settle.c.  Under the jail's lock. 1: it runs (*ret), 0: it does not, and nothing is left of it. */
-int jail_settle(const struct store *s, const char *name, struct state *ret, struct err *e);
+/* cleanup.c.  Under the jail's lock. 1: it runs (*ret), 0: it does not, and nothing is left of it. */
+int jail_clean_up(const struct store *s, const char *name, struct state *ret, struct err *e);
 bool state_is_stale(const struct state *st); /* not that of a running jail */
 /* Under the lock.  1: it runs, and c->old is it; spec as in run_stop(). */
 int ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e);

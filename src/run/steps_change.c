@@ -168,7 +168,7 @@ down_stage(struct ctx *c, struct instance *i, struct err *e)
 	c->change.keep_mark = c->marked;
 	if (r == 0)
 		r = waits ? change_prepare_again(&c->change, &c->rec, e)
-			  : change_drop(&c->change, &c->rec, c->space, e);
+			  : change_discard(&c->change, &c->rec, c->space, e);
 	leave_volume(c);
 	if (r < 0)
 		return r;
@@ -279,7 +279,7 @@ up_measure(struct ctx *c, struct instance *i, struct err *e _unused_)
 /* ---- the end ---- */
 
 int
-up_settle(struct ctx *c, struct instance *i, struct err *e)
+up_finish(struct ctx *c, struct instance *i, struct err *e)
 {
 	int r;
 

@@ -87,7 +87,7 @@ settled_record(struct ctx *c, struct err *e)
 		return err_set(e, EBUSY,
 			       "an earlier change of its files is not finished (brig status %s says why)", name);
 	if (r > 0 && c->rec.change == RECORD_PREPARED)
-		r = switch_forget_prepared(c->s, name, &c->rec, e);
+		r = switch_discard_prepared(c->s, name, &c->rec, e);
 	return r < 0 ? r : switch_check(c->next.spec, &c->rec, c->to->release, e);
 }
 

@@ -113,7 +113,7 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 	if (f->up && f->runs)
 		add(ret, STEP_MEASURE, WAY_UP, WHO_NEXT);
 	if (f->settle)
-		add(ret, STEP_SETTLE, WAY_UP, WHO_NEXT);
+		add(ret, STEP_FINISH, WAY_UP, WHO_NEXT);
 }
 
 /* ---- going back ---- */

@@ -45,7 +45,7 @@ begin_again(struct ctx *c)
 
 /* All that there can be of an instance but its state.  The first error is kept. */
 static int
-take_away(struct ctx *c, enum who who, struct err *e)
+clean_up(struct ctx *c, enum who who, struct err *e)
 {
 	struct err first = ERR_INIT;
 
@@ -68,7 +68,7 @@ unmake(struct ctx *c, enum who who)
 {
 	struct err ignore = ERR_INIT;
 
-	if (take_away(c, who, &ignore) == 0 || take_away(c, who, &ignore) == 0)
+	if (clean_up(c, who, &ignore) == 0 || clean_up(c, who, &ignore) == 0)
 		(void)make_move(c, &(struct move){STEP_CLAIM, WAY_DOWN, who, false}, NULL, &ignore);
 }
 
@@ -97,7 +97,7 @@ through(struct ctx *c, const struct walk *w, bool back, struct err *e)
 			continue;
 		if (m->step == STEP_CLAIM && m->way == WAY_DOWN && left[m->who].num) {
 			err_clear(&left[m->who]);
-			if (take_away(c, m->who, &left[m->who]) < 0)
+			if (clean_up(c, m->who, &left[m->who]) < 0)
 				continue;
 		}
 		if (make_move(c, m, NULL, &one) == 0)

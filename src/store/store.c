@@ -205,7 +205,7 @@ store_lock(const struct store *s, const char *kind, const char *name, int wait_m
 }
 
 void
-store_lock_forget(const struct store *s, const char *kind, const char *name)
+store_lock_remove(const struct store *s, const char *kind, const char *name)
 {
 	_auto_free char *file = xasprintf("%s.%s", kind, name);
 

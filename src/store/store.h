@@ -49,6 +49,6 @@ int store_check_name(const struct store *s, const char *name, struct err *e);
 int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms,
 	       const struct interrupt *in, int *ret_fd, struct err *e);
 /* What it was for is gone: takes away the file of a lock that the caller holds. */
-void store_lock_forget(const struct store *s, const char *kind, const char *name);
+void store_lock_remove(const struct store *s, const char *kind, const char *name);
 
 #endif

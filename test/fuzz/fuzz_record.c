@@ -52,7 +52,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	second = text_of("x.json");
 	must(streq(first, second), "it is the same");
 	while (r.n_conflict)
-		record_drop_conflict(&r, r.conflict[r.n_conflict / 2].path);
+		record_remove_conflict(&r, r.conflict[r.n_conflict / 2].path);
 	record_free(&again);
 	record_free(&r);
 	return 0;

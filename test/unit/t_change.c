@@ -389,7 +389,7 @@ there_and_back(struct job *j)
 	CHECK(change_apply(&j->c, space, &e) == 0);
 	CHECK(change_commit_back(&j->c, &j->rec, &e) == 0);
 	CHECK(change_revert(&j->c, space, &e) == 0);
-	CHECK(change_drop(&j->c, &j->rec, space, &e) == 0);
+	CHECK(change_discard(&j->c, &j->rec, space, &e) == 0);
 }
 
 static void
@@ -418,7 +418,7 @@ recover(struct job *unused)
 	if (rec.change == RECORD_APPLY)
 		CHECK(change_apply(&c, space, &e) == 0 && change_finish(&c, &rec, space, &e) == 0);
 	else
-		CHECK(change_revert(&c, space, &e) == 0 && change_drop(&c, &rec, space, &e) == 0);
+		CHECK(change_revert(&c, space, &e) == 0 && change_discard(&c, &rec, space, &e) == 0);
 }
 
 static char *
@@ -827,7 +827,7 @@ nothing_lost_going_back(void **state)
 	CHECK(change_commit_back(&j.c, &j.rec, &e) == 0 && change_revert(&j.c, space, &e) == 0);
 	aside = xasprintf("etc/file-to-dir.brig-%u", j.c.id);
 	assert_true(strv_has(&j.c.kept, aside) && strv_has(&j.c.kept, "etc/dir-comes"));
-	CHECK(change_drop(&j.c, &j.rec, space, &e) == 0);
+	CHECK(change_discard(&j.c, &j.rec, space, &e) == 0);
 	assert_true(has("etc/file-to-dir", "file\n"));
 	{
 		_auto_free char *data = xasprintf("%s/data", aside);
@@ -1231,7 +1231,7 @@ giant_after_a_rollback_given_up(void **state)
 	ino = inode_of(SECOND);
 	decide_theirs(&j);
 	stage_rollback(&first, R1);
-	CHECK(change_drop(&first.c, &first.rec, space, &e) == 0);
+	CHECK(change_discard(&first.c, &first.rec, space, &e) == 0);
 	stage_rollback(&second, R1);
 	there_and_back(&second);
 	nothing_unfinished(R2, 2);
@@ -1460,7 +1460,7 @@ data_taken_back(void **state)
 			assert_false(there(SPACE "var/lib/new"));
 			CHECK(change_commit_back(&j.c, &j.rec, &e) == 0 &&
 			      change_revert(&j.c, space, &e) == 0);
-			CHECK(change_drop(&j.c, &j.rec, space, &e) == 0);
+			CHECK(change_discard(&j.c, &j.rec, space, &e) == 0);
 			same_look(with, "data of a rollback that was taken back");
 			act[i / 3]();
 			continue;
@@ -1518,7 +1518,7 @@ data_meanwhile(void **state)
 	CHECK(change_commit(&c.c, &c.rec, &e) == 0 && change_apply(&c.c, space, &e) == 0);
 	data_more();
 	CHECK(change_commit_back(&c.c, &c.rec, &e) == 0 && change_revert(&c.c, space, &e) == 0);
-	CHECK(change_drop(&c.c, &c.rec, space, &e) == 0);
+	CHECK(change_discard(&c.c, &c.rec, space, &e) == 0);
 	assert_true(strv_has(&c.c.kept, "var/lib/new"));
 	assert_true(there(SPACE "var/lib/new/sub/more") && has("etc/file", "one\n"));
 	nothing_unfinished(R1, 0);
@@ -1655,7 +1655,7 @@ damaged(void **state)
 		assert_non_null(strstr(one.msg, "damaged"));
 	}
 	/* a destroyed jail leaves nothing of it */
-	assert_int_equal(change_forget(&store, "www", &e), 0);
+	assert_int_equal(change_remove_all(&store, "www", &e), 0);
 	assert_false(there(CHANGES) || there("base/js/.brig/switch/www"));
 }
 
@@ -1771,7 +1771,7 @@ meddled_with(void)
 		for (size_t i = 0; i < rec.n_conflict; i++)
 			waited += strstr(rec.conflict[i].why, "prepared") != NULL;
 		while (rec.n_conflict > 0)
-			record_drop_conflict(&rec, rec.conflict[0].path);
+			record_remove_conflict(&rec, rec.conflict[0].path);
 		/* as if it had never been */
 		free(rec.release);
 		rec.release = xstrdup(R1);

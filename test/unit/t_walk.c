@@ -145,7 +145,7 @@ ways_back(void **state)
 	     "-create -watch " DOWN_OLD " +mark -stage " UP_OLD " -mark");
 	back(&beside, STEP_HEALTH, WAY_UP, failed,
 	     DOWN_NEXT " -watch " DOWN_OLD " +mark -decide -files -stage " UP_OLD " -mark");
-	back(&beside, STEP_SETTLE, WAY_UP, failed, "");
+	back(&beside, STEP_FINISH, WAY_UP, failed, "");
 	back(&in_turn, STEP_FILES, WAY_UP, failed, DOWN_OLD " +mark -decide -files -stage " UP_OLD " -mark");
 	back(&volume, STEP_STAGE, WAY_UP, failed, DOWN_OLD " +mark -stage " UP_OLD " -mark");
 	back(&stopped, STEP_STAGE, WAY_UP, failed, "-stage");
@@ -238,7 +238,7 @@ interrupts(void **state)
 		assert_int_equal(w.v[i].may_stop,
 				 down ? w.v[i].step == STEP_POSTSTART
 				      : w.v[i].step != STEP_POSTSTART && w.v[i].step != STEP_RUNNING &&
-					    w.v[i].step != STEP_MEASURE && w.v[i].step != STEP_SETTLE);
+					    w.v[i].step != STEP_MEASURE && w.v[i].step != STEP_FINISH);
 	}
 }
 

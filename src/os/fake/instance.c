@@ -433,9 +433,9 @@ os_fw_down(const struct os_id *id, const struct jailspec *spec _unused_, struct 
 }
 
 int
-os_fw_forget(const struct os_id *id, struct err *e)
+os_fw_remove(const struct os_id *id, struct err *e)
 {
-	if (fake_begin("os_fw_forget", id->name, e) < 0)
+	if (fake_begin("os_fw_remove", id->name, e) < 0)
 		return -e->num;
 	fake_lock();
 	for (size_t i = 0; i < FAKE_THINGS; i++) {

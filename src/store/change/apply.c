@@ -346,7 +346,7 @@ changed_meanwhile(struct change *c, size_t i, bool again, int space_fd, struct e
 	c->op[i].skip = true;
 	if (change_save(c, e) < 0)
 		return -e->num;
-	change_drop_staged(c, change_node_name(c->op[i].n).s);
+	change_remove_staged(c, change_node_name(c->op[i].n).s);
 	return 0;
 }
 
@@ -433,7 +433,7 @@ make_dir_again(const struct place *p)
 
 /* What the change put there goes; a directory that has got something in it stays. */
 static int
-take_away(const struct place *p)
+remove_new(const struct place *p)
 {
 	bool is_dir = p->here && S_ISDIR(p->st.st_mode);
 
@@ -484,11 +484,11 @@ revert_node(const struct place *p)
 	if (p->op->tree.n > 0)
 		return revert_tree(p);
 	if (before == NODE_NONE) /* has_new: it never got there */
-		return p->has_new ? 0 : take_away(p);
+		return p->has_new ? 0 : remove_new(p);
 	if (before == NODE_DIR) {
 		if (p->here && S_ISDIR(p->st.st_mode))
 			return make_dir_again(p);
-		r = take_away(p);
+		r = remove_new(p);
 		if (r != 0)
 			return r;
 		return mkdirat(p->dir, p->name, 0700) < 0 ? -errno : set_owner(p, &p->op->before);
@@ -501,7 +501,7 @@ revert_node(const struct place *p)
 	if (r > 0)
 		return unlinkat(p->c->old_fd, p->n.s, 0) < 0 ? -errno : 0;
 	if (after == NODE_DIR) {
-		r = take_away(p);
+		r = remove_new(p);
 		if (r == 1)
 			r = move_aside(p);
 		if (r < 0)

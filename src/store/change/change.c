@@ -134,7 +134,7 @@ change_close_nodes(struct change *c)
 }
 
 static void
-drop_ops(struct change *c)
+free_ops(struct change *c)
 {
 	for (size_t i = 0; i < c->n_op; i++) {
 		free(c->op[i].path);
@@ -152,7 +152,7 @@ change_free(struct change *c)
 {
 	change_close_nodes(c);
 	fd_close(TAKE_FD(c->change_fd));
-	drop_ops(c);
+	free_ops(c);
 	free(c->jail);
 	free(c->template);
 	free(c->from);
@@ -213,7 +213,7 @@ open_nodes(struct change *c, int space_fd, struct err *e)
 }
 
 void
-change_drop_staged(const struct change *c, const char *name)
+change_remove_staged(const struct change *c, const char *name)
 {
 	struct err ignore = ERR_INIT;
 
@@ -223,7 +223,7 @@ change_drop_staged(const struct change *c, const char *name)
 
 /* What ID.json does not know: staged by one that was killed before it had written that down. */
 static void
-drop_unknown(const struct change *c)
+remove_unknown(const struct change *c)
 {
 	_auto_strv struct strv names = STRV_INIT;
 	int n;
@@ -231,7 +231,7 @@ drop_unknown(const struct change *c)
 	(void)tree_names(c->new_fd, &names);
 	for (size_t i = 0; i < names.n; i++)
 		if (num_int(names.v[i], 1, INT_MAX, &n) == 0 && (size_t)n > c->n_op)
-			change_drop_staged(c, names.v[i]);
+			change_remove_staged(c, names.v[i]);
 }
 
 char *
@@ -543,7 +543,7 @@ empty_dir(int fd, struct err *e)
 int
 change_restage(struct change *c, struct err *e)
 {
-	drop_ops(c);
+	free_ops(c);
 	record_free(&c->leaves);
 	strv_free(&c->kept);
 	strv_free(&c->regenerate);
@@ -583,7 +583,7 @@ change_open_nodes(struct change *c, int space_fd, struct err *e)
 		return 0;
 	if (open_nodes(c, space_fd, e) < 0)
 		return -e->num;
-	drop_unknown(c);
+	remove_unknown(c);
 	return 0;
 }
 
@@ -611,7 +611,7 @@ change_load(const struct store *s, const char *jail, unsigned id, int space_fd, 
 }
 
 static void
-drop_undo(struct record *rec, size_t first, size_t n)
+remove_undo(struct record *rec, size_t first, size_t n)
 {
 	for (size_t i = first; i < first + n; i++) {
 		free(rec->undo[i].from);
@@ -643,7 +643,7 @@ update_undo(const struct change *c, struct record *rec)
 	if (c->kind == CHANGE_ROLLBACK) {
 		for (size_t i = rec->n_undo; i-- > 0;)
 			if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
-				drop_undo(rec, i, rec->n_undo - i);
+				remove_undo(rec, i, rec->n_undo - i);
 				break;
 			}
 		return;
@@ -653,7 +653,7 @@ update_undo(const struct change *c, struct record *rec)
 		gone++;
 	if (rec->n_undo - gone > UNDO_MAX)
 		gone = rec->n_undo - UNDO_MAX;
-	drop_undo(rec, 0, gone);
+	remove_undo(rec, 0, gone);
 }
 
 int
@@ -708,14 +708,14 @@ change_finish(struct change *c, struct record *rec, int space_fd, struct err *e)
 	if (save_kept(c, space_fd, e) < 0)
 		return -e->num;
 	while (rec->n_conflict > 0)
-		record_drop_conflict(rec, rec->conflict[0].path);
+		record_remove_conflict(rec, rec->conflict[0].path);
 	copy_conflicts(rec, &c->leaves);
 	update_undo(c, rec);
 	return settle(c, rec, space_fd, e);
 }
 
 int
-change_drop(struct change *c, struct record *rec, int space_fd, struct err *e)
+change_discard(struct change *c, struct record *rec, int space_fd, struct err *e)
 {
 	free(rec->release);
 	rec->release = xstrdup(c->from);
@@ -736,7 +736,7 @@ change_tidy(const struct store *s, const char *jail, const struct record *rec, i
 }
 
 int
-change_forget(const struct store *s, const char *jail, struct err *e)
+change_remove_all(const struct store *s, const char *jail, struct err *e)
 {
 	_auto_close int all = -EBADF, switching = -EBADF;
 

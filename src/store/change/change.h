@@ -136,7 +136,7 @@ int change_sync(struct change *c, int space_fd, struct err *e);
 int change_finish(struct change *c, struct record *rec, int space_fd, struct err *e);
 /* After revert, or instead of commit: nothing of it is left, the record is settled and as before, but for
  * what was to be regenerated. */
-int change_drop(struct change *c, struct record *rec, int space_fd, struct err *e);
+int change_discard(struct change *c, struct record *rec, int space_fd, struct err *e);
 
 int change_load(const struct store *s, const char *jail, unsigned id, int space_fd, struct change *ret,
 		struct err *e);
@@ -155,6 +155,6 @@ bool change_is_marked(const struct store *s, const char *jail); /* there may be 
 bool change_wants_restart(const struct store *s, const char *jail, const char *boot);
 int change_unmark(const struct store *s, const char *jail, struct err *e);
 /* A jail is destroyed: all of its changes go. */
-int change_forget(const struct store *s, const char *jail, struct err *e);
+int change_remove_all(const struct store *s, const char *jail, struct err *e);
 
 #endif

@@ -10,7 +10,7 @@
 
 struct change_op *change_add_op(struct change *c, const char *path); /* numbered, otherwise empty */
 const struct change_op *change_find_op(const struct change *c, const char *path);
-void change_drop_op(struct change *c);                               /* the last one */
+void change_remove_last_op(struct change *c);
 void change_node_free(struct change_node *n);
 /* Names of nodes in new/ and old/. */
 struct node_name {
@@ -35,7 +35,7 @@ bool change_same_owner(const struct change_node *a, const struct change_node *b)
 bool change_time_differs(const struct timespec *recorded, const struct timespec *now);
 
 /* new/NAME goes. */
-void change_drop_staged(const struct change *c, const char *name);
+void change_remove_staged(const struct change *c, const char *name);
 
 /* file.c */
 int change_save(struct change *c, struct err *e); /* atomic, synced */

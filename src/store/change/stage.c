@@ -24,7 +24,7 @@ change_add_op(struct change *c, const char *path)
 }
 
 void
-change_drop_op(struct change *c)
+change_remove_last_op(struct change *c)
 {
 	struct change_op *op = &c->op[--c->n_op];
 
@@ -357,8 +357,8 @@ meddled_with(struct change *c, const struct merge_item *it, const char *base, si
 	if (!c->inside || (r != -EEXIST && !change_is_jails_doing(r)))
 		return false;
 	if (c->n_op > n_op) {
-		change_drop_staged(c, change_node_name(c->op[c->n_op - 1].n).s);
-		change_drop_op(c);
+		change_remove_staged(c, change_node_name(c->op[c->n_op - 1].n).s);
+		change_remove_last_op(c);
 	}
 	if (it->whole == WHOLE_NO) /* of data nothing is to be decided: they are not given */
 		record_add_conflict(&c->leaves, it->path, base, "the jail changed what was prepared for it");
@@ -462,7 +462,7 @@ stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
 	if (r < 0)
 		return r;
 	if (gone && op->before.type == NODE_NONE) {
-		change_drop_op(c);
+		change_remove_last_op(c);
 		return 0;
 	}
 	if (gone)

@@ -306,8 +306,8 @@ stage_back(struct change *c, const struct trace *t, int space_fd)
 	r = op->after.type == NODE_DIR ? make_back(c, op) : take_kept(c, op, t);
 	if (!change_is_jails_doing(r) && !(r == -EEXIST && c->inside))
 		return r;
-	change_drop_staged(c, change_node_name(op->n).s);
-	change_drop_op(c);
+	change_remove_staged(c, change_node_name(op->n).s);
+	change_remove_last_op(c);
 	strv_add(&c->kept, t->path);
 	return 0;
 }

@@ -194,7 +194,7 @@ as_planned(const struct merge_item *it, int dir, const char *name)
 }
 
 static int
-take_away(const struct merge_item *it, int dir, const char *name)
+remove_node(const struct merge_item *it, int dir, const char *name)
 {
 	return unlinkat(dir, name, it->d.type == NODE_DIR ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
 }
@@ -214,7 +214,7 @@ put(struct carry *c, const struct merge_item *it, int dir, const char *name)
 		r = make_copy(c, it, 07777, dir, tmp);
 	}
 	if (r == 0 && it->d.type == NODE_DIR)
-		r = take_away(it, dir, name);
+		r = remove_node(it, dir, name);
 	if (r == 0 && renameat(dir, tmp, dir, name) < 0)
 		r = -errno;
 	if (r < 0)
@@ -238,7 +238,7 @@ change(struct carry *c, const struct merge_item *it)
 	if (r < 0)
 		return r;
 	if (it->act == MERGE_REMOVE || it->n.type == NODE_DIR) /* made when something is put in it */
-		return take_away(it, dir, name);
+		return remove_node(it, dir, name);
 	if (it->d.type == NODE_FILE && it->n.type == NODE_FILE && it->d.nlink > 1)
 		return write_in_place(c, it, dir, name);
 	return put(c, it, dir, name);

@@ -58,7 +58,7 @@ record_conflict(const struct record *r, const char *path)
 }
 
 void
-record_drop_conflict(struct record *r, const char *path)
+record_remove_conflict(struct record *r, const char *path)
 {
 	size_t i = conflict_place(r, path);
 
@@ -76,7 +76,7 @@ record_add_conflict(struct record *r, const char *path, const char *base, const 
 {
 	size_t i;
 
-	record_drop_conflict(r, path);
+	record_remove_conflict(r, path);
 	i = conflict_place(r, path);
 	r->conflict = xrealloc(r->conflict, r->n_conflict + 1, sizeof(*r->conflict));
 	memmove(&r->conflict[i + 1], &r->conflict[i], (r->n_conflict - i) * sizeof(*r->conflict));

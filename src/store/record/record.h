@@ -44,7 +44,7 @@ void record_free(struct record *r);
 /* Conflicts are added in any order; an older one of the same path is replaced. */
 void record_add_conflict(struct record *r, const char *path, const char *base, const char *why);
 const struct record_conflict *record_conflict(const struct record *r, const char *path);
-void record_drop_conflict(struct record *r, const char *path);
+void record_remove_conflict(struct record *r, const char *path);
 void record_add_undo(struct record *r, unsigned id, const char *from, const char *to);
 /* 1 found, 0 there is none. */
 int record_read(const struct store *s, const char *jail, struct record *ret, struct err *e);

@@ -425,7 +425,7 @@ state_jid_of(const struct store *s, const char *jail, int *ret, struct err *e)
 }
 
 int
-state_drop_jid(const struct store *s, int jid, struct err *e)
+state_remove_jid(const struct store *s, int jid, struct err *e)
 {
 	char link[16];
 

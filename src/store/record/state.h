@@ -52,7 +52,7 @@ int state_list_all(const struct store *s, bool brief, struct state **ret, size_t
 /* RUN/jid/N is a link to the name of the jail with JID N; RUN/jid/last holds the last one given. */
 /* A JID that is linked to this jail, whose state is damaged.  1 found. */
 int state_jid_of(const struct store *s, const char *jail, int *ret, struct err *e);
-int state_drop_jid(const struct store *s, int jid, struct err *e);
+int state_remove_jid(const struct store *s, int jid, struct err *e);
 /* Takes away what a command killed while it claimed a JID left: links without a state, directories without
  * one (those that nobody has locked).  list: all states, by JID. */
 int state_tidy(const struct store *s, const struct state *list, size_t n, struct err *e);

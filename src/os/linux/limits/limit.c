@@ -430,7 +430,7 @@ up_one(const struct hiers *h, const char *mount, const struct os_id *id, const s
 }
 
 static void
-drop_one(const char *mount, const struct os_id *id)
+remove_group_of(const char *mount, const struct os_id *id)
 {
 	_auto_free char *top = top_path(mount, id), *dir = group_path(mount, id);
 
@@ -478,14 +478,14 @@ os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e)
 		r = up_one(&h, mounts.v[i], id, spec, e);
 		/* without limits it is only for order: a host whose groups are not ours to make has none */
 		if (!wanted(spec) && (r == -EROFS || r == -EACCES || r == -EPERM)) {
-			drop_one(mounts.v[i], id);
+			remove_group_of(mounts.v[i], id);
 			err_clear(e);
 			return 0;
 		}
 		if (r < 0) {
 			/* only what was made here: -EEXIST is somebody else's */
 			for (size_t k = 0; k < i + (r != -EEXIST); k++)
-				drop_one(mounts.v[k], id);
+				remove_group_of(mounts.v[k], id);
 			return r;
 		}
 	}

@@ -777,7 +777,7 @@ os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e)
 }
 
 int
-os_fw_forget(const struct os_id *id, struct err *e)
+os_fw_remove(const struct os_id *id, struct err *e)
 {
 	return down(id, NULL, NULL, e);
 }

@@ -24,7 +24,7 @@ clean_up(const struct store *s, struct state *st, struct err *e)
 }
 
 int
-jail_settle(const struct store *s, const char *name, struct state *ret, struct err *e)
+jail_clean_up(const struct store *s, const char *name, struct state *ret, struct err *e)
 {
 	int r = state_read(s, name, ret, e);
 
@@ -42,7 +42,7 @@ int
 ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e)
 {
 	const char *name = c->next.id.name;
-	int r = jail_settle(c->s, name, &c->old.st, e);
+	int r = jail_clean_up(c->s, name, &c->old.st, e);
 
 	if (r <= 0)
 		return r;
