@@ -221,7 +221,7 @@ define(const struct making *m, struct err *e)
 	if (!m->place)
 		return 0;
 	if (define_write(m->spec, &m->names, m->place, e) < 0)
-		return err_wrap(e, "was created, but not defined (the same command again)");
+		return err_wrap(e, "was created, but not defined: run the same command again");
 	return 0;
 }
 
@@ -259,7 +259,7 @@ existed(const struct cli *cli, const struct making *m, const struct record *rec,
 			       rec->template ? rec->template : "(none)");
 	if (define(m, e) < 0)
 		return -e->num;
-	cli_say(cli, "%s: was there already; defined now in %s", m->spec->label, m->place);
+	cli_say(cli, "%s: existed already; is now defined in %s", m->spec->label, m->place);
 	return 0;
 }
 
@@ -289,10 +289,10 @@ make(struct cli *cli, const struct making *m, json_t *results, struct err *e)
 	if (what == RUN_CREATE_MADE)
 		say_made(cli, m, &rec, &meter);
 	else if (what == RUN_CREATE_NEW_IDS)
-		cli_say(cli, "%s: was there; another jail had its host ids, too: it has others now",
+		cli_say(cli, "%s: existed; another jail had its host ids, too: it has new ones now",
 			m->spec->label);
 	else if (what == RUN_CREATE_ADOPTED)
-		cli_say(cli, "%s: its jailspace was there: adopted, on %s/%s", m->spec->label, rec.template,
+		cli_say(cli, "%s: its jailspace existed: adopted, on %s/%s", m->spec->label, rec.template,
 			rec.release);
 	json_array_append_new(results, result(m, &rec, words[what], &meter));
 	return 0;

@@ -14,7 +14,7 @@ static bool opt_yes, opt_archive, opt_all_space;
 
 static const struct opt destroy_opts[] = {
     {'y', "yes", OPT_FLAG, &opt_yes, NULL, "do not ask"},
-    {0, "force", OPT_FLAG, &opt_yes, NULL, "the same"},
+    {0, "force", OPT_FLAG, &opt_yes, NULL, "the same as -y"},
     {0, "space", OPT_FLAG, &opt_all_space, NULL,
      "also a jailspace outside the base: space = DIR, image:FILE"},
     {0, "archive", OPT_FLAG, &opt_archive, NULL, "archive it first"},
@@ -187,7 +187,7 @@ destroy_one(struct cli *cli, const char *name, json_t *results)
 		if (something && (!opt_yes || cli->verbose))
 			say_going(cli, &g);
 		if (something && !agreed(&g)) {
-			cli_say(cli, "%s: left as it is", name);
+			cli_say(cli, "%s: not destroyed", name);
 			return 1;
 		}
 		r = destroy(cli, &g, &e);
@@ -214,7 +214,8 @@ run_destroy_cmd(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, NULL,
 				 "archives are not supported yet by this version; copy BASE/js/NAME first");
 	if (!opt_yes && (!isatty(STDIN_FILENO) || cli->json))
-		return cli_usage(cli, &cmd_destroy, "nobody to ask: -y destroys without asking");
+		return cli_usage(cli, &cmd_destroy,
+				 "cannot ask (no terminal, or --json): -y destroys without asking");
 	(void)cli_conf(cli, true);
 	status = cli_store(cli, STORE_CREATE);
 	if (status != 0)

@@ -29,7 +29,7 @@ doctor_run(struct cli *cli, int argc, char **argv)
 	(void)argv;
 	if (argc > 0) {
 		json_decref(list);
-		return cli_usage(cli, command_find("doctor"), "too many words");
+		return cli_usage(cli, command_find("doctor"), "it takes no arguments");
 	}
 	if (os_features(&f, &n, &e) < 0) {
 		json_decref(list);

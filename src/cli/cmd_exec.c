@@ -13,8 +13,8 @@ static const struct opt exec_opts[] = {
     {'U', "user", OPT_STRING, &opt_jail_user, "USER", "as this user of the jail's passwd"},
     {'d', "directory", OPT_STRING, &opt_dir, "DIR", "working directory in the jail"},
     {'l', "login", OPT_FLAG, &opt_login, NULL, "clean environment (always; for jexec's users)"},
-    {'E', "environment", OPT_FLAG, &opt_keep, NULL, "keep our environment: it becomes visible in the jail"},
-    {'T', "no-tty", OPT_FLAG, &opt_no_tty, NULL, "no terminal, also when we have one"},
+    {'E', "environment", OPT_FLAG, &opt_keep, NULL, "keep the caller's environment: the jail can see it"},
+    {'T', "no-tty", OPT_FLAG, &opt_no_tty, NULL, "no terminal, even where standard input is one"},
     OPT_END,
 };
 static const struct opt shell_opts[] = {
@@ -150,7 +150,7 @@ exec_run(struct cli *cli, int argc, char **argv)
 
 	if (argc < 2)
 		return cli_usage(cli, &cmd_exec, "%s",
-				 argc < 1 ? "no jail named" : "no command (brig shell)");
+				 argc < 1 ? "no jail named" : "no command named (for a shell: brig shell)");
 	if (opt_host_user && opt_jail_user)
 		return cli_usage(cli, &cmd_exec, "-u and -U exclude each other");
 	r = need_root(cli);
@@ -174,7 +174,8 @@ shell_run(struct cli *cli, int argc, char **argv)
 	int r;
 
 	if (argc != 1)
-		return cli_usage(cli, &cmd_shell, "%s", argc < 1 ? "no jail named" : "one jail (brig exec)");
+		return cli_usage(cli, &cmd_shell, "%s",
+				 argc < 1 ? "no jail named" : "expected one jail (for a command: brig exec)");
 	r = need_root(cli);
 	if (r != 0)
 		return r;

@@ -525,14 +525,14 @@ run_form(struct jailop *o, int argc, char **argv)
 	bool only_remove = (jo.removes || jo.force) && !jo.create && !jo.modify;
 
 	if (only_remove && argc == 0)
-		return usage(o->cli, "which jail? ('*': all)");
+		return usage(o->cli, "no jail named ('*': all)");
 	for (int i = 0; only_remove && i < argc; i++)
 		if (strchr(argv[i], '='))
 			return usage(o->cli, "-r and -R take names, not parameters");
 	if (only_remove)
 		return remove_jails(o, argc, argv);
 	if (jo.force)
-		return usage(o->cli, "-R goes with nothing else");
+		return usage(o->cli, "-R excludes -c, -m, -r and -e");
 	option_words(&words);
 	if (!jo.create && !jo.modify) { /* no letter at all: the old form, checked by the caller */
 		jo.create = true;
@@ -544,7 +544,7 @@ run_form(struct jailop *o, int argc, char **argv)
 		return one_jail(o, &words, &command);
 	}
 	if (has_word_options())
-		return usage(o->cli, "-h -l -n -s -u -U go with parameters on the command line");
+		return usage(o->cli, "-h, -l, -n, -s, -u and -U need parameters on the command line");
 	return from_files(o, argc ? argv[0] : NULL);
 }
 
@@ -558,7 +558,7 @@ jail_main(struct cli *cli, int argc, char **argv)
 	o.parallel = jo.parallel;
 	choose_files(cli);
 	if (jo.separator)
-		return acts || argc ? usage(cli, "-e goes with nothing but -f") : print_all(cli);
+		return acts || argc ? usage(cli, "-e takes no other option than -f") : print_all(cli);
 	if (!acts && !jo.cleanup && (argc < 4 || argv[0][0] != '/'))
 		return usage(cli, "one of -c, -m, -r, -R and -e is needed");
 	(void)cli_conf(cli, true); /* where the base is, also for jails that it does not have */

@@ -22,7 +22,7 @@ static const struct opt options[] = {
     {'i', "interactive", OPT_FLAG, &request.interactive, NULL, "ask about one after the other"},
     {0, "mine", OPT_LIST, &request.mine, "PATH", "keep the jail's own file"},
     {0, "theirs", OPT_LIST, &request.theirs, "PATH", "take the release's file"},
-    {0, "merged", OPT_LIST, &request.merged, "PATH", "take the merge, where it has become possible"},
+    {0, "merged", OPT_LIST, &request.merged, "PATH", "take the merged file, where it merges cleanly by now"},
     {0, "edit", OPT_LIST, &request.edit, "PATH", "edit the file with the conflict marked ($EDITOR)"},
     {0, "file", OPT_STRING, &request.file, "FILE", "with --edit: take this file instead of editing"},
     {0, "tree", OPT_FLAG, &opt_tree, NULL,
@@ -32,7 +32,7 @@ static const struct opt options[] = {
     {'n', "dry-run", OPT_FLAG, &opt_dry, NULL, "only print what would be done"},
     {'A', "always", OPT_LIST, &opt_always, "PATTERNS", "with --tree: files to install in any case"},
     {'I', "ignore", OPT_LIST, &opt_ignore, "PATTERNS", "with --tree: files to leave alone"},
-    {'F', "freebsd-id", OPT_FLAG, &opt_ids, NULL, "with --tree: changes of $FreeBSD$ alone are none"},
+    {'F', "freebsd-id", OPT_FLAG, &opt_ids, NULL, "with --tree: ignore changes of $FreeBSD$ lines"},
     OPT_END,
 };
 
@@ -146,7 +146,7 @@ run_merge(struct cli *cli, int argc, char **argv)
 	if (!opt_tree)
 		return merge_jails(cli, &cmd_merge, &request, argc, argv);
 	if (argc != 3)
-		return cli_usage(cli, &cmd_merge, "merge --tree: three directories, OLD NEW DEST");
+		return cli_usage(cli, &cmd_merge, "merge --tree: expected three directories, OLD NEW DEST");
 	return merge_trees(cli, argv);
 }
 

@@ -17,7 +17,7 @@ static const struct opt run_opts[] = {
      "its template (default " STORE_TEMPLATE ")"},
     {0, "space", OPT_STRING, &opt_space, "DIR", "its jailspace: filled if empty, and kept"},
     {'o', "option", OPT_LIST, &opt_params, "PARAM=VALUE", "a parameter of jail.conf (repeatable)"},
-    {'T', "no-tty", OPT_FLAG, &opt_no_tty, NULL, "no terminal, also when we have one"},
+    {'T', "no-tty", OPT_FLAG, &opt_no_tty, NULL, "no terminal, even where standard input is one"},
     OPT_END,
 };
 

@@ -467,8 +467,9 @@ check_named(const struct work *w, const struct strv *patterns)
 		for (size_t k = 0; k < w->n_group; k++)
 			some |= named(&one, w->group[k].one->item.path);
 		if (!some) {
-			cli_warn(w->cli, "%s: no such conflict waits%s (brig merge)", patterns->v[i],
-				 w->n_group ? "" : ": there is none");
+			cli_warn(w->cli, "%s: %s", patterns->v[i],
+				 w->n_group ? "no such conflict (brig merge lists them)"
+					    : "there are no conflicts");
 			return 1;
 		}
 	}

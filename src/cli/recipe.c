@@ -22,7 +22,7 @@ recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struc
 
 	if (release_open(&cli->store, template, NULL, &r, e) < 0)
 		return e->num == ENOENT ? err_set(e, ENOENT,
-						  "template %s has nothing to build again: say from what "
+						  "template %s has no release yet: name a source "
 						  "(brig template build %s SOURCE)",
 						  template, template)
 					: -e->num;
@@ -42,7 +42,7 @@ recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struc
 	release_close(&r);
 	if (!ret->source)
 		return err_set(e, ENOENT,
-			       "template %s was made by hand: say from what to build it "
+			       "template %s was made by hand: name a source "
 			       "(brig template build %s SOURCE)",
 			       template, template);
 	return 0;

@@ -196,7 +196,7 @@ answer(struct ctx *c, const struct switch_answer *a, struct err *e)
 	r = walk_go(c, &f, e);
 	if (r == 0 && c->change.kept.n > 0)
 		return err_set(e, EBUSY,
-			       "%s: was changed while it was decided about: look again (brig merge %s)",
+			       "%s: changed since it was shown: look again (brig merge %s)",
 			       path, c->next.id.name);
 	return r;
 }

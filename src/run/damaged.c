@@ -68,7 +68,7 @@ end_processes(const struct store *s, const char *name, uint32_t idbase, struct e
 			return r;
 		r = os_jail_kill(&ref, e);
 	}
-	return r < 0 ? r : err_set(e, EBUSY, "new processes of it come up all the time");
+	return r < 0 ? r : err_set(e, EBUSY, "it makes new processes faster than they are killed");
 }
 
 /* A jail with the addresses that this one has now. */

@@ -229,7 +229,7 @@ healthy(struct instance *c, const char *command, struct err *e)
 		if (r == 0 || now.tv_sec - start.tv_sec >= limit)
 			return r;
 		if (interrupt_pending(c->in))
-			return err_set(e, EINTR, "interrupted while health was awaited: %s", command);
+			return err_set(e, EINTR, "interrupted while waiting for health: %s", command);
 		if (!os_jail_alive(&c->st.ref))
 			return err_set(e, ECHILD, "health: %s: the jail ended", command);
 		(void)nanosleep(&pause, NULL);

@@ -117,8 +117,9 @@ collect(struct many *m, size_t i)
 	(void)child_wait(j->pid, &status);
 	m->running--;
 	if (got <= 0)
-		r = err_set(&e, ECHILD, "its process ended before it was done (signal %d)",
-			    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+		r = WIFSIGNALED(status)
+			? err_set(&e, ECHILD, "its process was ended by signal %d", WTERMSIG(status))
+			: err_set(&e, ECHILD, "its process ended without a result");
 	else
 		r = e.msg[0] ? -e.num : e.num;
 	finish(m, i, r, clock_ms() - j->start_ms, &e);

@@ -58,7 +58,8 @@ decided(struct ctx *c, const char *alive_on, bool again, char **ret_text, struct
 		f = (struct walk_facts){.files = FILES_DROP};
 		r = walk_down(c, &f, e);
 		if (r == 0)
-			*ret_text = xasprintf("the %s to %s was interrupted before it was its turn: it stays on %s",
+			*ret_text = xasprintf("the %s to %s was interrupted before this jail was switched: it "
+					      "stays on %s",
 					      kind, to, from);
 		return r;
 	} else if (again) {

@@ -444,7 +444,7 @@ up_running(struct ctx *c _unused_, struct instance *i, struct err *e)
 /* In the order of jail(8); see brig(8), STARTING AND STOPPING.  The steps of a change are where they are when
  * nothing is made beside a running instance. */
 const struct step run_steps[STEP_N] = {
-    [STEP_MARK] = {"note that it is to be started again", "remove that note", OF_CHANGE, NO_HOOKS, .up = up_mark,
+    [STEP_MARK] = {"mark the jail to be started again", "remove the mark", OF_CHANGE, NO_HOOKS, .up = up_mark,
 		   .down = down_mark},
     [STEP_PREUPGRADE] = {"exec.preupgrade", NULL, OF_CHANGE, GO, NO_HOOKS, .about = about_preupgrade,
 			 .up = up_preupgrade},

@@ -146,7 +146,7 @@ tell_kept(const struct ctx *c, const char *label, bool back)
 	for (size_t i = 0; i < c->change.kept.n && c->change.kind != CHANGE_MERGE; i++) {
 		_auto_free char *path = text_printable(c->change.kept.v[i], 4096);
 		_auto_free char *text =
-		    back ? xasprintf("%s: stays beside what was put back", path)
+		    back ? xasprintf("%s: kept, because the jail changed it meanwhile", path)
 		    : c->change.kind == CHANGE_ROLLBACK
 			? xasprintf("%s: changed since, kept as it is", path)
 			: xasprintf("%s: the release has it no more, kept because the jail changed it", path);

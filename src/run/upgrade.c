@@ -152,7 +152,7 @@ work(void *ctx, const char *label, struct err *e)
 	size_t i = find(u, label);
 
 	if (u->stop)
-		return err_set(e, ECANCELED, "not tried: another one failed before it");
+		return err_set(e, ECANCELED, "not tried: another jail failed before it");
 	return switch_jail(&u->to, u->jail[i].spec, u->who, &u->result[i], e);
 }
 

@@ -89,7 +89,7 @@ mount_volume(const struct jailspec *spec, int *ret_dir, struct err *e)
 	if (r < 0)
 		return r;
 	if (fd < 0)
-		return err_set(e, ENOENT, "space %s: is gone", spec->space_arg);
+		return err_set(e, ENOENT, "space %s: does not exist", spec->space_arg);
 	r = os_space_mount(fd, false, ret_dir, e);
 	return r < 0 ? err_wrap(e, "space %s", spec->space_arg) : 0;
 }

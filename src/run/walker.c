@@ -153,8 +153,8 @@ go_back(struct ctx *c, const struct walk *w, const struct walk_facts *f, struct 
 	if (has_again(&back)) {
 		c->back = r == 0;
 		if (r < 0)
-			return err_set(e, why.num, "%s; and going back%s%s: %s", why.msg, from ? " to " : "",
-				       from ? from : "", second.msg);
+			return err_set(e, why.num, "%s; going back%s%s failed, too: %s", why.msg,
+				       from ? " to " : "", from ? from : "", second.msg);
 		return from ? err_set(e, why.num, "%s: back on release %s, as it was", why.msg, from)
 			    : err_set(e, why.num, "%s: runs again as it was", why.msg);
 	}

@@ -52,7 +52,7 @@ mapped() { awk '{ print $2; exit }' "/proc/$(jail_pid "$1")/uid_map"; }
 	[ "$output" = "brig: b: its ids on the host are those of jail a, too: give it others (brig create b)" ]
 	run brig create b
 	[ "$status" = 0 ]
-	[ "$output" = "b: was there; another jail had its host ids, too: it has others now" ]
+	[ "$output" = "b: existed; another jail had its host ids, too: it has new ones now" ]
 	brig -q start b
 	[ "$(mapped a)" != "$(mapped b)" ]
 	[ "$(brig exec b cat /etc/mine)" = kept ]

@@ -1722,7 +1722,7 @@ messages(void **state)
 			break;
 		assert_true(i < ASKED_MAX);
 	}
-	assert_string_equal(e.msg, "brig-import asked for what is no file of an image");
+	assert_string_equal(e.msg, "brig-import asked for a file that no image has");
 	free(s.digest);
 	free(s.tag);
 	fd_close(s.file_fd);

@@ -422,7 +422,7 @@ dangling(void **state)
 	assert_string_equal(faults.v[2],
 			    "/ok4: the link to 'etc/../tmpx/../usr/bin' leads nowhere in a jail");
 	assert_string_equal(faults.v[3], "/s/etc/gone: the link to '../usr/bin' leads nowhere in a jail");
-	assert_string_equal(faults.v[4], "/self: the link to 'self' leads round in a circle");
+	assert_string_equal(faults.v[4], "/self: the link to 'self' leads in a circle");
 	assert_string_equal(faults.v[5], "/usr/local: the link to 's/usr-local' leads nowhere in a jail");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls that change files, counted together with those of the door (os/fake): t_walks is linked with --wrap of each,
+ * Calls that change files, counted together with those of os/fake: t_walks is linked with --wrap of each,
  * so what base, store and run do to files comes by here first.
  */
 #include <fcntl.h>

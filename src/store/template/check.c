@@ -105,7 +105,7 @@ resolve(const struct check *c, struct buf *at, const char *text)
 			_auto_free char *link = jail_readlink(c, at->s), *joined = NULL;
 
 			if (!link || ++hops > HOPS_MAX)
-				return "leads round in a circle";
+				return "leads in a circle";
 			joined = path_join(*link ? link : ".", p);
 			free(rest);
 			rest = TAKE_PTR(joined);

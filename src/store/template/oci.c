@@ -159,7 +159,7 @@ answer(struct serve *s, const char *name, struct err *e)
 	int fd, r;
 
 	if (!name_expected(name) || ++s->asked > ASKED_MAX)
-		return err_set(e, EPROTO, "brig-import asked for what is no file of an image");
+		return err_set(e, EPROTO, "brig-import asked for a file that no image has");
 	fd = oci_open(s->layout_fd, name, &said);
 	r = send_answer(s->sock, &said, fd);
 	fd_close(s->file_fd);
@@ -175,7 +175,7 @@ take_result(struct serve *s, const char *text, struct err *e)
 	size_t n = strspn(text, HEX);
 
 	if (n != HEX_LEN || (text[n] && (text[n] != ' ' || !text[n + 1])) || s->digest)
-		return err_set(e, EPROTO, "brig-import did not say what it took");
+		return err_set(e, EPROTO, "brig-import sent a malformed result");
 	s->digest = xasprintf("sha256:%.*s", HEX_LEN, text);
 	s->tag = text[n] ? text_printable(text + n + 1, TAG_MAX) : NULL;
 	return 0;
@@ -192,7 +192,7 @@ serve_one(struct serve *s, struct err *e)
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN || errno == ECONNRESET
 			   ? 0
-			   : err_sys(e, errno, "listen to brig-import");
+			   : err_sys(e, errno, "read from brig-import");
 	if (n == 0) {
 		fd_close(s->sock);
 		s->sock = -EBADF;
@@ -212,7 +212,7 @@ serve(struct serve *s, int report, struct err *e)
 		int n = poll(p, 2, POLL_MS);
 
 		if (n < 0 && errno != EINTR)
-			return err_sys(e, errno, "listen to brig-import");
+			return err_sys(e, errno, "read from brig-import");
 		if (n > 0 && p[0].revents) {
 			if (serve_one(s, e) < 0)
 				return -e->num;
@@ -242,7 +242,7 @@ unpack_image(struct serve *s, const char *tag, int theirs, struct err *e)
 		return -e->num;
 	if (r < 0)
 		return r;
-	return s->digest ? 0 : err_set(e, EPROTO, "brig-import did not say what it took");
+	return s->digest ? 0 : err_set(e, EPROTO, "brig-import ended without a result");
 }
 
 int

@@ -254,7 +254,7 @@ judge_devices(const struct audit_facts *f, uint64_t arg, char *what)
 {
 	(void)arg;
 	if (!f->devices)
-		return say(what, 0, "none: mounts without devices are the only line");
+		return say(what, 0, "none: only mounts without devices protect them");
 	if (f->other_group)
 		return say(what, 0, "not for %u of %u processes", f->other_group, f->processes);
 	return say(what, 1, "holds for the jail's control group");

@@ -80,7 +80,7 @@ look_number(const struct number *n)
 	if (!audit_setting(n->name, text, sizeof(text))) {
 		f.state = n->missing;
 		(void)snprintf(f.what, WHAT_MAX,
-			       n->missing ? "this kernel has it not" : "no such setting: %s", n->means);
+			       n->missing ? "this kernel does not have it" : "no such setting: %s", n->means);
 		return f;
 	}
 	if (num_int(text, -100, 1000000, &value) < 0) {

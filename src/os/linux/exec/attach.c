@@ -847,7 +847,7 @@ job_result(struct job *j, int r, int *ret_status, struct err *e)
 	if (j->timed_out)
 		return err_set(e, ETIMEDOUT, "%s: timed out after %d s", command_name(j->x), j->x->timeout_s);
 	if (!j->begun)
-		return err_set(e, EIO, "the command's process ended before it began");
+		return err_set(e, EIO, "the command's process ended before the command began");
 	*ret_status = j->status;
 	return 0;
 }
@@ -858,9 +858,9 @@ job_check(const struct os_exec *x, struct err *e)
 	if (!x->shell && (!x->argv || !x->argv[0] || !*x->argv[0]))
 		return err_set(e, EINVAL, "an empty command");
 	if (x->jail_user && x->host_user)
-		return err_set(e, EINVAL, "a user of the host or of the jail, not both");
+		return err_set(e, EINVAL, "a user of the host and one of the jail exclude each other");
 	if (!!x->background + !!x->tty + !!x->capture > 1)
-		return err_set(e, EINVAL, "in the background, on a terminal or captured: one of them");
+		return err_set(e, EINVAL, "background, terminal and captured output exclude each other");
 	return 0;
 }
 

@@ -321,7 +321,7 @@ static const struct probe probes[] = {
     {"pids controller", "limit.pids", false, probe_pids},
     {"cpu controller", "limit.cpu", false, probe_cpu},
     {"io controller", "limit.io", false, probe_io},
-    {"device controller", "a second line before devices", false, probe_devices},
+    {"device controller", "a second protection of devices", false, probe_devices},
     {"Landlock scopes", "abstract sockets with ip4 = inherit", false, probe_landlock},
     {"loop devices", "space = image:FILE", false, probe_loop},
     {"static busybox", "templates from busybox", false, probe_busybox},
@@ -349,7 +349,7 @@ probe_run(const struct probe *p, struct os_feature *f)
 	if (pid < 0)
 		(void)err_sys(&e, errno, "fork");
 	else if (err_recv(io[0], &e) != 1)
-		(void)err_set(&e, EIO, "the attempt ended early");
+		(void)err_set(&e, EIO, "the test process ended early");
 	fd_close(io[0]);
 	if (pid > 0)
 		(void)child_wait(pid, &status);

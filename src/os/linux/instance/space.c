@@ -53,7 +53,7 @@ loop_attach(int image, bool read_only, char path[32], int *ret_fd, struct err *e
 		if (errno != EBUSY) /* EBUSY: another took it between the two calls */
 			return err_sys(e, errno, "%s", path);
 	}
-	return err_set(e, EBUSY, "no loop device stays free");
+	return err_set(e, EBUSY, "other programs take every free loop device");
 }
 
 static int

@@ -387,7 +387,7 @@ make_group(const char *top, const char *dir, struct err *e)
 		if (errno != ENOENT && errno != EEXIST)
 			return err_sys(e, errno, "make control group %s", dir);
 	}
-	return err_set(e, EAGAIN, "make control group %s: it keeps coming and going", dir);
+	return err_set(e, EAGAIN, "make control group %s: somebody else keeps making and removing it", dir);
 }
 
 /* From the hierarchy's top to the jails.  Who manages that may switch a controller off there that nobody has

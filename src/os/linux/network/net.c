@@ -381,7 +381,7 @@ host_side(int fd, const struct os_id *id, const struct jailspec *spec, const cha
 		return r;
 	r = nl_link_get(fd, ifname, 0, &link, e);
 	if (r <= 0)
-		return r < 0 ? r : err_set(e, ENODEV, "it vanished");
+		return r < 0 ? r : err_set(e, ENODEV, "it was deleted while it was set up");
 	up.index = link.index;
 	up.alias = alias;
 	if (host_settings(ifname, net_addrs(spec, AF_INET6, NULL) > 0, e) < 0 ||

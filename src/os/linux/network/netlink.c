@@ -68,11 +68,11 @@ ack_result(const struct nlmsghdr *msg, struct err *e)
 	const char *text;
 
 	if (msg->nlmsg_len < mnl_nlmsg_size(sizeof(*ack)))
-		return err_set(e, EBADMSG, "netlink: a short answer");
+		return err_set(e, EBADMSG, "netlink: truncated answer");
 	if (ack->error == 0)
 		return 0;
 	if (ack->error > 0 || ack->error < -MAX_ERRNO)
-		return err_set(e, EBADMSG, "netlink: an answer that is no error number");
+		return err_set(e, EBADMSG, "netlink: malformed answer");
 	text = ack_text(msg);
 	if (text)
 		return err_set(e, -ack->error, "%s (%s)", strerror(-ack->error), text);
