@@ -52,7 +52,7 @@ look(int dir, const char *name, struct stat *st, bool *ret)
 	return r < 0 ? r : 0;
 }
 
-/* -ENOENT: the directory of the path is not there. */
+/* -ENOENT: the directory that the path is in does not exist. */
 static int
 place_open(struct change *c, struct change_op *op, int space_fd, struct place *p)
 {
@@ -89,7 +89,8 @@ same_inode(const struct change_node *a, const struct change_node *b)
 	return a->ino == b->ino && clock_same(&a->changed, &b->changed);
 }
 
-/* Another name of the same file has been put aside, which changed the file's time.  1, 0, -errno. */
+/* Was another name of the same inode set aside by this change?  That alone changed its ctime.  1, 0,
+ * -errno. */
 static int
 other_name_is_aside(const struct place *p)
 {
@@ -102,7 +103,7 @@ other_name_is_aside(const struct place *p)
 	return r;
 }
 
-/* Is what is there what was looked at when the change was staged?  1, 0, -errno. */
+/* Is the path still what it was when the change was staged?  1, 0, -errno. */
 static int
 as_before(const struct place *p)
 {
@@ -117,13 +118,13 @@ as_before(const struct place *p)
 		return true;
 	r = p->has_old ? same_node(p->c->old_fd, p->n.s, &p->st) : 0;
 	if (r != 0)
-		return r; /* our own link to it changed its time */
+		return r; /* the hard link old/N, too, changed the ctime */
 	if (p->st.st_ino != b->ino || (uint64_t)p->st.st_size != b->size)
 		return false;
 	return clock_same(&p->st.st_ctim, &b->changed) ? 1 : other_name_is_aside(p);
 }
 
-/* Another operation puts in place the same inode. */
+/* Does another operation of the change install the same inode? */
 static bool
 has_other_name(const struct place *p)
 {
@@ -136,9 +137,9 @@ has_other_name(const struct place *p)
 }
 
 /*
- * Is new/N what was staged?  Of a rollback it is an inode that the jail may have another name or a descriptor
- * of; anything else is brig's own copy.  Renames of the file's other names change its time: then its content
- * decides, of a file too large for that the rest that is known.
+ * Is new/N still what was staged?  In a rollback it is the kept inode, of which the jail may have another
+ * name or an open descriptor; otherwise it is a copy that brig made. Renames of its other names change the
+ * ctime: then the content decides, or, of a file too large to be read, what else is recorded.
  */
 static int
 as_staged(const struct place *p)
@@ -175,14 +176,15 @@ set_owner(const struct place *p, const struct change_node *n)
 
 /* ---- forwards ---- */
 
-/* What chown(2) leaves of a file's mode. */
+/* The mode of a file after chown(2), which clears set-id bits. */
 static mode_t
 chowned(mode_t mode)
 {
 	return mode & ~(mode_t)(mode & S_IXGRP ? S_ISUID | S_ISGID : S_ISUID);
 }
 
-/* As before or after, or between the two system calls of set_owner() in either direction. */
+/* Owner and mode are as before, as after, or as between the two system calls of set_owner() in either
+ * direction. */
 static bool
 meta_expected(const struct place *p)
 {
@@ -197,7 +199,7 @@ meta_expected(const struct place *p)
 	       (is_a && (mode == a->mode || mode == b->mode || mode == chowned(b->mode)));
 }
 
-/* 1: it is not as expected. */
+/* 1: owner or mode are not as expected. */
 static int
 apply_meta(const struct place *p)
 {
@@ -206,7 +208,7 @@ apply_meta(const struct place *p)
 	return same_owner(&p->st, &p->op->after) ? 0 : set_owner(p, &p->op->after);
 }
 
-/* Takes what is there out of the way, keeping it.  1: it was something else, which is back. */
+/* Moves the path to old/N.  1: it was not what was expected, and was moved back. */
 static int
 set_aside(const struct place *p)
 {
@@ -225,14 +227,15 @@ set_aside(const struct place *p)
 	return 1;
 }
 
-/* new/N at its place, where nothing is. */
+/* Renames new/N to the path, where nothing is. */
 static int
 put(const struct place *p)
 {
 	return renameat2(p->c->new_fd, p->n.s, p->dir, p->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
 }
 
-/* new/N and path have changed places.  1: it was not what was put aside that came out. */
+/* new/N and the path were exchanged: is what came out the inode of old/N?  1: it is not, and they were
+ * exchanged back. */
 static int
 exchanged(const struct place *p)
 {
@@ -249,7 +252,7 @@ exchanged(const struct place *p)
 	return renameat2(p->c->new_fd, p->n.s, p->dir, p->name, RENAME_EXCHANGE) < 0 ? -errno : 1;
 }
 
-/* One file in the place of another: at no instant is there none.  1: it is not as expected. */
+/* Replaces a file; at no moment is the path missing.  1: the path is not as expected. */
 static int
 replace(const struct place *p)
 {
@@ -282,7 +285,7 @@ is_leaf(enum node_type type)
 	return type != NODE_NONE && type != NODE_DIR;
 }
 
-/* 1: it is not as expected. */
+/* 1: the path is not as expected. */
 static int
 apply_node(const struct place *p)
 {
@@ -312,7 +315,7 @@ apply_node(const struct place *p)
 	return r != 0 || after == NODE_NONE ? r : put(p);
 }
 
-/* Merged once more; the new nodes are on disk before ID.json names them. */
+/* Merges the path again; the new nodes are on disk before ID.json names them. */
 static int
 merge_again(struct change *c, size_t i, int space_fd, struct err *e)
 {
@@ -324,8 +327,8 @@ merge_again(struct change *c, size_t i, int space_fd, struct err *e)
 	return r < 0 ? err_sys(e, -r, "write the staged files of jail %s", c->jail) : 0;
 }
 
-/* The jail changed the file after it was looked at: an upgrade merges it again (the new operations come
- * last), a decision about a conflict waits again, anything else leaves it. */
+/* The jail changed the file after it was staged.  An upgrade merges it again (the new operations come last),
+ * a decision becomes a conflict again, anything else keeps the file. */
 static int
 changed_meanwhile(struct change *c, size_t i, bool again, int space_fd, struct err *e)
 {
@@ -350,7 +353,7 @@ changed_meanwhile(struct change *c, size_t i, bool again, int space_fd, struct e
 	return 0;
 }
 
-/* Something else is in the way at the path or above it, or came there just now. */
+/* Something else is at the path or above it, or was put there just now. */
 static bool
 in_the_way(int r)
 {
@@ -358,7 +361,7 @@ in_the_way(int r)
 	       r == -ENOTEMPTY || r == -EISDIR;
 }
 
-/* The directory of what goes is not there any more: a later operation took it away after this one. */
+/* The directory of a path that is to be removed does not exist any more: a later operation has removed it. */
 static bool
 went_before(const struct place *p, int r)
 {
@@ -388,8 +391,8 @@ apply_one(struct change *c, size_t i, bool again, int space_fd, struct err *e)
 	return r == 0 ? 0 : changed_meanwhile(c, i, again, space_fd, e);
 }
 
-/* All renames are done, and the jail does not run on what they brought yet: what is kept now is what was
- * there.  Repeated by a recovery, unless it is written down already. */
+/* Records the times of kept files after all renames and before the jail runs on the new ones, when old/N is
+ * what was there before. A recovery repeats it for those that have no time yet. */
 static int
 note_kept_times(struct change *c, struct err *e)
 {
@@ -431,7 +434,7 @@ make_dir_again(const struct place *p)
 	return set_owner(p, &p->op->before);
 }
 
-/* What the change put there goes; a directory that has got something in it stays. */
+/* Removes what the change installed; a directory that is not empty stays. */
 static int
 remove_new(const struct place *p)
 {
@@ -444,7 +447,8 @@ remove_new(const struct place *p)
 	return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
 }
 
-/* A directory of the change that has got something in it, where a file goes back to. */
+/* Renames a directory that the change made and that is not empty, to make room for the file that was
+ * there. */
 static int
 move_aside(const struct place *p)
 {
@@ -474,7 +478,7 @@ revert_tree(const struct place *p)
 	return renameat2(p->dir, p->name, p->c->new_fd, p->n.s, RENAME_NOREPLACE) < 0 ? -errno : 0;
 }
 
-/* 1: something else is in the way and stays. */
+/* 1: something else is at the path, and stays. */
 static int
 revert_node(const struct place *p)
 {
@@ -524,7 +528,7 @@ revert_one(struct change *c, struct change_op *op, int space_fd, struct err *e)
 	else if (r == 0)
 		r = revert_node(&p);
 	else if (in_the_way(r) && op->before.type == NODE_NONE)
-		r = 0; /* the directory came with the change, too, and has gone */
+		r = 0; /* the change made the directory as well, and it is removed already */
 	fd_close(p.dir);
 	if (in_the_way(r))
 		r = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The life of a change (change.h): begin, seal, commit, finish, drop, find again. */
+/* The life of a change (change.h): new, seal, commit, finish or discard, load. */
 #include <fcntl.h>
 #include <limits.h>
 #include <sha256.h>
@@ -16,7 +16,7 @@
 #include "store/tree.h"
 
 #define MODE_BITS 07777
-#define UNDO_MAX 64 /* changes of one jail that can be taken back */
+#define UNDO_MAX 64 /* changes of one jail that can be rolled back */
 #define CHUNK 65536
 
 /* ---- nodes ---- */
@@ -167,7 +167,7 @@ change_free(struct change *c)
 	*c = (struct change)CHANGE_INIT;
 }
 
-/* js/.brig/KIND, made when it is missing. */
+/* Opens js/.brig/KIND, and makes it when it is missing. */
 static int
 brig_dir(const struct store *s, const char *kind, int *ret, struct err *e)
 {
@@ -184,7 +184,7 @@ open_change_dir(const struct store *s, const char *jail, int *ret, struct err *e
 	return fsx_mkdir_open(all, jail, 0700, ret, e);
 }
 
-/* Renames and hard links between the two work only within one mount.  1, 0, -errno. */
+/* Are both on one mount?  Renames and hard links between them work only then.  1, 0, -errno. */
 static int
 one_mount(int a, int b)
 {
@@ -221,7 +221,7 @@ change_remove_staged(const struct change *c, const char *name)
 		(void)fsx_rm_rf_at(c->new_fd, name, &ignore);
 }
 
-/* What ID.json does not know: staged by one that was killed before it had written that down. */
+/* Removes staged nodes that ID.json does not list: whoever staged them was killed before it was written. */
 static void
 remove_unknown(const struct change *c)
 {
@@ -240,7 +240,7 @@ change_file_name(unsigned id)
 	return xasprintf("%u.json", id);
 }
 
-/* SPACE/.brig-merge; *ret <0 where there is none, or the jail's root has something else there. */
+/* Opens SPACE/.brig-merge.  *ret <0: there is none, or the jail's root has put something else there. */
 static int
 open_inside(int space_fd, int *ret, struct err *e)
 {
@@ -248,7 +248,7 @@ open_inside(int space_fd, int *ret, struct err *e)
 	return *ret >= 0 || change_is_jails_doing(*ret) ? 0 : err_sys(e, -*ret, "open " CHANGE_INSIDE);
 }
 
-/* Everything of change id, but for the marker. */
+/* Removes everything of change id, but not the mark. */
 static int
 remove_id(int change_fd, unsigned id, int space_fd, struct err *e)
 {
@@ -294,7 +294,7 @@ id_of(const char *name)
 	return num_int(digits, 1, 1 << 30, &id) < 0 ? 0 : (unsigned)id;
 }
 
-/* What the record does not know of goes.  *ret_next: the next free number. */
+/* Removes changes that the record does not list.  *ret_next: the next free number. */
 static int
 tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_next, struct err *e)
 {
@@ -308,7 +308,7 @@ tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_ne
 		return err_sys(e, -r, "read js/.brig/change");
 	if (space_fd >= 0 && open_inside(space_fd, &top, e) < 0)
 		return -e->num;
-	own = names.n; /* the jail's root may have made any of the others */
+	own = names.n; /* in SPACE/.brig-merge any other name may have been made by the jail's root */
 	if (top >= 0 && tree_names(top, &inside) == 0)
 		strv_copy(&names, &inside);
 	for (size_t i = 0; i < rec->n_undo; i++)
@@ -361,7 +361,7 @@ change_is_marked(const struct store *s, const char *jail)
 {
 	_auto_free char *file = xasprintf("switch/%s", jail);
 
-	/* whatever hides it: the caller who reads it says so */
+	/* if it cannot be looked at, whoever reads it says so */
 	return s->record_fd >= 0 && (faccessat(s->record_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
 }
 
@@ -465,13 +465,13 @@ int
 change_seal(struct change *c, struct err *e)
 {
 	_auto_close int up = openat(c->change_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = up < 0 ? -errno : host_sync(c->dir_fd); /* the staged nodes, wherever they are */
+	int r = up < 0 ? -errno : host_sync(c->dir_fd); /* the staged nodes */
 
 	if (r < 0)
 		return err_sys(e, -r, "write the staged files of jail %s", c->jail);
 	if (change_save(c, e) < 0 || fsx_sync_dir(c->change_fd, "js/.brig/change", e) < 0)
 		return -e->num;
-	return fsx_sync_dir(up, "js/.brig/change", e); /* it may be the jail's first */
+	return fsx_sync_dir(up, "js/.brig/change", e); /* change/JAIL may be new */
 }
 
 static int
@@ -497,7 +497,7 @@ change_commit(struct change *c, struct record *rec, struct err *e)
 			strv_add(&rec->regenerate, c->regenerate.v[i]);
 	if (c->kind == CHANGE_UPGRADE && !rec->upgrade_from && !streq(c->from, c->to))
 		rec->upgrade_from = xstrdup(c->from);
-	if (rec->upgrade_from && streq(rec->upgrade_from, c->to)) { /* it has never run on the one between */
+	if (rec->upgrade_from && streq(rec->upgrade_from, c->to)) { /* the jail never ran on that release */
 		free(rec->upgrade_from);
 		rec->upgrade_from = NULL;
 	}
@@ -560,8 +560,8 @@ change_prepare_again(struct change *c, struct record *rec, struct err *e)
 	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
 }
 
-/* One that is only prepared was begun while nobody could look into the jailspace: where its nodes can be renamed
- * from is known now, and nothing is staged yet. */
+/* The jailspace could not be opened when this change was prepared.  Now it can: finds out where its nodes
+ * must lie so that they can be renamed into it.  Nothing is staged yet. */
 static int
 find_place(struct change *c, int space_fd, struct err *e)
 {
@@ -628,13 +628,14 @@ is_there(const struct change *c, const char *release)
 	struct release r;
 
 	if (release_open(c->store, c->template, release, &r, &ignore) < 0)
-		return ignore.num != ENOENT; /* what cannot be read now may be there the next time */
+		return ignore.num != ENOENT; /* it may be readable the next time */
 	release_close(&r);
 	return true;
 }
 
-/* The undo list after the change: a rollback takes the entries it went back over off it; any other is added,
- * and what leads to releases that are gone, or is older than UNDO_MAX changes, is of no use any more. */
+/* The undo list after the change.  A rollback removes the entries that it went back over, any other change
+ * adds itself; entries of releases that do not exist any more, and those older than UNDO_MAX changes, are
+ * removed. */
 static void
 update_undo(const struct change *c, struct record *rec)
 {
@@ -666,7 +667,7 @@ change_sync(struct change *c, int space_fd, struct err *e)
 	return r < 0 ? err_sys(e, -r, "write the files of jail %s", c->jail) : 0;
 }
 
-/* How the record settles, and what must be durable before: the renames. */
+/* Ends a change: the renames are synced, then the record is settled, then what is not needed is removed. */
 static int
 settle(struct change *c, struct record *rec, int space_fd, struct err *e)
 {
@@ -682,14 +683,14 @@ settle(struct change *c, struct record *rec, int space_fd, struct err *e)
 	r = record_write(c->store, c->jail, rec, e);
 	if (r < 0)
 		return r;
-	/* from here on nothing can be lost any more: what is left over is only tidied */
+	/* the change has ended: only files that nothing refers to are left */
 	change_close_nodes(c);
 	r = tidy_ids(c->change_fd, rec, space_fd, &next, e);
 	return r < 0 || c->keep_mark ? r : change_unmark(c->store, c->jail, e);
 }
 
-/* The times of large files that are kept are those after the renames, which are on disk before ID.json says
- * so: what it says is never made again. */
+/* Writes the times of large kept files into ID.json, after the renames are on disk: they are not recorded a
+ * second time. */
 static int
 save_kept(struct change *c, int space_fd, struct err *e)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ID.json: a change as it is on disk.  Written by brig only; paths and link targets are in vis(3)'s octal
- * form, since file names are any bytes and JSON is UTF-8.
+ * ID.json: a change on disk.  Only brig writes it; paths and link targets are in vis(3)'s octal form, since
+ * file names are any bytes and JSON is UTF-8.
  */
 #include <fcntl.h>
 
@@ -10,7 +10,7 @@
 #include "store/record/json.h"
 
 #define FILE_MAX (128u << 20)
-/* At its first writing: what is decided must have room for what the carrying out adds. */
+/* limit when it is first written: smaller, since carrying it out adds operations */
 #define FILE_MAX_NEW (64u << 20)
 
 static const char *const kinds[] = {"upgrade", "rollback", "merge"};
@@ -105,7 +105,7 @@ change_save(struct change *c, struct err *e)
 	json_decref(j);
 	if (!text)
 		return err_set(e, ENOMEM, "change %u of jail %s: out of memory", c->id, c->jail);
-	if (strlen(text) > (c->saved ? FILE_MAX : FILE_MAX_NEW)) /* it could not be read again */
+	if (strlen(text) > (c->saved ? FILE_MAX : FILE_MAX_NEW)) /* a larger file could not be read again */
 		return err_set(e, E2BIG, "change %u of jail %s: too many files change", c->id, c->jail);
 	if (fsx_write_atomic(c->change_fd, file, text, strlen(text), 0600, FSX_SYNC, e) < 0)
 		return err_wrap(e, "change %u of jail %s", c->id, c->jail);
@@ -194,7 +194,7 @@ read_all(struct change *c, const json_t *j)
 {
 	const char *kind, *template, *from, *to, *boot;
 	size_t k;
-	int inside, restart, prepared = 0; /* prepared: not written by an older brig */
+	int inside, restart, prepared = 0; /* prepared: missing in files of older versions of brig */
 
 	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s:s}", "kind", &kind,
 			"template", &template, "from", &from, "to", &to, "inside", &inside, "restart",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Staging: what a change will put in place is made aside, complete with owner, mode and attributes. */
+/* Staging: makes in new/ what the change will install, complete with owner, mode and attributes. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -54,13 +54,13 @@ fail(const struct change *c, const char *path, int num, struct err *e)
 
 /* ---- making nodes ---- */
 
-/* Owner and mode as wanted; chown(2) takes set-id bits away, so it comes first. */
+/* Sets owner, then mode: chown(2) clears set-id bits. */
 int
 change_own(int dir, const char *name, const struct change_node *want)
 {
 	if (fchownat(dir, name, want->uid, want->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	/* never through a link: what is inside a jailspace can be exchanged by the jail at any time */
+	/* never through a link: the jail can exchange what is inside its jailspace at any time */
 	if (want->type != NODE_LINK && fchmodat(dir, name, want->mode, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return 0;
@@ -83,7 +83,7 @@ change_make_file(struct change *c, struct change_op *op, int src)
 	return copy_file(&fs, src, c->new_fd, name.s, &st);
 }
 
-/* like: the file whose extended attributes it gets, or <0: there is none any more. */
+/* like: the file whose extended attributes it gets; <0: none. */
 static int
 make_text(struct change *c, struct change_op *op, struct text t, int like)
 {
@@ -123,7 +123,7 @@ change_make_other(struct change *c, struct change_op *op)
 	return r < 0 ? -errno : change_own(c->new_fd, name.s, &op->after);
 }
 
-/* What was staged, as rollback will compare it. */
+/* Records what was staged, for the comparison of a later rollback. */
 int
 change_note_after(struct change *c, struct change_op *op)
 {
@@ -136,11 +136,11 @@ change_note_after(struct change *c, struct change_op *op)
 	r = change_look(c->new_fd, name.s, size, &op->after);
 	if (r < 0)
 		return r;
-	/* in a jailspace the jail itself can get at it */
+	/* where new/ is in the jailspace, the jail's root can reach it */
 	return op->after.type != type || (type == NODE_FILE && op->after.size != size) ? -ESTALE : 0;
 }
 
-/* 1: open, and it is the file that was looked at. */
+/* 1: opened, and it is the file that was looked at. */
 static int
 open_looked_at(int space_fd, const char *path, const struct change_node *n, int flags, int *ret,
 	       struct stat *ret_st)
@@ -158,9 +158,9 @@ open_looked_at(int space_fd, const char *path, const struct change_node *n, int 
 	return 1;
 }
 
-/* What is about to be put aside, as rollback will compare it: its inode stays within reach of the jail, by
- * another name or by an open descriptor.  Only what was looked at; what is another file by now is met at its
- * turn. */
+/* Records what old/N will hold, for the comparison of a later rollback: the jail keeps access to its inode by
+ * another name or an open descriptor.  If the path is another file by now, nothing is recorded: apply finds
+ * that out. */
 static int
 note_kept(struct change *c, struct change_op *op, int space_fd)
 {
@@ -209,7 +209,7 @@ open_below(int top, const char *path)
 	return path_open(top, path, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
 }
 
-/* The file of the jail that another one takes the place of; *ret <0: the jail has something else there by now. */
+/* Opens the jail's file that will be replaced; *ret <0: the jail has something else there by now. */
 static int
 open_like(int space_fd, const char *path, int *ret)
 {
@@ -217,7 +217,7 @@ open_like(int space_fd, const char *path, int *ret)
 	return *ret >= 0 || change_is_jails_doing(*ret) ? 0 : *ret;
 }
 
-/* The directories above path that the jail lacks, as the new skeleton has them. */
+/* Stages the directories above path that the jail does not have, as in the new skeleton. */
 static int
 stage_parents(struct change *c, const char *path, const char *base, int new_fd, int space_fd)
 {
@@ -248,8 +248,8 @@ stage_parents(struct change *c, const char *path, const char *base, int new_fd, 
 	return 0;
 }
 
-/* Set-id bits come from a release only: of a file that brig makes, or gives to somebody else, a jail decides
- * about the rest of the mode. */
+/* Set-id bits come from a release only: for a file that brig makes or gives to another owner, the jail
+ * decides about the other bits of the mode. */
 static mode_t
 mode_for(const struct merge_item *it)
 {
@@ -349,8 +349,8 @@ why_text(const struct merge_item *it)
 	}
 }
 
-/* What is staged in the jailspace itself is within reach of the jail's root, who has meddled with it
- * (-ESTALE), or was there first: that file waits for a decision, the others do not. */
+/* Nodes staged in the jailspace can be reached by the jail's root.  If that changed one (-ESTALE), or had
+ * something there before, this path becomes a conflict and the others go on. */
 static bool
 meddled_with(struct change *c, const struct merge_item *it, const char *base, size_t n_op, int r)
 {
@@ -397,7 +397,7 @@ change_stage(struct change *c, const struct merge_plan *plan, const char *base, 
 
 /* ---- one file ---- */
 
-/* What is at path now becomes `before`. */
+/* Records what is at the path now as `before`. */
 static int
 note_before(struct change_op *op, int space_fd)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way back: what the changes since a release kept, taken together.  For each path the first change that
- * touched it has what was there, the last one what should be there now.
+ * The way back: what the changes since a release kept, combined.  For each path the first change that touched
+ * it has what was there, the last one what should be there now.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -57,7 +57,7 @@ join_traces(struct traces *t)
 	t->n = n;
 }
 
-/* Is it as the last change left it?  Content is compared, not times: a service may have touched it. */
+/* Is it as the last change left it?  Content is compared, not times: a service may have touched the file. */
 static bool
 as_left(const struct change_node *now, const struct trace *t)
 {
@@ -70,7 +70,7 @@ as_left(const struct change_node *now, const struct trace *t)
 		return true;
 	if (!change_same_owner(now, want))
 		return false;
-	if (!content) /* only owner and mode were changed, and only they come back */
+	if (!content) /* only owner and mode were changed: only they are restored */
 		return true;
 	if (now->type == NODE_LINK)
 		return now->link && content->link && streq(now->link, content->link);
@@ -85,7 +85,7 @@ needs_kept(const struct trace *t)
 	return t->content && t->first->before.type == NODE_FILE && t->content->before.type == NODE_FILE;
 }
 
-/* Size, owner and mode, and the time of its content where that was recorded and no digest tells more. */
+/* Size, owner and mode are as kept; where there is no digest, the time of its content, too, if recorded. */
 static bool
 looks_kept(const struct trace *t, const struct stat *st)
 {
@@ -98,10 +98,10 @@ looks_kept(const struct trace *t, const struct stat *st)
 }
 
 /*
- * Is old/N still what was there?  1, 0, -errno.  The jail can have changed it by another name of the inode
- * (ln), or taken it away where it lies in the jailspace.  A digest decides where there is one; for a file
- * that was too large for it, its times: any change of an inode gives it a new ctime, which nobody can set.
- * From changes of an older brig neither is known: size, owner and mode.
+ * Is old/N still what was there?  1, 0, -errno.  The jail can have changed it through another name of the
+ * inode, or removed it where old/ lies in the jailspace.  If there is a digest, it decides; for a file too
+ * large for one, the ctime: any change of an inode sets it, and nobody can choose it.  Changes of older
+ * versions of brig recorded neither: size, owner and mode decide.
  */
 static int
 look_at_kept(struct trace *t)
@@ -133,8 +133,9 @@ look_at_kept(struct trace *t)
 }
 
 /*
- * All of it is looked at before the first is staged: staging links, and a new link is a new ctime.  So where
- * that decides, it is forgotten first: after a rollback that is given up the next one goes by the rest.
+ * Looks at everything that was kept before the first node is staged, since staging makes links, and a new
+ * link is a new ctime.  Where the ctime decides it is cleared first: a rollback after one that was discarded
+ * goes by the rest.
  */
 static int
 look_at_all_kept(struct change *c, struct traces *t, struct change *past, size_t n, struct err *e)
@@ -160,7 +161,7 @@ look_at_all_kept(struct change *c, struct traces *t, struct change *past, size_t
 	return 0;
 }
 
-/* What became new/N: the kept inode by another name, or a copy of it.  -ESTALE: it is neither. */
+/* Records what became new/N: the kept inode, or a copy of it.  -ESTALE: it is neither. */
 static int
 note_back(struct change *c, struct change_op *op, const struct trace *t, bool copy)
 {
@@ -185,7 +186,7 @@ note_back(struct change *c, struct change_op *op, const struct trace *t, bool co
 	return 0;
 }
 
-/* A copy, since it cannot be the same inode. */
+/* Copies it where a link to the inode is not possible. */
 static int
 copy_kept(struct change *c, struct change_op *op, const struct trace *t)
 {
@@ -214,7 +215,7 @@ make_back(struct change *c, struct change_op *op)
 	return r < 0 ? r : change_note_after(c, op);
 }
 
-/* new/N of c: the node that was kept, as the same inode where nothing about it differs. */
+/* Makes new/N of c from the kept node: the same inode where nothing about it differs. */
 static int
 take_kept(struct change *c, struct change_op *op, const struct trace *t)
 {
@@ -232,8 +233,8 @@ take_kept(struct change *c, struct change_op *op, const struct trace *t)
 	if (t->had->inside == c->inside && change_same_owner(was, owner)) {
 		if (linkat(t->had->old_fd, from.s, c->new_fd, to.s, 0) == 0)
 			return note_back(c, op, t, false);
-		/* the jail's root gave it as many names as there can be: no reason to copy what fills the
-		 * disk */
+		/* the jail's root has made as many links as possible: that must not make brig copy a file
+		 * that fills the disk */
 		if (errno == EMLINK && was->size > KEPT_FILE_MAX)
 			return -ESTALE;
 	}
@@ -312,7 +313,7 @@ stage_back(struct change *c, const struct trace *t, int space_fd)
 	return 0;
 }
 
-/* Directories before what goes into them; what goes, deepest first. */
+/* Order of operations: removals first, deepest first; then directories before their content. */
 static int
 order(const void *pa, const void *pb)
 {
@@ -324,7 +325,7 @@ order(const void *pa, const void *pb)
 	return gone_a ? strcmp(b->path, a->path) : strcmp(a->path, b->path);
 }
 
-/* The first entry of the way: the last one that left c->to. */
+/* Finds the first undo entry to go back over: the latest change that left c->to. */
 static int
 find_way(const struct change *c, const struct record *rec, size_t *ret)
 {
