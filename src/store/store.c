@@ -21,7 +21,8 @@ make_tag(struct store *s)
 	s->tag[6] = '\0';
 }
 
-/* Opens a directory of ours, making it first where flags say so.  Missing: *ret stays -EBADF. */
+/* Opens a directory of BASE or RUN; flags say whether it is made when it is missing.  Otherwise *ret stays
+ * -EBADF. */
 static int
 open_dir(int at, const char *name, mode_t mode, int flags, int *ret, struct err *e)
 {

@@ -48,7 +48,7 @@ int store_check_name(const struct store *s, const char *name, struct err *e);
  * "hosts" and NULL.  doc/STATE.md says what each is for, and in which order they are taken. */
 int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms,
 	       const struct interrupt *in, int *ret_fd, struct err *e);
-/* What it was for is gone: takes away the file of a lock that the caller holds. */
+/* Removes the file of a lock that the caller holds, when what it was for does not exist any more. */
 void store_lock_remove(const struct store *s, const char *kind, const char *name);
 
 #endif

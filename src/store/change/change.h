@@ -2,12 +2,13 @@
 /*
  * Changing the files of one jail together with its release, in one step: upgrade, rollback, merge.
  *
- * Everything is staged aside while the jail runs.  Then one write of the record (js/.brig/NAME.json) decides:
- * it names the new release and says "apply"; whoever comes next, after any crash, carries the change out
- * before the jail may start.  Carrying out is renames of staged files, each repeatable; what was there is kept
- * as the same inode, so that going back needs neither space nor copying.
+ * Everything is staged while the jail runs.  Then one write of the record (js/.brig/NAME.json), the commit,
+ * decides: it names the new release and says "apply".  From then on every command of root, after any crash,
+ * first carries the change out, before the jail may start.  Carrying out is renames of staged files, each of
+ * which can be repeated; what was there is kept as the same inode, so that going back needs neither space nor
+ * copying.
  *
- *	js/.brig/switch/NAME		there is something unfinished about NAME; first and last thing on disk
+ *	js/.brig/switch/NAME		the mark: something about NAME is unfinished; made first, removed last
  *	js/.brig/change/NAME/ID.json	what is to be done, in order
  *	js/.brig/change/NAME/ID/new/N	the node that takes the place of operation N's path
  *	js/.brig/change/NAME/ID/old/N	the node that was there (a hard link until it is replaced)
@@ -93,49 +94,51 @@ struct change {
 	}
 void change_free(struct change *c);
 
-/* Begins one.  rec: the jail's record, settled.  space_fd <0: there are no files (tmpfs, an empty change).
- * What an interrupted one of the same jail left is removed first. */
+/* Begins a change.  rec: the jail's record, settled.  space_fd <0: there are no files (tmpfs, an empty
+ * change). What an interrupted change of the same jail left is removed first. */
 int change_new(const struct store *s, const char *jail, const struct record *rec, enum change_kind kind,
 	       const char *to, const char *space, int space_fd, struct change *ret, struct err *e);
-/* Of one that is only a plan (no directories of its own): store and jail are set, the earlier ones can be
- * read. */
+/* For a change that is only a plan and has no directories: store and jail are set; earlier changes of the
+ * jail can be read then. */
 int change_open(struct change *c, struct err *e);
-/* Stages what a plan says: old_fd's release is base (a name), new_fd the new skeleton.  Conflicts of the plan
- * are added to `leaves`. */
+/* Stages a plan.  base: the name of the release that it merges from; new_fd: the new skeleton.  Conflicts of
+ * the plan are added to `leaves`. */
 int change_stage(struct change *c, const struct merge_plan *plan, const char *base, int new_fd, int space_fd,
 		 struct err *e);
-/* A decision: path becomes a regular file with this content, owner and mode as the jail's has them. */
+/* Stages a decision: path becomes a regular file with this content, and with owner and mode of the jail's
+ * file. */
 int change_stage_text(struct change *c, const char *path, struct text content, int space_fd, struct err *e);
-/* A decision: path becomes what the skeleton new_fd has, or goes where that has nothing. */
+/* Stages a decision: path becomes what the skeleton new_fd has there, or is removed if it has nothing
+ * there. */
 int change_stage_theirs(struct change *c, const char *path, int new_fd, int space_fd, struct err *e);
-/* Stages the way back to release c->to by what earlier changes kept.  1; 0 when the record has no way (the
- * caller merges instead). Of a change without directories (new_fd <0) only the operations are worked out. */
+/* Stages the way back to release c->to from what earlier changes kept.  1: done; 0: the undo list does not
+ * lead there (the caller merges instead).  For a change without directories (new_fd <0) only the operations
+ * are worked out. */
 int change_stage_undo(struct change *c, const struct record *rec, int space_fd, struct err *e);
-/* All of it on disk for good.  From here on it can be decided. */
+/* Writes ID.json and syncs everything that was staged: it can be committed. */
 int change_seal(struct change *c, struct err *e);
-/* Decides: record_write().  rec is the jail's and is changed. */
+/* Commits: changes rec, the jail's record, and writes it. */
 int change_commit(struct change *c, struct record *rec, struct err *e);
-/* Only the intention: nothing is staged yet, the files follow at the jail's next start. */
+/* Commits for the next start only (--no-restart): nothing is staged yet. */
 int change_prepare(struct change *c, struct record *rec, struct err *e);
-/* A prepared one that was loaded, its nodes open: what an earlier start staged for it goes, it is staged anew. */
+/* For a prepared change that was loaded and whose nodes are open: removes what an earlier start staged, so
+ * that it can be staged again. */
 int change_restage(struct change *c, struct err *e);
-/* After revert, or instead of commit, of one that was prepared: it waits for the next start once more. */
+/* Ends the attempt of a prepared change, after revert or before commit: it waits for the next start again. */
 int change_prepare_again(struct change *c, struct record *rec, struct err *e);
 /* new/ and old/ are closed, so that a volume can be unmounted, and opened again. */
 void change_close_nodes(struct change *c);
 int change_open_nodes(struct change *c, int space_fd, struct err *e);
 /* Carries it out, or goes on with it. */
 int change_apply(struct change *c, int space_fd, struct err *e);
-/* Decides the other way, and takes back what was carried out, or goes on with that. */
+/* Commits to going back; change_revert() takes back what was carried out, or goes on with that. */
 int change_commit_back(struct change *c, struct record *rec, struct err *e);
 int change_revert(struct change *c, int space_fd, struct err *e);
-/* What was done is on disk (a volume that is unmounted before the finish). */
+/* Syncs the jail's files: for a volume, which is unmounted before the change finishes. */
 int change_sync(struct change *c, int space_fd, struct err *e);
-/* After apply: what was done is on disk, the record is settled, undo and conflicts are those of the change.
- */
+/* Ends a change after apply: syncs the files, settles the record, with undo and conflicts of the change. */
 int change_finish(struct change *c, struct record *rec, int space_fd, struct err *e);
-/* After revert, or instead of commit: nothing of it is left, the record is settled and as before, but for
- * what was to be regenerated. */
+/* Ends a change after revert, or before commit: removes all of it, settles the record, which is as before. */
 int change_discard(struct change *c, struct record *rec, int space_fd, struct err *e);
 
 int change_load(const struct store *s, const char *jail, unsigned id, int space_fd, struct change *ret,
@@ -144,17 +147,17 @@ int change_load(const struct store *s, const char *jail, unsigned id, int space_
 int change_digest(int fd, uint64_t size, char ret[65]);
 /* Jails with something unfinished, sorted.  Cheap when there are none. */
 int change_unfinished(const struct store *s, struct strv *ret, struct err *e);
-/* Removes what the record does not know of; the jail has nothing unfinished.  keep_mark: it is yet to be started
- * again. */
+/* Removes changes that the record does not list; the record is settled.  keep_mark: the jail must still be
+ * started again. */
 int change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, bool keep_mark,
 		struct err *e);
-/* The mark of a jail that ran when its change was interrupted says so, with the boot it ran in, until
- * somebody has started it again (or tried to). */
+/* Makes the mark say that the jail ran, in which boot, and is to be started again; it stays until that was
+ * done, or tried. */
 int change_mark_restart(const struct store *s, const char *jail, const char *boot, struct err *e);
-bool change_is_marked(const struct store *s, const char *jail); /* there may be something unfinished */
+bool change_is_marked(const struct store *s, const char *jail); /* also if that cannot be found out */
 bool change_wants_restart(const struct store *s, const char *jail, const char *boot);
 int change_unmark(const struct store *s, const char *jail, struct err *e);
-/* A jail is destroyed: all of its changes go. */
+/* Removes all changes of a jail that is destroyed, and its mark. */
 int change_remove_all(const struct store *s, const char *jail, struct err *e);
 
 #endif

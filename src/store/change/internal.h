@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What change.c (life), file.c (ID.json), stage.c and apply.c share; not for the rest of
- * brig. */
+/* What the files of store/change share: change.c (life), file.c (ID.json), stage.c, apply.c, undo.c. */
 #ifndef BRIG_STORE_CHANGE_INTERNAL_H
 #define BRIG_STORE_CHANGE_INTERNAL_H
 
@@ -27,14 +26,14 @@ int change_look(int dir_fd, const char *name, uint64_t size, struct change_node 
  * for digests, of one file and in all.  For the rest the inode's times and sizes decide. */
 #define KEPT_FILE_MAX TEXT_MAX
 #define KEPT_ALL_MAX (256u << 20)
-/* A jail's root can bring this about at any path of its own: an answer about that path, never an error of the
- * whole change.  -EAGAIN: another process has a lease on the file (fcntl(2), F_SETLEASE). */
+/* Is r an error that a jail's root can cause at a path of its own?  It is an answer about that path, never an
+ * error of the whole change.  -EAGAIN: another process has a lease on the file (fcntl(2), F_SETLEASE). */
 bool change_is_jails_doing(int r);
 bool change_same_owner(const struct change_node *a, const struct change_node *b); /* and mode */
 /* A time that was recorded, and is another one now. */
 bool change_time_differs(const struct timespec *recorded, const struct timespec *now);
 
-/* new/NAME goes. */
+/* Removes new/NAME. */
 void change_remove_staged(const struct change *c, const char *name);
 
 /* file.c */

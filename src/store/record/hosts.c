@@ -95,7 +95,7 @@ add_jail(const char *jail, const struct jailspec *spec, struct buf *out)
 	}
 }
 
-/* The other jails as their states have them: there is no file yet, or none that can be read. */
+/* Adds the other jails from their states: the hosts file does not exist yet or cannot be read. */
 static int
 add_states(const struct store *s, const char *jail, struct buf *out, struct err *e)
 {

@@ -24,7 +24,7 @@ is_range(uint32_t idbase)
 	       (idbase - ID_BASE) / ID_COUNT < ID_RANGES;
 }
 
-/* What the link of a range says: 1 a jail, 0 there is no link (or one that nobody could have made). */
+/* Reads the link of a range.  1: it names a jail, 0: there is none (or its text is not a jail's name). */
 static int
 linked_jail(const struct store *s, uint32_t idbase, char ret[NAME_MAX_LEN + 1], struct err *e)
 {
@@ -83,8 +83,8 @@ meet(uint32_t a, uint32_t b)
 	return (uint64_t)a < (uint64_t)b + ID_COUNT && (uint64_t)b < (uint64_t)a + ID_COUNT;
 }
 
-/* 1 the jail has it: says its record, or the state of one whose record was removed while it runs.  What cannot be
- * read may have it. */
+/* 1: the jail has the range, by its record, or by its state where the record was removed while it runs. A
+ * record or state that cannot be read counts as having it. */
 static int
 jail_has(const struct store *s, const char *jail, uint32_t idbase, struct err *e)
 {
@@ -111,7 +111,7 @@ jail_has(const struct store *s, const char *jail, uint32_t idbase, struct err *e
 	return has;
 }
 
-/* Calls fn for each range that a record has; a damaged record has none: its jail does not start. */
+/* Calls fn for each range that a record has.  A damaged record has none: its jail does not start. */
 static int
 each_record(const struct store *s, void (*fn)(void *ctx, const char *jail, uint32_t idbase), void *ctx,
 	    struct err *e)
@@ -186,8 +186,8 @@ record_claim_range(const struct store *s, const char *jail, uint32_t idbase, str
 
 /* ---- a new one ---- */
 
-/* Where ids of others are given out: NAME:START:COUNT (subuid(5)), or NAME:PASSWORD:ID (passwd(5), group(5)).
- */
+/* Files that give ids of the host to others: NAME:START:COUNT (subuid(5)), NAME:PASSWORD:ID (passwd(5),
+ * group(5)). */
 static const struct id_file {
 	const char *path;
 	bool ranges;
@@ -210,7 +210,7 @@ line_meets(const char *line, bool ranges, uint32_t start)
 	return a < (uint64_t)start + ID_COUNT && start < a + n;
 }
 
-/* Has anybody else an id of the range that begins at start?  texts: of id_files. */
+/* Does one of these files give away an id of the range that begins at start?  texts: their contents. */
 static bool
 others_meet(char *const *texts, uint32_t start)
 {
@@ -227,7 +227,7 @@ mark_taken(void *ctx, const char *jail _unused_, uint32_t idbase)
 {
 	bool *taken = ctx;
 
-	for (uint32_t n = 0; n < 2; n++) { /* one that begins where no range does meets two */
+	for (uint32_t n = 0; n < 2; n++) { /* a start that is not a multiple overlaps two ranges */
 		uint64_t at = (uint64_t)idbase + n * (ID_COUNT - 1);
 
 		if (at >= ID_BASE && (at - ID_BASE) / ID_COUNT < ID_RANGES)
@@ -235,7 +235,7 @@ mark_taken(void *ctx, const char *jail _unused_, uint32_t idbase)
 	}
 }
 
-/* 1 free, also with a link that a command left that died before it wrote the record. */
+/* 1: free, also when a command made the link and was killed before it wrote the record. */
 static int
 range_is_free(const struct store *s, uint32_t idbase, struct err *e)
 {
@@ -273,7 +273,7 @@ search(const struct store *s, const bool *taken, char *const *others, uint32_t *
 	return r;
 }
 
-/* NULL: there is no such file. */
+/* *ret NULL: there is no such file. */
 static int
 read_id_file(const char *path, char **ret, struct err *e)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ranges of host ids, one a jail.  The record has the range; js/.brig/ids/N, a link to the name of the jail that
- * has range N, makes it quick to find whose it is.
+ * Ranges of host ids, one for each jail.  The record has the range; js/.brig/ids/N is a link whose text is
+ * the name of the jail that has range N, so that finding the owner is one readlink(2).
  */
 #ifndef BRIG_STORE_RECORD_IDS_H
 #define BRIG_STORE_RECORD_IDS_H
@@ -13,22 +13,23 @@
 #define ID_COUNT 65536u
 #define ID_RANGES 4096u
 /*
- * A free range: one that no link, no record and no state has.  The caller holds the registry's lock until the
- * record is written, which keeps it.  The search begins at a place that depends on BASE, so that two
- * installations on one host do not begin alike; ranges that /etc/subuid or /etc/subgid gives away, and those
- * that an account of the host has an id in, are passed over.
+ * Finds a range that no link, record or state has.  The caller holds the registry's lock until it has written
+ * the record, which claims the range.  The search begins at a place that depends on BASE, so that two
+ * installations on one host do not begin with the same range; ranges that overlap /etc/subuid, /etc/subgid or
+ * an account of the host are skipped.
  */
 int record_new_range(const struct store *s, uint32_t *ret, struct err *e);
 /*
- * Is the range of the record that jail has its own?  Asked before every start, under the registry's lock: links
- * and records may have been removed or restored from a backup.  The ordinary answer costs one readlink(2).  A
- * link that is missing, or leads to a jail that has this range no more, is made again.  -EEXIST names the jail
- * that has the range, too; files on disk have no ids of a range, so `brig create` gives this one another
- * (record_new_range).
+ * Checks that no other jail has the range in this jail's record.  Called before every start, under the
+ * registry's lock: links and records may have been removed or restored from a backup.  Usually it costs one
+ * readlink(2).  A link that is missing, or names a jail that does not have this range any more, is made
+ * again.  -EEXIST: another jail, which the message names, has the range.  Files on disk do not have ids of
+ * the range, so `brig create` can give the jail another one (record_new_range).
  */
 int record_claim_range(const struct store *s, const char *jail, uint32_t idbase, struct err *e);
-/* For record_write() and record_remove(): the link is made and on disk before the record, and goes after it; only
- * a link that leads to this jail, since another one may have the range by now. */
+/* For record_write() and record_remove().  keep makes the link, on disk before the record is written;
+ * give_back removes it afterwards, but only if it still names this jail: another one may have the range by
+ * now. */
 int record_keep_range(const struct store *s, const char *jail, uint32_t idbase, struct err *e);
 void record_give_back_range(const struct store *s, const char *jail, uint32_t idbase);
 

@@ -38,7 +38,7 @@ record_free(struct record *r)
 
 /* ---- conflicts, undo ---- */
 
-/* Where path is, or belongs. */
+/* The index of the conflict of this path, or where it would be inserted. */
 static size_t
 conflict_place(const struct record *r, const char *path)
 {
@@ -81,7 +81,7 @@ record_add_conflict(struct record *r, const char *path, const char *base, const 
 	r->conflict = xrealloc(r->conflict, r->n_conflict + 1, sizeof(*r->conflict));
 	memmove(&r->conflict[i + 1], &r->conflict[i], (r->n_conflict - i) * sizeof(*r->conflict));
 	r->conflict[i] = (struct record_conflict){xstrdup(path), xstrdup(base), xstrdup(why)};
-	for (char *p = r->conflict[i].why; *p; p++) /* it may quote what a jail wrote */
+	for (char *p = r->conflict[i].why; *p; p++) /* the text may quote bytes of the jail's files */
 		if (*p < 0x20 || *p > 0x7e)
 			*p = '?';
 	r->n_conflict++;
@@ -116,7 +116,7 @@ parse_undo(const json_t *list, struct record *r)
 	return 0;
 }
 
-/* The part about changes; missing for a jail that has seen none. */
+/* Conflicts, undo and the change that is under way; absent for a jail that was never changed. */
 static int
 parse_changes(const json_t *j, struct record *r)
 {
@@ -227,7 +227,7 @@ record_write(const struct store *s, const char *jail, const struct record *r, st
 	_auto_free char *text = NULL;
 	json_t *j;
 
-	/* the range first: whose link has no record is found and reused at once */
+	/* the link of the range first: a link without a record is found, and its range used again */
 	if (record_keep_range(s, jail, r->idbase, e) < 0)
 		return -e->num;
 	j = json_pack("{s:I, s:s*, s:s*, s:s*}", "idbase", (json_int_t)r->idbase, "template", r->template,
@@ -255,7 +255,7 @@ record_remove(const struct store *s, const char *jail, struct err *e)
 
 	if (found == 0)
 		return 0;
-	/* between the record and the link a command that looks for a range takes the link for a left one */
+	/* without the lock, another command could find the link without a record, and use the range */
 	if (store_lock(s, "registry", NULL, -1, NULL, &lock, e) < 0) {
 		if (found > 0)
 			record_free(&r);

@@ -53,7 +53,7 @@ params_to_json(const struct params *p)
 		json_t *values = json_array();
 
 		for (size_t k = 0; k < p->v[i].values.n; k++) {
-			/* unchecked: what is not UTF-8 makes state_write() fail by name */
+			/* not checked here: state_write() fails with a message for what is not UTF-8 */
 			json_array_append_new(values, json_string_nocheck(p->v[i].values.v[k]));
 		}
 		json_array_append_new(list, json_pack("{s:s, s:o}", "name", p->v[i].name, "values", values));
@@ -85,7 +85,7 @@ params_from_json(json_t *list, struct params *ret)
 	return 0;
 }
 
-/* params stand at the end: cut_params(). */
+/* params must be the last member: cut_params() relies on it. */
 static json_t *
 state_to_json(const struct state *st)
 {
@@ -146,8 +146,9 @@ state_from_json(json_t *j, struct state *st)
 	return params_from_json(params, &st->params);
 }
 
-/* The text without its last member, which is most of it.  What is not as state_write() writes it stays whole:
- * at the beginning of a line, behind one blank, only a member of the outermost object can stand. */
+/* Cuts off the last member, params, which is most of the text.  Only a member of the outermost object can
+ * stand at the beginning of a line behind one blank; a text that is not as state_write() writes it is left
+ * alone. */
 static void
 cut_params(char *text, size_t *len)
 {
@@ -160,7 +161,7 @@ cut_params(char *text, size_t *len)
 	*len = (size_t)(p + 1 - text);
 }
 
-/* What is in the file is nothing that state_write() wrote. */
+/* The file is not as state_write() writes it. */
 static int
 damaged(const struct store *s, const char *jail, const char *file, struct err *e)
 {
@@ -169,7 +170,7 @@ damaged(const struct store *s, const char *jail, const char *file, struct err *e
 		       jail, s->run, file, jail);
 }
 
-/* 0 there is no such file. */
+/* 0: there is no such file. */
 static int
 read_file(const struct store *s, const char *jail, const char *file, bool brief, struct state *ret,
 	  struct err *e)
@@ -262,8 +263,8 @@ state_write(const struct store *s, const struct state *st, struct err *e)
 	return r < 0 ? err_wrap(e, "state of jail %s", st->name) : 0;
 }
 
-/* The link last: a link without a state is free for the next claim, a state without a link would keep its
- * JID hidden. */
+/* Removes the link last: a link without a state is reused by the next claim; a state without its link could
+ * not be found by JID. */
 int
 state_remove(const struct store *s, const char *jail, struct err *e)
 {
@@ -274,10 +275,10 @@ state_remove(const struct store *s, const char *jail, struct err *e)
 	err_clear(e);
 	if (s->jail_fd < 0)
 		return 0;
-	/* what is a directory is nothing of ours, and goes below */
+	/* a directory of that name is removed with the rest below */
 	if (unlinkat(s->jail_fd, file, 0) < 0 && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
 		return err_sys(e, errno, "remove the state of jail %s", jail);
-	/* services, names, temporary files of a killed command */
+	/* service records, hosts file, temporary files of a killed command */
 	if (fsx_rm_rf_at(s->jail_fd, jail, e) < 0)
 		return err_wrap(e, "state of jail %s", jail);
 	if (found > 0) {
@@ -298,7 +299,7 @@ by_jid(const void *a, const void *b)
 	return (x->jid > y->jid) - (x->jid < y->jid);
 }
 
-/* The names in a directory of ours. */
+/* The names in RUN/jail, RUN/jid or RUN/hosts. */
 static int
 names_in(int at, struct strv *ret, struct err *e)
 {
@@ -322,7 +323,7 @@ struct states {
 	size_t n, cap;
 };
 
-/* A damaged one must not hide the others: its name goes to damaged. */
+/* The name of a jail whose state is damaged is added to `damaged`: the others are listed all the same. */
 static int
 add_states(const struct store *s, const struct strv *names, bool brief, struct states *ret,
 	   struct strv *damaged, struct err *e)
@@ -390,7 +391,7 @@ state_list_all(const struct store *s, bool brief, struct state **ret, size_t *re
 	return list_states(s, brief, ret, ret_n, damaged, e);
 }
 
-/* The name behind a JID; 1 found. */
+/* The name that a JID's link has; 1 found. */
 static int
 jid_name(const struct store *s, const char *jid, char name[NAME_MAX_LEN + 1], struct err *e)
 {
@@ -449,8 +450,8 @@ state_find(const struct store *s, const char *name_or_jid, struct state *ret, st
 	return r > 0 ? state_read(s, name, ret, e) : r;
 }
 
-/* 1 the JID is held by a jail that has a state, or one that is damaged; 0 it is free: a link left without one is
- * taken away. */
+/* 1: the JID belongs to a jail that has a state, also a damaged one; 0: it is free, and its link, left
+ * without a state, is removed. */
 static int
 jid_taken(const struct store *s, int jid, struct err *e)
 {
@@ -494,7 +495,7 @@ tidy_jids(const struct store *s, const struct state *list, size_t n, struct err 
 			r = store_lock(s, "registry", NULL, -1, NULL, &lock, e);
 		if (r == 0 && tmp)
 			r = fsx_tidy_at(s->jid_fd, "last", e);
-		else if (r == 0) /* takes a link without a state away */
+		else if (r == 0) /* removes the link if there is no state */
 			r = jid_taken(s, key.jid, e) < 0 ? -e->num : 0;
 	}
 	return r;

@@ -35,40 +35,41 @@ struct state {
 };
 void state_free(struct state *st);
 
-/* 1 found, 0 no such state; -EINVAL it is damaged (the message says what takes the jail away), another error: it cannot
- * be read. */
+/* 1: found, 0: there is no state, -EINVAL: it is damaged (the message names the command that removes the
+ * jail), another error: it cannot be read. */
 int state_read(const struct store *s, const char *jail, struct state *ret, struct err *e);
 int state_write(const struct store *s, const struct state *st, struct err *e);
 int state_remove(const struct store *s, const char *jail, struct err *e);
-/* Of a damaged one: what shown.json has, without params; 1 found. */
+/* For a jail whose state is damaged: what shown.json has, without params.  1: found. */
 int state_read_shown(const struct store *s, const char *jail, struct state *ret, struct err *e);
-/* All of them, by JID; damaged ones are passed over.  The caller frees each and the array. */
+/* All states, by JID, without the damaged ones.  The caller frees each and the array. */
 int state_list(const struct store *s, struct state **ret, size_t *ret_n, struct err *e);
-/* The same without params, three times as fast: for lists of a thousand. */
+/* The same without params, in a third of the time: for lists of a thousand jails. */
 int state_list_brief(const struct store *s, struct state **ret, size_t *ret_n, struct err *e);
-/* Either, and the names of the damaged ones. */
+/* The same, with or without params, and the names of the jails whose state is damaged. */
 int state_list_all(const struct store *s, bool brief, struct state **ret, size_t *ret_n, struct strv *damaged,
 		   struct err *e);
 /* RUN/jid/N is a link to the name of the jail with JID N; RUN/jid/last holds the last one given. */
-/* A JID that is linked to this jail, whose state is damaged.  1 found. */
+/* For a jail whose state is damaged: a JID whose link names it.  1: found. */
 int state_jid_of(const struct store *s, const char *jail, int *ret, struct err *e);
 int state_remove_jid(const struct store *s, int jid, struct err *e);
-/* Takes away what a command killed while it claimed a JID left: links without a state, directories without
- * one (those that nobody has locked).  list: all states, by JID. */
+/* Removes what a command left that was killed while it claimed a JID: links without a state, and directories
+ * without a state that no command has locked.  list: all states, by JID. */
 int state_tidy(const struct store *s, const struct state *list, size_t n, struct err *e);
-/* Reserves a JID (0: the next free, wrapping at 999999, not reused before) under the registry lock and
- * writes st with it.  -EEXIST: "jail N already exists" / 'jail "x" already exists'. */
+/* Claims a JID (0: the next free one; after 999999 comes 1 again) under the registry's lock and writes st
+ * with it. -EEXIST: "jail N already exists" or 'jail "x" already exists'. */
 int state_claim(const struct store *s, struct state *st, int want_jid, struct err *e);
-/* The next free JID, passed over from now on: for a jail whose name is its number (jail(8) without name=). */
+/* Gives out the next free JID, for a jail whose name is its number (jail(8) without name=). */
 int state_next_jid(const struct store *s, int *ret, struct err *e);
-/* By name or, all digits, by JID.  1 found. */
+/* By name or, if it is all digits, by JID.  1: found. */
 int state_find(const struct store *s, const char *name_or_jid, struct state *ret, struct err *e);
-/* Service records (init/proto.h) in RUN/jail/NAME; NEXT: of the instance that will take the jail's place. */
+/* Service records (init/proto.h) in RUN/jail/NAME; NEXT: those of the instance that will replace the running
+ * one. */
 #define STATE_FILE "state.json"
 #define STATE_SHOWN "shown.json"
 #define STATE_SERVICES "services"
 #define STATE_SERVICES_NEXT "services.next"
-/* RUN/jail/NAME, created. */
+/* Opens RUN/jail/NAME, and makes it when it is missing. */
 int state_dir(const struct store *s, const char *jail, int *ret_fd, struct err *e);
 
 /*
@@ -76,12 +77,13 @@ int state_dir(const struct store *s, const char *jail, int *ret_fd, struct err *
  * jail's name behind '#', replaced in one rename; RUN/hosts/resolv.conf is the host's, without name servers
  * that only the host reaches.  The directory is seen in every jail as /run/brig.
  */
-/* spec NULL: the jail's lines go.  Where the file cannot be read it is made anew from all states. */
+/* Writes the jail's lines; spec NULL: removes them.  If the file cannot be read it is made anew from all
+ * states. */
 int hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, struct err *e);
-/* The addresses that a jail has there. */
+/* The addresses that the hosts file has for a jail. */
 int hosts_addrs(const struct store *s, const char *jail, struct strv *ret4, struct strv *ret6, struct err *e);
-/* The directory for a jail: the common one, or for a jail without addresses (which reaches nobody) one of
- * its own in RUN/jail/NAME/hosts in which its own name is 127.0.1.1. */
+/* Opens the directory that a jail sees: the common one; for a jail without addresses, which can reach nobody,
+ * one of its own, RUN/jail/NAME/hosts, in which its name is 127.0.1.1. */
 int hosts_dir(const struct store *s, const struct jailspec *spec, int *ret_fd, struct err *e);
 
 #endif
