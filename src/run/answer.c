@@ -30,7 +30,7 @@ switch_waits_free(struct switch_waits *w)
 	*w = (struct switch_waits){.space_fd = -EBADF};
 }
 
-/* What one side has at path, as text that is equal for equal things. */
+/* Describes what one of the three trees has at path, so that equal things have equal texts. */
 static void
 add_side(struct buf *key, int top_fd, const char *path)
 {
@@ -60,7 +60,7 @@ key_of(const struct switch_waiting *w, const char *path, int space)
 	return buf_take(&key);
 }
 
-/* What the plan says of each conflict with this base; account files are looked at together. */
+/* Merges the conflicts that have this base again, together: account files must agree with each other. */
 static int
 look_at(const struct store *s, const struct record *rec, const char *base, struct switch_waits *w,
 	struct err *e)
@@ -91,7 +91,7 @@ look_at(const struct store *s, const struct record *rec, const char *base, struc
 				plan.v[k] = (struct merge_item){0};
 				break;
 			}
-		if (!one->item.path) /* nothing is to be done any more */
+		if (!one->item.path) /* nothing is left to be merged */
 			one->item.path = xstrdup(rec->conflict[i].path);
 		one->why = xstrdup(rec->conflict[i].why);
 		one->key = key_of(one, rec->conflict[i].path, w->space_fd);
@@ -139,7 +139,7 @@ switch_conflicts(const struct store *s, const struct jailspec *spec, struct swit
 
 /* ---- a decision ---- */
 
-/* As ctx->stage: the answered file, and that it waits no longer. */
+/* ctx->stage for a decision: stages the file, and removes the conflict. */
 static int
 stage_answer(struct ctx *c, struct err *e)
 {
@@ -232,7 +232,7 @@ switch_answer(const struct store *s, const struct jailspec *spec, const struct s
 		r = -e->num;
 	if (r >= 0)
 		r = r == 0 || !record_conflict(&c.rec, a->path) ? 1 : may_answer(&c, a, e);
-	if (r == 0 && a->keep) { /* no file changes */
+	if (r == 0 && a->keep) { /* only the record changes */
 		record_remove_conflict(&c.rec, a->path);
 		r = record_write(s, spec->name, &c.rec, e);
 	} else if (r == 0) {

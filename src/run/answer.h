@@ -7,26 +7,26 @@
 #include "store/merge/merge.h"
 
 /*
- * A decision.  content: what the file becomes; NULL with keep false: as the release has it; keep: it stays as
- * it is. The file of a running jail is replaced in one rename.
+ * A decision about a conflict.  keep: the jail's file stays; otherwise content is what the file becomes, or
+ * NULL: as the release has it.  The file of a running jail is replaced in one rename.
  */
 struct switch_answer {
 	const char *path;
 	bool keep;
 	const struct text *content;
 };
-/* 0 done, 1 it had no such conflict. */
+/* 0: done, 1: the jail has no such conflict. */
 int switch_answer(const struct store *s, const struct jailspec *spec, const struct switch_answer *a,
 		  const struct run_caller *who, struct err *e);
 
-/* What a jail has waiting, worked out anew from the files as they are; what has become equal or merges
- * cleanly by now is MERGE_NOTHING or MERGE_UPDATE.  One item for each conflict of the record, in its order;
- * what explains them is read from base and release, which are open. */
+/* The conflicts of a jail, merged again with its files as they are now; one that has become equal or merges
+ * cleanly is MERGE_NOTHING or MERGE_UPDATE.  One item for each conflict of the record, in its order; base and
+ * release are open, to show what each side changed. */
 struct switch_waiting {
 	struct release base, release;
 	struct merge_item item;
 	char *why; /* as it was recorded */
-	char *key; /* equal for the same conflict in different jails: path, and what all three sides have */
+	char *key; /* equal for the same conflict in different jails: path and contents of all sides */
 };
 struct switch_waits {
 	struct switch_waiting *v;

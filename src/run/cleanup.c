@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Does a jail run, and what is left of one that does not? */
+/* Finds out whether a jail runs, and cleans up what is left of one that does not. */
 #include "run/walk.h"
 
-/* The state of a jail that is not (any more) a running one: takes away what is left of it.  st is used up. */
+/* Removes what is left of an instance that is gone, whose state is st.  Frees st. */
 static int
 clean_up(const struct store *s, struct state *st, struct err *e)
 {
@@ -15,7 +15,7 @@ clean_up(const struct store *s, struct state *st, struct err *e)
 		return err_wrap(e, "state of jail %s", st->name);
 	c.old = (struct instance){.s = s, .spec = made, .made = made, .opts = &run_plainly,
 				  .id = {s->tag, st->name, st->jid}, .st = *st};
-	/* after a reboot its process is gone and the pid is somebody else's */
+	/* an earlier boot: the process is gone, and its pid may belong to another one */
 	if (os_boot_id(boot, e) == 0 && !streq(boot, st->ref.boot))
 		c.old.st.ref.pid = 0;
 	r = walk_down(&c, &(struct walk_facts){.runs = true}, e);

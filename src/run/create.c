@@ -24,7 +24,7 @@
 
 #define LOCK_WAIT_MS 30000
 
-/* Temporary files of a killed writer of the record.  Under the jail's lock. */
+/* Removes temporary files of a killed writer of the record.  The caller holds the jail's lock. */
 static int
 tidy_record(const struct store *s, const char *name, struct err *e)
 {
@@ -43,7 +43,7 @@ check_name(const struct store *s, const struct jailspec *spec, struct err *e)
 	return spec->root == ROOT_TEMPLATE ? store_check_name(s, spec->name, e) : 0;
 }
 
-/* 1 there is a whole jailspace already. */
+/* 1: there is a whole jailspace. */
 static int
 space_is_there(const struct store *s, const struct jailspec *spec, bool recorded, struct err *e)
 {
@@ -72,8 +72,8 @@ make_space(const struct store *s, const struct jailspec *spec, const struct rele
 	return r;
 }
 
-/* Under the registry's lock.  1: its range was another jail's, too, and it has got one of its own, which the
- * record is to be written with. */
+/* Makes sure that no other jail has the range of ids.  The caller holds the registry's lock.  1: another one
+ * had it; rec has a new range now, and must be written. */
 static int
 own_range(const struct store *s, const char *name, struct record *rec, struct err *e)
 {
@@ -105,7 +105,7 @@ write_record(const struct store *s, const char *name, struct record *rec, bool r
 	return r < 0 ? r : record_write(s, name, rec, e);
 }
 
-/* It is there already, and does not run. */
+/* The jail exists and does not run. */
 static int
 existed(const struct store *s, const char *name, struct record *rec, struct err *e)
 {
@@ -120,7 +120,7 @@ existed(const struct store *s, const char *name, struct record *rec, struct err 
 	return r < 0 ? r : RUN_CREATE_NEW_IDS;
 }
 
-/* The blank directory that `path` is by default. */
+/* Makes the default mount point of a jail without a template: an empty directory. */
 static int
 make_mount_point(const struct store *s, const struct jailspec *spec, struct err *e)
 {
@@ -181,7 +181,7 @@ create_from_path(const struct store *s, const struct jailspec *spec, struct reco
 	return r < 0 ? r : RUN_CREATE_MADE;
 }
 
-/* 1, 0, -errno: also of a state that is damaged. */
+/* 1: it runs, 0: it does not; -errno, also for a damaged state. */
 static int
 is_running(const struct store *s, const char *name, struct err *e)
 {
@@ -218,7 +218,7 @@ create(const struct store *s, const struct jailspec *spec, bool ephemeral, const
 	r = is_running(s, spec->name, e);
 	if (r < 0)
 		return r;
-	if (r > 0) /* its jailspace is in use: no looking into images */
+	if (r > 0) /* its jailspace is in use: an image is not opened */
 		return recorded ? RUN_CREATE_EXISTED
 				: err_set(e, EBUSY, "is running (brig stop %s)", spec->name);
 	r = spec->root == ROOT_TEMPLATE ? create_from_template(s, spec, &rec, recorded, pr, e)
@@ -240,7 +240,8 @@ run_create_ephemeral(const struct store *s, const struct jailspec *spec, struct 
 	return create(s, spec, true, NULL, e);
 }
 
-/* Nobody holds its RUN_LOCK: the command that made it is gone. */
+/* Removes a jail of `brig run` that was not started yet, if the command that made it is gone: then nobody
+ * holds its RUN_LOCK. */
 static int
 remove_abandoned(const struct store *s, const char *name, struct err *e)
 {
@@ -257,7 +258,7 @@ remove_abandoned(const struct store *s, const char *name, struct err *e)
 	if (r < 0)
 		return r == -EBUSY ? 0 : r;
 	r = state_read(s, name, &st, e);
-	if (r > 0) { /* it was started: stopping and recovery know what goes with it */
+	if (r > 0) { /* it was started: stop and recovery clean up */
 		state_free(&st);
 		return 0;
 	}
@@ -300,7 +301,7 @@ remove_record(void *ctx, struct err *e)
 	return record_remove(m->s, m->name, e);
 }
 
-/* Is there anything of it on disk?  Otherwise the name is a slip of the hand. */
+/* Is there anything of it on disk?  If not, the name is probably a typing error. */
 static int
 known(const struct store *s, const char *name, struct err *e)
 {
@@ -315,7 +316,7 @@ known(const struct store *s, const char *name, struct err *e)
 	return r < 0 ? r : left.n > 0;
 }
 
-/* A jail that ended by itself or was killed may have left mounts and links: those go first. */
+/* Cleans up after an instance that ended by itself or was killed: it may have left mounts and links. */
 static int
 clean_up(const struct store *s, const char *name, const struct jailspec *spec, int *lock, struct err *e)
 {
@@ -368,7 +369,7 @@ remove_rest(const struct store *s, const char *name, struct err *e)
 	return r;
 }
 
-/* Under the lock, and it does not run. */
+/* The caller holds the lock, and the jail does not run. */
 static int
 remove_jail(const struct store *s, const char *name, const struct jailspec *spec, bool all, struct err *e)
 {
@@ -376,7 +377,7 @@ remove_jail(const struct store *s, const char *name, const struct jailspec *spec
 	int recorded = record_read(s, name, &rec, e), r = 1;
 	bool by_path;
 
-	if (recorded == -EINVAL) { /* damaged: what it says does not matter any more */
+	if (recorded == -EINVAL) { /* damaged: it is removed anyway */
 		err_clear(e);
 		recorded = 0;
 	}

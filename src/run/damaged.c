@@ -33,7 +33,7 @@ find_ids(const struct store *s, const char *name, struct record *rec, uint32_t *
 	return r == -EINVAL ? 0 : r;
 }
 
-/* Another jail that runs with these ids is not to be ended for it. */
+/* Refuses if another running jail has these ids: its processes would be killed. */
 static int
 check_ids(const struct store *s, const char *name, uint32_t idbase, struct err *e)
 {
@@ -71,7 +71,7 @@ end_processes(const struct store *s, const char *name, uint32_t idbase, struct e
 	return r < 0 ? r : err_set(e, EBUSY, "it makes new processes faster than they are killed");
 }
 
-/* A jail with the addresses that this one has now. */
+/* A specification with the addresses that the hosts file has for this jail. */
 static int
 with_addresses(const struct store *s, const char *name, struct jailspec **ret, struct err *e)
 {
@@ -136,7 +136,7 @@ run_stop_damaged(const struct store *s, const char *name, const struct jailspec 
 		if (r == 0)
 			r = state_remove_jid(s, id.jid, e);
 	}
-	if (r == 0) /* also without a JID there are its names and its files */
+	if (r == 0) /* its names and files can be there without a JID, too */
 		r = clean_up(s, name, lost, &rec, 0, who, e);
 	jailspec_free(lost);
 	return r;

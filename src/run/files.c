@@ -39,7 +39,7 @@ open_volume(const char *path, bool image, int *ret_fd, struct err *e)
 		return err_sys(e, errno, "space %s", path);
 	if (os_space_mount(fd, false, &top, e) < 0)
 		return -e->num;
-	*ret_fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* one that can be synced */
+	*ret_fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* not O_PATH: it is synced */
 	return *ret_fd < 0 ? err_sys(e, errno, "space %s", path) : 0;
 }
 
@@ -82,7 +82,8 @@ touches(const struct change *c, const char *path)
 	return false;
 }
 
-/* A product never waits for a decision: the jail's own stays, and its program makes it anew. */
+/* A product (file of a rule `regenerate`) is never a conflict: the jail's file stays, and its program makes
+ * it again. */
 static void
 note_product(struct change *c, const struct rule *rule, const char *product, const char *source, int space_fd)
 {
@@ -211,7 +212,7 @@ delta_of(struct switch_to *to, const struct release *from, const struct release 
 	return 0;
 }
 
-/* What is done with one part of a plan: its base, and the new release. */
+/* Called for each part of a merge plan: the part, the release that it merges from, the new release. */
 typedef int (*part_fn)(void *ctx, struct merge_plan *part, const char *base, const struct release *new,
 		       struct err *e);
 
@@ -236,7 +237,7 @@ is_first_with_base(const struct record *rec, size_t i)
 	return true;
 }
 
-/* What waits and was last merged with release base, together: account files must agree. */
+/* Plans the conflicts that were last merged with release base together: account files must agree. */
 static int
 plan_waiting(struct switch_to *to, const struct record *rec, const char *base, const struct release *new,
 	     int space_fd, part_fn fn, void *ctx, struct err *e)
@@ -255,9 +256,9 @@ plan_waiting(struct switch_to *to, const struct record *rec, const char *base, c
 }
 
 /*
- * The merge from the record's release to the new one.  Where a conflict waits, the jail's file was last
- * merged with an older release: that one is the base of its merge.  What an older brig merged and is data
- * waits no more.
+ * Plans the merge from the record's release to the new one.  The jail's file of a conflict was last merged
+ * with an older release, which is the base of its merge.
+ * What an older brig merged and is data waits no more.
  */
 static int
 plan_merge(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd,
@@ -298,7 +299,7 @@ switch_discard_prepared(const struct store *s, const char *jail, struct record *
 	rec->change_other = NULL;
 	if (record_write(s, jail, rec, e) < 0)
 		return -e->num;
-	/* the mark may be that of a restart */
+	/* the mark stays: it may be that of a restart */
 	return change_tidy(s, jail, rec, -EBADF, true, e);
 }
 
@@ -400,7 +401,7 @@ count_plan(const struct merge_plan *p, struct switch_counts *ret)
 	}
 }
 
-/* The way back, as a plan. */
+/* Plans a rollback from what earlier changes kept. */
 static int
 plan_undo(struct switch_to *to, const struct record *rec, const char *jail, int space_fd,
 	  struct merge_plan *ret, struct switch_counts *counts, struct err *e)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a switch does to the files of a jail: which paths, the plan, and filling a change with it.  Between the merge
- * of trees (store/merge/merge.h), the journal of a change (store/change/change.h), and the steps that carry one out
- * (steps_change.c).
+ * What a switch does to the files of a jail: which paths, the plan, and filling a change with it.  It uses
+ * the merge of trees (store/merge/merge.h) and fills the journal of a change (store/change/change.h), which
+ * the steps carry out (steps_change.c).
  */
 #ifndef BRIG_RUN_FILES_H
 #define BRIG_RUN_FILES_H
@@ -45,19 +45,19 @@ struct switch_result {
 	size_t listeners; /* how many sockets were watched; 0: down_us is from the stop to the start */
 };
 
-/* The plan for one jail as it is now: nothing is changed.  1: there is nothing to switch (it is on the
- * release). `conflicts` of a rollback are files that would stay.  -EBUSY: its image is in use; it is planned
+/* Plans the switch of one jail as it is now; nothing is changed.  1: it is on the release already.
+ * `conflicts` of a rollback are files that would stay.  -EBUSY: its image is in use, and can be looked at
  * when it stops. */
 int switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan *ret,
 		struct switch_counts *counts, struct err *e);
-/* Where a jailspace is, as struct change keeps it; the caller frees. */
+/* Where the jailspace is, in the form that struct change keeps; the caller frees. */
 char *space_where(const struct jailspec *spec);
-/* Opens it; a volume is mounted for as long as the descriptor lives: only while the jail does not run.
- * *ret_fd -EBADF for one in memory. */
+/* Opens the jailspace.  A volume is mounted as long as the descriptor is open: only while the jail does not
+ * run. *ret_fd -EBADF: it is in memory. */
 int space_by_where(const struct store *s, const char *jail, const char *where, int *ret_fd, struct err *e);
-/* 0 it can be switched, 1 it is on the release, <0 it cannot. */
+/* 0: it can be switched, 1: it is on the release, <0: it cannot be switched. */
 int switch_check(const struct jailspec *spec, const struct record *rec, const char *release, struct err *e);
-/* The intention of an upgrade --no-restart goes: nothing is staged for it. */
+/* Discards a change that --no-restart prepared; nothing is staged for it. */
 int switch_discard_prepared(const struct store *s, const char *jail, struct record *rec, struct err *e);
 /* Fills a new change. */
 int switch_stage(struct switch_to *to, struct change *c, const struct record *rec, int space_fd,

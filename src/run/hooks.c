@@ -9,9 +9,9 @@
 #include "base/fsx.h"
 #include "run/steps.h"
 
-#define HEALTH_SECONDS 30 /* where exec.timeout says nothing */
+#define HEALTH_SECONDS 30 /* without exec.timeout */
 #define REGENERATE_SECONDS 60
-#define STOP_SECONDS 90 /* what FreeBSD gives rc.shutdown(8) */
+#define STOP_SECONDS 90 /* as FreeBSD gives rc.shutdown(8) */
 #define LOG_PAUSE_NS 3000000
 
 const char *const hook_names[EXEC_N] = {
@@ -129,8 +129,8 @@ last_line(int fd, off_t from)
 	return xstrdup(nl ? nl + 1 : text);
 }
 
-/* By way of the first process, which keeps the log within its bound; the log itself can only be appended to.
- */
+/* The log itself can only be appended to; the first process keeps it within its bound, so output goes through
+ * that. */
 static int
 open_output(const struct instance *c, int *ret_fd, struct err *e)
 {
@@ -180,13 +180,14 @@ run_in_jail(struct instance *c, const char *what, const char *command, int timeo
 	if (r < 0)
 		return err_wrap(e, "%s", what);
 	os_jail_output_drain(log);
-	if (status != 0) /* between reading the pipe and writing the log is a moment */
+	if (status != 0) /* the output reaches the log a moment after the pipe */
 		(void)nanosleep(&(struct timespec){0, LOG_PAUSE_NS}, NULL);
 	last = last_line(log_read, st.st_size);
 	return judge(what, command, status, last, e);
 }
 
-/* exec.stop belongs to the jail's own root, who must not be able to refuse the end. */
+/* The time limit of a command.  exec.stop has one always: it is the jail's own root that could refuse to
+ * end. */
 static int
 limit_of(const struct instance *c, enum spec_exec which)
 {
@@ -214,7 +215,7 @@ hooks_run(struct instance *c, enum spec_exec which, struct err *e)
 	return 0;
 }
 
-/* Services need a moment: asked again and again until the time is up. */
+/* Runs `health` again and again until it succeeds or the time is up: services need a moment. */
 static int
 healthy(struct instance *c, const char *command, struct err *e)
 {

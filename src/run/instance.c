@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An instance of a jail: how it begins in memory, and whether one runs. */
+/* An instance of a jail: how it begins in memory, and whether it runs. */
 #include <time.h>
 
 #include "base/name.h"
@@ -84,7 +84,7 @@ is_running(const struct state *st)
 	return st->phase == PHASE_RUNNING && os_jail_alive(&st->ref);
 }
 
-/* One whose first process is ending has no root any more: it counts as gone already. */
+/* An instance whose first process is ending has no root any more: it counts as gone. */
 static bool
 is_ending(const struct state *st)
 {

@@ -34,7 +34,7 @@ comes_before(const struct many *m, size_t a, size_t b)
 	return m->b->jobs[b].depend && strv_has(m->b->jobs[b].depend, m->b->jobs[a].label);
 }
 
-/* What must come first and is not done: 0 nothing, 1 wait, -1 it failed (*ret_which). */
+/* Looks for jobs that must come before i and are not done.  0: none, 1: wait, -1: one failed (*ret_which). */
 static int
 blocked(const struct many *m, size_t i, size_t *ret_which)
 {
@@ -61,14 +61,14 @@ finish(struct many *m, size_t i, int r, long ms, const struct err *e)
 	m->b->done(m->b->ctx, m->b->jobs[i].label, r, ms, e);
 }
 
-/* In the child: r travels in the number of an empty error, so that 1 ("was so already") is told from 0. */
+/* In the child.  r travels as the number of an empty error: the parent must tell 1 (nothing to do) from 0. */
 static _Noreturn void
 child_work(const struct many *m, size_t i, int fd)
 {
 	struct err e = ERR_INIT;
 	int r;
 
-	lock_leave(); /* those of the command, which may end before this jail is done */
+	lock_leave(); /* the command's locks: it may end before this jail is done */
 	r = m->b->work(m->b->ctx, m->b->jobs[i].label, &e);
 
 	if (r >= 0) {
@@ -145,7 +145,7 @@ wait_for_one(struct many *m)
 			collect(m, which[k]);
 }
 
-/* Starts what may start.  1 when something was started or decided. */
+/* Starts the jobs that can be started.  1: one was started, or cannot be. */
 static int
 advance(struct many *m, size_t parallel)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What killed commands, jails that ended by themselves and reboots have left. */
+/* Recovery: cleans up after killed commands, jails that ended by themselves and reboots, and finishes their
+ * changes. */
 #include "run/walk.h"
 #include "store/change/change.h"
 
-/* One that another command holds is left to it. */
+/* Cleans up one jail; if another command has its lock, it is left to that one. */
 static int
 recover_one(const struct store *s, const char *name, struct run_recovered *ret, struct err *e)
 {
@@ -15,7 +16,7 @@ recover_one(const struct store *s, const char *name, struct run_recovered *ret, 
 		err_clear(e);
 		return 0;
 	}
-	if (r == 0) /* who had it when the states were listed may have ended its stop meanwhile */
+	if (r == 0) /* read again: its stop may have ended since the states were listed */
 		r = state_read(s, name, &st, e);
 	if (r <= 0)
 		return r;
@@ -38,10 +39,10 @@ kind_word(const struct change *c)
 }
 
 /*
- * It is decided.  Forwards, if the old instance is gone; it still runs if the command died before it stopped it,
- * and then nothing of the change has been carried out.  (A volume of a jail that runs cannot be looked into: the
- * jail runs on the new release, so everything was carried out before it started.)  One that is to run again goes
- * on with its start, which can go back.
+ * Finishes a change that was committed.  Normally forwards.  If the old instance still runs, the command was
+ * killed before it stopped it, and nothing of the change was carried out: it is discarded.  (The volume of a
+ * running jail cannot be opened; the jail runs on the new release, so everything was carried out before it
+ * started.)  If the jail is to run again, the change is left to its start, which can go back.
  */
 static int
 decided(struct ctx *c, const char *alive_on, bool again, char **ret_text, struct err *e)
@@ -53,7 +54,7 @@ decided(struct ctx *c, const char *alive_on, bool again, char **ret_text, struct
 
 	if (c->rec.change == RECORD_REVERT) {
 		f = (struct walk_facts){.files = FILES_BACK};
-		c->unwanted = true; /* one that was prepared waits on */
+		c->unwanted = true; /* a prepared change waits for the next start again */
 	} else if (alive_on && ch->kind != CHANGE_MERGE && streq(alive_on, ch->from)) {
 		f = (struct walk_facts){.files = FILES_DROP};
 		r = walk_down(c, &f, e);
@@ -85,14 +86,15 @@ same_boot(const char *boot)
 	return os_boot_id(now, &ignore) == 0 && streq(now, boot);
 }
 
-/* A change waits for the next start; nobody is to start the jail for another reason. */
+/* A prepared change waits for the next start; the mark must not make a command start the jail. */
 static int
 only_waits(struct ctx *c, struct err *e)
 {
 	return wants_restart(c->s, c->next.id.name) ? change_mark_restart(c->s, c->next.id.name, "", e) : 0;
 }
 
-/* Under the jail's lock, and it is settled.  alive_on: the release that it runs on, NULL when it does not. */
+/* Deals with what is unfinished about a jail.  The caller holds its lock.  alive_on: the release that it runs
+ * on, or NULL. */
 static int
 unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, bool *ret_again, struct err *e)
 {
@@ -107,7 +109,7 @@ unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, boo
 	case RECORD_SETTLED:
 		*ret_again = !alive_on && !leave && wants_restart(c->s, name);
 		return change_tidy(c->s, name, &c->rec, -EBADF, *ret_again, e);
-	case RECORD_PREPARED: /* waits for a start: this one, if the jail was down only for a restart */
+	case RECORD_PREPARED: /* it waits for a start; a jail that was down for a restart is started now */
 		*ret_again = !alive_on && !leave && wants_restart(c->s, name);
 		return *ret_again ? 0 : only_waits(c, e);
 	case RECORD_APPLY:
@@ -126,7 +128,7 @@ unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, boo
 	return r == 0 && c->rec.change == RECORD_PREPARED && !*ret_again ? only_waits(c, e) : r;
 }
 
-/* -EBUSY: an upgrade of its template is under way, which stops and starts it as it wants to. */
+/* -EBUSY: an upgrade of its template is under way, which stops and starts the jail itself. */
 static int
 lock_against_upgrades(const struct store *s, const char *name, int *ret_lock, struct err *e)
 {
@@ -136,8 +138,7 @@ lock_against_upgrades(const struct store *s, const char *name, int *ret_lock, st
 	return r <= 0 || !rec.template ? r : store_lock(s, "upgrade", rec.template, 0, NULL, ret_lock, e);
 }
 
-/* A change of release or files that was interrupted.  The release that a running jail is on is read from its
- * mount. */
+/* Recovers an interrupted change.  The release that a running jail is on is read from its mount. */
 static int
 recover_change(const struct store *s, const char *name, bool leave, struct run_recovered *ret, struct err *e)
 {
@@ -179,7 +180,8 @@ run_give_up_restart(const struct store *s, const char *jail, struct err *e)
 	_auto_(record_free) struct record rec = {0};
 	int r = record_read(s, jail, &rec, e);
 
-	/* of a change that could not go forwards or back the mark stays: it is what makes the next command look */
+	/* a change that could go neither forwards nor back: the mark stays, so that the next command tries
+	 * again */
 	return r < 0 || (r > 0 && rec.change != RECORD_SETTLED) ? (r < 0 ? r : 0) : change_unmark(s, jail, e);
 }
 

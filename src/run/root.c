@@ -10,7 +10,7 @@
 #include "store/record/ids.h"
 #include "store/template/split.h"
 
-#define LOG_MAX (1u << 20) /* bytes that a console log may grow to */
+#define LOG_MAX (1u << 20) /* limit of a console log, in bytes */
 
 char *
 console_path(const struct store *s, const struct jailspec *spec)
@@ -18,7 +18,7 @@ console_path(const struct store *s, const struct jailspec *spec)
 	return spec->consolelog ? xstrdup(spec->consolelog) : xasprintf("%s/%s.log", s->log, spec->name);
 }
 
-/* Where the directory really is, the jail's root must not be able to put links. */
+/* Refuses a console log in a directory where the jail's root could make links (after resolving the path). */
 static int
 log_place(struct instance *c, struct err *e)
 {
@@ -33,7 +33,8 @@ log_place(struct instance *c, struct err *e)
 		   : 0;
 }
 
-/* A log that could be something else is refused: it is written as root (FreeBSD-SA-07:01.jail). */
+/* Opens the console log.  It is written as root, so anything but a plain file is refused
+ * (FreeBSD-SA-07:01.jail). */
 static int
 open_log(const char *path, int flags, int *ret, struct err *e)
 {
@@ -72,7 +73,7 @@ open_init(struct instance *c, struct os_init *init, struct err *e)
 	return init->status_fd < 0 ? err_sys(e, errno, "%s/jail/%s/services", c->s->run, c->spec->name) : 0;
 }
 
-/* A jailspace copied by hand, or a jail that is only a path: it gets its ids now. */
+/* Writes the record of a jailspace copied by hand, or of a jail that is only a path: it gets its ids now. */
 static int
 adopt(struct instance *c, struct err *e)
 {
@@ -130,19 +131,19 @@ made_of_record(struct instance *c, struct err *e)
 	return 0;
 }
 
-/* space=tmpfs: the skeleton is copied at every start. */
+/* space=tmpfs: copies the skeleton at every start. */
 static int
 fill_space(void *ctx, int src, int dst, struct err *e)
 {
 	const struct made_of *m = ctx;
 	struct release from = m->release;
 
-	from.skel_fd = src; /* the same directory, seen by the jail's root */
+	from.skel_fd = src; /* the same directory, as the jail's root sees it */
 	from.dir_fd = m->root.fill_fd;
 	return space_fill(dst, m->hostname, &from, NULL, e);
 }
 
-/* An image or a device must have a whole jailspace in it, not one that create was interrupted in. */
+/* Refuses an image or device without a whole jailspace, such as an interrupted create leaves. */
 static int
 check_volume(struct instance *c, int fd, struct err *e)
 {
@@ -200,7 +201,8 @@ open_template(struct instance *c, struct made_of *m, struct err *e)
 	return open_space(c, m, e);
 }
 
-/* The mount point: blank, below j/, made when it is missing; anywhere else it must be there. */
+/* Checks the mount point.  Below j/ it must be blank and is made when it is missing; elsewhere it must
+ * exist. */
 static int
 mount_point(struct instance *c, struct err *e)
 {

@@ -18,8 +18,7 @@ has_something_to_run(const struct jailspec *spec, const struct run_start_opts *o
 	       spec->exec[EXEC_POSTSTART].n || o->command;
 }
 
-/* A command was all that the jail was for: it goes with it.  What the command itself was may take a moment to
- * be reaped. */
+/* A jail that has nothing but a command ends with it.  It may take a moment until the command is reaped. */
 static bool
 is_over(const struct instance *i)
 {
@@ -40,7 +39,7 @@ is_over(const struct instance *i)
 
 /* ---- the change that waits for a start ---- */
 
-/* An intention that cannot be read: it starts as it is, and that is said. */
+/* The prepared change cannot be read: warns, discards it, and the jail starts on its present release. */
 static int
 give_up_prepared(struct ctx *c, struct err *e)
 {
@@ -49,7 +48,8 @@ give_up_prepared(struct ctx *c, struct err *e)
 	return switch_discard_prepared(c->s, c->next.id.name, &c->rec, e);
 }
 
-/* A jail never starts in the middle of a change: what is decided is a part of the walk, or goes back before. */
+/* Adds the change that waits for this start: a jail never starts in the middle of one.  A committed change is
+ * applied as a part of the walk, or reverted before it. */
 static int
 with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct err *e)
 {
@@ -74,7 +74,8 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 	return 0;
 }
 
-/* The release that it was to start on is not at fault with the start itself: it runs, and that is said. */
+/* The jail did not start on the release that was prepared, but runs on the old one: a warning, not an
+ * error. */
 static int
 ran_back(struct ctx *c, struct err *e)
 {

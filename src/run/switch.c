@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One jail from one release to another: what is known about it, and the walk that follows from that. */
+/* Switching one jail to another release: finds out the facts, and carries out the walk that follows from
+ * them. */
 #include "base/name.h"
 #include "run/switch.h"
 #include "run/walk.h"
@@ -17,7 +18,7 @@ has_host_hooks(const struct jailspec *s)
 	return false;
 }
 
-/* Nothing that the host or its administrator has to do stands between the two instances. */
+/* Can the new instance be made beside the old one?  Only if the host has nothing to do between the two. */
 static bool
 can_be_beside(const struct ctx *c)
 {
@@ -74,7 +75,8 @@ facts_of(struct ctx *c, struct walk_facts *f, struct err *e)
 	return r == 0 && f->beside ? begin_beside(c, e) : r;
 }
 
-/* Reads the record; what an earlier --no-restart prepared goes: this is asked for now.  1: it is on the release. */
+/* Reads the record; discards what an earlier --no-restart prepared, since this switch replaces it.  1: the
+ * jail is on the release. */
 static int
 settled_record(struct ctx *c, struct err *e)
 {
@@ -109,7 +111,7 @@ switch_locked(struct ctx *c, struct walk_facts *f, enum part part, struct err *e
 		*f = (struct walk_facts){.runs = f->runs, .before = f->before, .mark = true, .returns = true};
 	if (r == 0 && part == PART_STOP && !c->res->ran)
 		return 1;
-	/* one that somebody has started meanwhile is switched whole */
+	/* somebody has started it meanwhile: it is switched completely */
 	if (r == 0 && part == PART_FILES && !c->res->ran) {
 		f->settle = !c->to->restart;
 		c->marked = c->to->restart;
@@ -119,7 +121,7 @@ switch_locked(struct ctx *c, struct walk_facts *f, enum part part, struct err *e
 	c->res->back = c->back;
 	c->res->beside = r == 0 && f->beside;
 	c->res->later = r == 0 && f->intend;
-	/* at the end: the jail may have changed something meanwhile */
+	/* counted at the end: the jail may have changed something meanwhile */
 	switch_count(&c->change, &c->res->files);
 	return r;
 }

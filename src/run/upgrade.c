@@ -53,7 +53,7 @@ depends(const struct upgrade_jail *a, const struct upgrade_jail *b)
 	return strv_has(&a->spec->depend, b->label);
 }
 
-/* Does a jail of v[from..] other than itself have to come before v[i]? */
+/* Must another jail of v[from..] come before v[i]? */
 static bool
 must_wait(const struct upgrade *u, size_t from, size_t i)
 {
@@ -63,7 +63,7 @@ must_wait(const struct upgrade *u, size_t from, size_t i)
 	return false;
 }
 
-/* The order in which it will be their turn: the canary, then by `depend`, else as they are configured. */
+/* Sorts the jails: the canary, then by `depend`, otherwise as they are configured. */
 static void
 put_in_order(struct upgrade *u)
 {
@@ -76,7 +76,7 @@ put_in_order(struct upgrade *u)
 		for (size_t i = at; i < u->n && best == u->n; i++)
 			if (!must_wait(u, at, i))
 				best = i;
-		if (best < u->n && best > at) { /* no best: a loop, which run_many() names */
+		if (best < u->n && best > at) { /* only a loop is left: run_many() reports it */
 			struct upgrade_jail one = u->jail[best];
 
 			memmove(&u->jail[at + 1], &u->jail[at], (best - at) * sizeof(one));
@@ -144,7 +144,7 @@ find(const struct upgrade *u, const char *label)
 	return i;
 }
 
-/* In a process of its own, which has the value of `stop` of the time it was begun. */
+/* Runs in a process of its own, which has the value that `stop` had when it was forked. */
 static int
 work(void *ctx, const char *label, struct err *e)
 {
@@ -168,7 +168,7 @@ finished(void *ctx, const char *label, int r, long ms _unused_, const struct err
 	u->done(u->ctx, &u->jail[i], &u->result[i], e);
 }
 
-/* Those for which pick() says so, in the order of `depend`: jobs and n of the batch are filled in here.  Returns the
+/* Runs a batch of the jails that pick() chooses, in the order of `depend`; fills in jobs and n.  Returns the
  * number of failures. */
 static int
 run_some(struct upgrade *u, bool (*pick)(const struct upgrade *u, const struct upgrade_jail *j), struct run_batch b)
@@ -261,7 +261,7 @@ start_one(void *ctx, const char *label, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-/* Of the first two batches only what does not go on to the third is told. */
+/* Of the first two batches only jails that do not go on to the third are reported. */
 static void
 ended_early(struct upgrade *u, const char *label, int r, bool last, const struct err *e)
 {
@@ -292,7 +292,7 @@ started(void *ctx, const char *label, int r, long ms, const struct err *e)
 
 	if (u->jail[i].r >= 0)
 		finished(ctx, label, r, ms, e);
-	else if (r < 0) /* why it was not switched has been told */
+	else if (r < 0) /* why it was not switched was reported already */
 		run_warn(u->who, label, e->msg);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Many jails from one release to another: in which order, how many at a time, and what a failure means for
- * the rest.  One jail is switch.h's.
+ * Switching many jails to another release: in which order, how many at a time, and what a failure means for
+ * the rest. Switching one jail is in switch.h.
  */
 #ifndef BRIG_RUN_UPGRADE_H
 #define BRIG_RUN_UPGRADE_H
@@ -15,9 +15,9 @@ struct upgrade_jail {
 	char *from; /* the release that its record names */
 	bool running;
 	/* upgrade_plan() */
-	int planned; /* 0, or -errno: `problem` says why there is no plan */
+	int planned; /* 0, or -errno: there is no plan, and `problem` says why */
 	struct err problem;
-	bool pinned; /* to another release: not an error, it is passed over */
+	bool pinned; /* to another release: skipped, which is no error */
 	struct switch_counts counts;
 	struct merge_plan plan;
 	/* upgrade_run() */
@@ -35,7 +35,7 @@ struct upgrade {
 	bool all_at_once;   /* stop all, switch all, start all */
 	bool keep_going;
 	bool
-	    details; /* the plans keep every path; otherwise conflicts only (a thousand jails, thousands of paths) */
+	    details; /* plans keep every path, not only conflicts */
 	struct switch_result *result; /* one a jail, shared with the processes that do the work */
 	const struct run_caller *who;
 	void (*done)(void *ctx, const struct upgrade_jail *j, const struct switch_result *res,
@@ -44,13 +44,13 @@ struct upgrade {
 	bool stop; /* a jail failed: the rest is not tried */
 };
 
-/* Adds a jail; spec becomes the upgrade's, label is copied.  1: it is none of this template's, or has no files yet
- * (then spec is freed). */
+/* Adds a jail; takes spec, copies label.  1: the jail is not of this template or has no files yet (spec is
+ * freed). */
 int upgrade_add(struct upgrade *u, const char *label, struct jailspec *spec, struct err *e);
-/* Works out what would happen to each jail, and in which order; canary is set.  Those that are on the release already
- * leave the list. */
+/* Plans the switch of each jail, and the order; the canary must be set.  Removes jails that are on the
+ * release. */
 int upgrade_plan(struct upgrade *u, struct err *e);
-/* Does it.  Returns the number of jails that failed or were not tried. */
+/* Switches the jails.  Returns the number of those that failed or were not tried. */
 int upgrade_run(struct upgrade *u, struct err *e);
 void upgrade_free(struct upgrade *u);
 

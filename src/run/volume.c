@@ -49,8 +49,8 @@ is_blank(int fd)
 	return r;
 }
 
-/* The file or device, *ret_fd -EBADF when it does not exist.  O_EXCL on a device: -EBUSY while it is mounted
- * or part of something else (open(2)). */
+/* Opens the file or device; *ret_fd -EBADF when it does not exist.  O_EXCL on a device: -EBUSY while it is
+ * mounted or part of something else (open(2)). */
 static int
 open_volume(const struct jailspec *spec, int flags, int *ret_fd, struct err *e)
 {
@@ -116,7 +116,7 @@ volume_exists(const struct jailspec *spec, struct err *e)
 	return r < 0 && r == -EEXIST ? err_wrap(e, "space %s", spec->space_arg) : r;
 }
 
-/* Under a name of its own first: FILE always has a file system in it. */
+/* Makes the image under a temporary name: FILE always has a file system in it. */
 static int
 make_image(const struct jailspec *spec, struct err *e)
 {
@@ -144,7 +144,7 @@ make_image(const struct jailspec *spec, struct err *e)
 		r = os_space_format(fd, e);
 	if (r == 0 && fsync(fd) < 0)
 		r = err_sys(e, errno, "write the image %s", spec->space_arg);
-	if (r == 0 && linkat(at, tmp, at, name, 0) < 0) /* never over one that is there */
+	if (r == 0 && linkat(at, tmp, at, name, 0) < 0) /* linkat: an existing file is never replaced */
 		r = err_sys(e, errno, "put the image %s in place", spec->space_arg);
 	(void)unlinkat(at, tmp, 0);
 	return r < 0 ? r : fsx_sync_dir(at, name, e);
@@ -168,7 +168,7 @@ prepare(const struct jailspec *spec, struct err *e)
 		return err_sys(e, -r, "read %s", spec->space_arg);
 	if (r == 0)
 		return 0;
-	fd_close(TAKE_FD(fd)); /* mkfs wants it for itself, too */
+	fd_close(TAKE_FD(fd)); /* closed before: mkfs opens it exclusively */
 	if (open_volume(spec, 0, &fd, e) < 0 || os_space_format(fd, e) < 0)
 		return -e->num;
 	return 0;

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Jailspaces that are a file system of their own: space = image:FILE, device:DEV.  A missing image is made
- * (sparse, space.size, beside FILE and then linked to its name), a blank device gets a file system; what
- * is on a device already is never touched.  Filling is space_fill()'s, so that an interrupted one is
- * finished by the next.
+ * (sparse, space.size, under a temporary name beside FILE), a blank device gets a file system; what is on a
+ * device is never touched.  space_fill() fills it, and the next create finishes one that was interrupted.
  */
 #ifndef BRIG_RUN_VOLUME_H
 #define BRIG_RUN_VOLUME_H
 
 #include "run/run.h"
 
-/* 1 it has a whole jailspace, 0 it is missing, blank or unfinished. */
+/* 1: it has a whole jailspace, 0: it is missing, blank or unfinished. */
 int volume_exists(const struct jailspec *spec, struct err *e);
 int volume_create(const struct jailspec *spec, const struct release *from, const struct progress *pr,
 		  struct err *e);
-/* Removes an image; a device is left as it is. */
+/* Removes an image; does nothing to a device. */
 int volume_remove(const struct jailspec *spec, struct err *e);
 
 #endif

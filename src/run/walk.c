@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a walk does, worked out and printed: no system call here (walk.h). */
+/* Works out what a walk does, and prints it (walk.h).  No system calls here. */
 #include "run/walk.h"
 
 /* ---- making ---- */
@@ -16,14 +16,14 @@ of_jail(enum step_id s)
 	return run_steps[s].of != OF_CHANGE;
 }
 
-/* Hooks of an upgrade are only in the walks of one. */
+/* The hooks of an upgrade belong only to walks that are one. */
 static bool
 left_out(enum step_id s, bool upgrade)
 {
 	return !upgrade && (s == STEP_UPGRADE || s == STEP_POSTUPGRADE);
 }
 
-/* All steps of an instance, forwards. */
+/* Adds all steps of an instance, upwards. */
 static void
 up_all(struct walk *w, enum who who, bool upgrade)
 {
@@ -32,7 +32,7 @@ up_all(struct walk *w, enum who who, bool upgrade)
 			add(w, s, WAY_UP, who);
 }
 
-/* Backwards, what has a way back. */
+/* Adds all steps of an instance downwards that have a way down. */
 static void
 down_all(struct walk *w, enum who who)
 {
@@ -49,7 +49,7 @@ up_of(struct walk *w, enum step_of of, bool early, bool upgrade)
 			add(w, s, WAY_UP, WHO_NEXT);
 }
 
-/* The old instance goes, its network stays.  Once the first move is made, it goes on to the next instance. */
+/* Takes the old instance down, without its network.  From the second move on interrupts are not obeyed. */
 static void
 down_old(struct walk *w, bool beside)
 {
@@ -127,7 +127,7 @@ begun(const struct walk *w, size_t n, enum step_id step, enum way way, enum who 
 	return false;
 }
 
-/* What was made of the next instance.  One that has taken the old one's place has its network, too. */
+/* Takes down what was made of the next instance; if that has taken the old one's place, its network, too. */
 static void
 next_away(const struct walk *w, size_t n, struct walk *ret)
 {
@@ -159,7 +159,7 @@ walk_back(const struct walk *w, const struct walk_facts *f, const struct walk_fa
 	files = f->files == FILES_GO_ON || f->files == FILES_DONE || begun(w, n, STEP_FILES, WAY_UP, WHO_NEXT);
 	staged = files || begun(w, n, STEP_STAGE, WAY_UP, WHO_NEXT) ||
 		 begun(w, n, STEP_INTEND, WAY_UP, WHO_NEXT);
-	/* a jail that has not been touched runs on, or does not run, as before */
+	/* a jail that was not touched keeps running, or stays down */
 	touched = f->runs ? gone && !at->old_alive : n > 0 && !at->unwanted;
 	again = f->returns && touched;
 
@@ -200,7 +200,7 @@ print_move(const struct move *m, const struct jailspec *spec, struct strv *ret)
 		strv_copy(&about, &spec->exec[hook]);
 	else if (s->about && m->way == WAY_UP)
 		s->about(spec, &about);
-	else if (m->way == WAY_DOWN && s->about) { /* only what is there has to go */
+	else if (m->way == WAY_DOWN && s->about) { /* a step with nothing to do has no line */
 		s->about(spec, &about);
 		if (about.n > 0)
 			strv_add(ret, name);

@@ -31,43 +31,44 @@ struct walk {
 struct walk_facts {
 	bool runs;     /* an instance runs (it is "old") */
 	bool up;       /* one is to run afterwards ("next") */
-	bool returns;  /* if it does not get there, it is started as it was, in the end */
+	bool returns;  /* if it fails, the jail is started as it was before */
 	bool beside;   /* the new instance can be made beside the old one */
 	bool volume;   /* the files can be opened only while nothing runs */
 	bool mark;     /* the mark says that it is to be started again, from the first move on */
-	bool settle;   /* the change ends here (not in a later part of the same work), or the mark goes */
+	bool settle;   /* the walk ends the change, or removes the mark */
 	bool upgrade;  /* it goes to another release, or did since it last ran: exec.upgrade, exec.postupgrade */
 	bool before;   /* and an instance runs on the old one: exec.preupgrade */
-	bool intend;   /* only the intention is written down: it follows at the next start */
-	bool anew;     /* regenerate what follows from the files in the instance that runs on */
+	bool intend;   /* only prepares the change: it is staged at the next start */
+	bool anew;     /* regenerates files in the instance that keeps running */
 	enum {
 		FILES_STAY,  /* there is no change of files */
-		FILES_NEW,   /* one is to be staged and decided */
-		FILES_GO_ON, /* it is decided, and goes on here */
-		FILES_DONE,  /* decided and carried out: only the end is missing */
-		FILES_BACK,  /* it is decided that they go back */
-		FILES_DROP,  /* decided, and nothing of it was carried out: it is given up */
+		FILES_NEW,   /* one is to be staged and committed */
+		FILES_GO_ON, /* it is committed, and applied here */
+		FILES_DONE,  /* committed and applied: only the finish is missing */
+		FILES_BACK,  /* committed to go back: is reverted here */
+		FILES_DROP,  /* committed, but nothing applied yet: is discarded */
 	} files;
 };
 void walk_make(const struct walk_facts *f, struct walk *ret);
 
-/* What has to be known when a walk has failed: at its move number `at`; begun: a part of that move may be done. */
+/* Where a walk failed: at move number `at`; begun: a part of that move may be done. */
 struct walk_failure {
 	size_t at;
 	bool begun;
 	bool old_alive; /* the old instance runs */
 	bool unwanted;  /* interrupted: a jail that did not run before is not started as it was */
 };
-/* The way back: NULL moves (n = 0) when nothing has to be taken back. */
+/* The way back; n = 0: nothing has to be taken back. */
 void walk_back(const struct walk *w, const struct walk_facts *f, const struct walk_failure *at, struct walk *ret);
 
 /*
- * Carries out a walk.  When a move fails, or c->in is interrupted where that is obeyed, the way back is walked,
- * which nothing interrupts; e says what was the matter and, where a jail is concerned that ran, what it is now.
+ * Carries out a walk.  When a move fails, or c->in is interrupted before a move that obeys it, the way back
+ * is walked, which nothing interrupts.  e has the cause and, for a jail that ran, what became of it.
  * c->res->back: it runs again as it was.
  */
 int walk_go(struct ctx *c, const struct walk_facts *f, struct err *e);
-/* The same for walks that only take away (recovery, a forced stop): each move is tried, the first error is kept. */
+/* The same for walks that only take down (recovery, a forced stop): every move is tried, the first error is
+ * returned. */
 int walk_down(struct ctx *c, const struct walk_facts *f, struct err *e);
 
 /* One line a move, for people: "NAME: what it does". */
