@@ -63,10 +63,11 @@ static int
 make_space(const struct store *s, const struct jailspec *spec, const struct release *from,
 	   const struct progress *pr, struct err *e)
 {
+	const struct space_want want = {spec->name, spec->hostname, from, spec->space_arg, pr};
 	int r = 0;
 
 	if (spec->space == SPACE_DIR)
-		return space_create(s, spec->name, spec->hostname, from, spec->space_arg, pr, e);
+		return space_create(s, &want, e);
 	if (spec->space != SPACE_TMPFS)
 		r = volume_create(spec, from, pr, e);
 	return r;

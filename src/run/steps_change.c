@@ -101,7 +101,8 @@ begin_change(struct ctx *c, struct err *e)
 {
 	const struct jailspec *spec = c->next.spec;
 	_auto_free char *where = space_where(spec);
-	int r = change_new(c->s, spec->name, &c->rec, c->to->kind, c->to->release, where, c->space, &c->change, e);
+	const struct change_want want = {spec->name, &c->rec, c->to->kind, c->to->release, where, c->space};
+	int r = change_new(c->s, &want, &c->change, e);
 
 	if (r < 0)
 		return r;

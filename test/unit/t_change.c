@@ -302,7 +302,7 @@ begin(struct job *j, enum change_kind kind, const char *to)
 {
 	*j = (struct job)NO_JOB;
 	CHECK(record_read(&store, "www", &j->rec, &e) == 1 && j->rec.change == RECORD_SETTLED);
-	CHECK(change_new(&store, "www", &j->rec, kind, to, "", space, &j->c, &e) == 0);
+	CHECK(change_new(&store, &(struct change_want){"www", &j->rec, kind, to, "", space}, &j->c, &e) == 0);
 }
 
 static int

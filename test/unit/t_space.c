@@ -18,7 +18,7 @@ create(const char *jail, const char *space)
 	int r = release_open(&store, "mroot", NULL, &rel, &e);
 
 	CHECK(r == 0);
-	r = space_create(&store, jail, "www.example.org", &rel, space, NULL, &e);
+	r = space_create(&store, &(struct space_want){jail, "www.example.org", &rel, space, NULL}, &e);
 	release_close(&rel);
 	return r;
 }

@@ -419,34 +419,34 @@ copy_conflicts(struct record *dst, const struct record *src)
 }
 
 int
-change_new(const struct store *s, const char *jail, const struct record *rec, enum change_kind kind,
-	   const char *to, const char *space, int space_fd, struct change *ret, struct err *e)
+change_new(const struct store *s, const struct change_want *w, struct change *ret, struct err *e)
 {
+	const struct record *rec = w->rec;
 	struct change c = CHANGE_INIT;
 	int r;
 
 	c.store = s;
-	c.kind = kind;
-	c.jail = xstrdup(jail);
+	c.kind = w->kind;
+	c.jail = xstrdup(w->jail);
 	c.template = xstrdup(rec->template);
 	c.from = xstrdup(rec->release);
-	c.to = xstrdup(to);
-	c.space = xstrdup(space);
+	c.to = xstrdup(w->to);
+	c.space = xstrdup(w->space);
 	copy_conflicts(&c.was, rec);
 	strv_copy(&c.was.regenerate, &rec->regenerate);
 	c.was.upgrade_from = xstrdup_null(rec->upgrade_from);
-	r = mark(s, jail, e);
+	r = mark(s, w->jail, e);
 	if (r == 0)
-		r = open_change_dir(s, jail, &c.change_fd, e);
+		r = open_change_dir(s, w->jail, &c.change_fd, e);
 	if (r == 0)
-		r = tidy_ids(c.change_fd, rec, space_fd, &c.id, e);
-	if (r == 0 && space_fd >= 0) {
-		r = one_mount(space_fd, c.change_fd);
+		r = tidy_ids(c.change_fd, rec, w->space_fd, &c.id, e);
+	if (r == 0 && w->space_fd >= 0) {
+		r = one_mount(w->space_fd, c.change_fd);
 		c.inside = r == 0;
-		r = r < 0 ? err_sys(e, -r, "look at the jailspace of jail %s", jail) : 0;
+		r = r < 0 ? err_sys(e, -r, "look at the jailspace of jail %s", w->jail) : 0;
 	}
 	if (r == 0)
-		r = open_nodes(&c, space_fd, e);
+		r = open_nodes(&c, w->space_fd, e);
 	if (r < 0) {
 		change_free(&c);
 		return r;

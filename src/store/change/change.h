@@ -96,8 +96,15 @@ void change_free(struct change *c);
 
 /* Begins a change.  rec: the jail's record, settled.  space_fd <0: there are no files (tmpfs, an empty
  * change). What an interrupted change of the same jail left is removed first. */
-int change_new(const struct store *s, const char *jail, const struct record *rec, enum change_kind kind,
-	       const char *to, const char *space, int space_fd, struct change *ret, struct err *e);
+struct change_want {
+	const char *jail;
+	const struct record *rec;
+	enum change_kind kind;
+	const char *to;    /* release */
+	const char *space; /* as struct change keeps it */
+	int space_fd;
+};
+int change_new(const struct store *s, const struct change_want *w, struct change *ret, struct err *e);
 /* For a change that is only a plan and has no directories: store and jail are set; earlier changes of the
  * jail can be read then. */
 int change_open(struct change *c, struct err *e);

@@ -391,27 +391,26 @@ space_fill(int dir_fd, const char *hostname, const struct release *from, const s
 }
 
 int
-space_create(const struct store *s, const char *jail, const char *hostname, const struct release *from,
-	     const char *dir, const struct progress *pr, struct err *e)
+space_create(const struct store *s, const struct space_want *w, struct err *e)
 {
-	_auto_(site_free) struct site w = {.at = -EBADF};
+	_auto_(site_free) struct site site = {.at = -EBADF};
 	_auto_close int fd = -EBADF;
-	int r = site_open(s, jail, dir, &w, e);
+	int r = site_open(s, w->jail, w->dir, &site, e);
 
 	if (r == 0)
-		r = space_tidy_at(w.at, jail, e);
+		r = space_tidy_at(site.at, w->jail, e);
 	if (r < 0)
 		return r;
-	r = site_dir(&w, &fd, e);
+	r = site_dir(&site, &fd, e);
 	if (r == 0) {
-		r = space_fill(fd, hostname, from, pr, e);
+		r = space_fill(fd, w->hostname, w->from, w->pr, e);
 		if (r < 0)
-			(void)err_wrap(e, "%s", w.path);
+			(void)err_wrap(e, "%s", site.path);
 	} else if (r == -ENOENT) {
-		r = make_beside(&w, jail, hostname, from, pr, e);
+		r = make_beside(&site, w->jail, w->hostname, w->from, w->pr, e);
 	}
-	if (r == 0 && !dir && mkdirat(s->j_fd, jail, 0755) < 0 && errno != EEXIST)
-		r = err_sys(e, errno, "%s/j/%s", s->base, jail);
+	if (r == 0 && !w->dir && mkdirat(s->j_fd, w->jail, 0755) < 0 && errno != EEXIST)
+		r = err_sys(e, errno, "%s/j/%s", s->base, w->jail);
 	return r;
 }
 

@@ -34,8 +34,13 @@ int copy_tree(int src_fd, int dst_fd, int flags, const struct progress *pr, stru
  * dir NULL: js/NAME, and j/NAME is made, too.  Otherwise an absolute path, missing or an empty directory.
  * Also finishes what an interrupted space_create left.  -EEXIST if the directory has anything in it (never a
  * re-seed by accident); nothing is left over after an error. */
-int space_create(const struct store *s, const char *jail, const char *hostname, const struct release *from,
-		 const char *dir, const struct progress *pr, struct err *e);
+struct space_want {
+	const char *jail, *hostname;
+	const struct release *from;
+	const char *dir;
+	const struct progress *pr;
+};
+int space_create(const struct store *s, const struct space_want *w, struct err *e);
 /* The same for a directory that is open: the top of a mounted file system (lost+found may be in it). */
 int space_fill(int dir_fd, const char *hostname, const struct release *from, const struct progress *pr,
 	       struct err *e);
