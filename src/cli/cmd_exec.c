@@ -82,18 +82,23 @@ names_a_shell(const struct os_exec *x)
 	return false;
 }
 
+/* Runs x; if it is a shell that the jail does not have, /bin/sh instead. */
 static int
-run_sh(struct cli *cli, const struct os_id *id, const struct state *st, const struct jailspec *spec,
-       const struct os_exec *x, int *status, struct err *e)
+exec_with_shell(struct cli *cli, const struct state *st, const struct jailspec *spec, const struct os_exec *x,
+		int *status, struct err *e)
 {
+	const struct os_id id = {cli->store.tag, st->name, st->jid};
+	int r = os_jail_exec(&id, &st->ref, spec, x, status, e);
 	char sh[] = "/bin/sh";
 	char *argv[] = {sh, NULL};
 	struct os_exec fallback = *x;
 
+	if (r >= 0 || !WIFEXITED(*status) || WEXITSTATUS(*status) != 127 || !names_a_shell(x))
+		return r;
 	cli_warn(cli, "%s: no such shell in the jail; using /bin/sh", x->argv[0]);
 	err_clear(e);
 	fallback.argv = argv;
-	return os_jail_exec(id, &st->ref, spec, &fallback, status, e);
+	return os_jail_exec(&id, &st->ref, spec, &fallback, status, e);
 }
 
 /* Exit status of the command; ours where it could not be started. */
@@ -103,16 +108,12 @@ run_inside(struct cli *cli, const char *word, const struct os_exec *x)
 	struct jailspec *spec;
 	struct err e = ERR_INIT;
 	struct state st;
-	struct os_id id;
 	int status = 0, r;
 
 	r = find(cli, word, &st, &spec, &e);
 	if (r < 0)
 		return cli_error(cli, &e);
-	id = (struct os_id){cli->store.tag, st.name, st.jid};
-	r = os_jail_exec(&id, &st.ref, spec, x, &status, &e);
-	if (r < 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127 && names_a_shell(x))
-		r = run_sh(cli, &id, &st, spec, x, &status, &e);
+	r = exec_with_shell(cli, &st, spec, x, &status, &e);
 	jailspec_free(spec);
 	state_free(&st);
 	if (r < 0) {

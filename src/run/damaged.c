@@ -89,20 +89,26 @@ with_addresses(const struct store *s, const char *name, struct jailspec **ret, s
 	return r;
 }
 
+struct lost {
+	const struct store *s;
+	const char *name;
+	const struct record *rec;
+	const struct run_caller *who;
+};
+
 static int
-clean_up(const struct store *s, const char *name, const struct jailspec *made, const struct record *rec,
-	  int jid, const struct run_caller *who, struct err *e)
+clean_up(const struct lost *l, const struct jailspec *made, int jid, struct err *e)
 {
-	struct ctx c = CTX_INIT(s, who, name);
+	struct ctx c = CTX_INIT(l->s, l->who, l->name);
 	int r;
 
 	c.old.spec = c.old.made = made;
 	c.old.id.jid = jid;
-	c.old.st = (struct state){.name = xstrdup(name),
+	c.old.st = (struct state){.name = xstrdup(l->name),
 				  .jid = jid,
-				  .idbase = rec->idbase,
-				  .template = xstrdup_null(rec->template),
-				  .ephemeral = rec->ephemeral};
+				  .idbase = l->rec->idbase,
+				  .template = xstrdup_null(l->rec->template),
+				  .ephemeral = l->rec->ephemeral};
 	r = walk_down(&c, &(struct walk_facts){.runs = true}, e);
 	ctx_free(&c);
 	return r;
@@ -113,7 +119,8 @@ run_stop_damaged(const struct store *s, const char *name, const struct jailspec 
 		 const struct run_caller *who, struct err *e)
 {
 	_auto_(record_free) struct record rec = {0};
-	struct jailspec *lost = NULL;
+	const struct lost l = {s, name, &rec, who};
+	struct jailspec *found = NULL;
 	uint32_t idbase = 0;
 	struct os_id id = {s->tag, name, 0};
 	int r = find_ids(s, name, &rec, &idbase, e);
@@ -126,18 +133,18 @@ run_stop_damaged(const struct store *s, const char *name, const struct jailspec 
 	if (r > 0)
 		r = end_processes(s, name, idbase, e);
 	if (r == 0)
-		r = with_addresses(s, name, &lost, e);
+		r = with_addresses(s, name, &found, e);
 	if (r == 0)
 		r = os_fw_remove(&id, e);
 	while (r == 0 && (r = state_jid_of(s, name, &id.jid, e)) > 0) {
-		r = spec ? clean_up(s, name, spec, &rec, id.jid, who, e) : 0;
+		r = spec ? clean_up(&l, spec, id.jid, e) : 0;
 		if (r == 0)
-			r = clean_up(s, name, lost, &rec, id.jid, who, e);
+			r = clean_up(&l, found, id.jid, e);
 		if (r == 0)
 			r = state_remove_jid(s, id.jid, e);
 	}
 	if (r == 0) /* its names and files can be there without a JID, too */
-		r = clean_up(s, name, lost, &rec, 0, who, e);
-	jailspec_free(lost);
+		r = clean_up(&l, found, 0, e);
+	jailspec_free(found);
 	return r;
 }
