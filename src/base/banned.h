@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Functions that are never right here; included for every source file by the build.  num.h, mem.h and
+/* Functions that must not be used; the build includes this file in every source file.  num.h, mem.h and
  * snprintf replace them. */
 #ifndef BRIG_BASE_BANNED_H
 #define BRIG_BASE_BANNED_H

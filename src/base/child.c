@@ -70,7 +70,7 @@ give_fd(int fd, int want, int flags)
 	return fd < 0 || dup2(fd, want) < 0 ? -1 : 0;
 }
 
-/* dup2 to 0..2 must not overwrite a descriptor that is still to be used. */
+/* Moves a descriptor out of 0..2, where dup2 would overwrite it before it is used. */
 static int
 lift(int fd)
 {
@@ -122,7 +122,7 @@ struct talk {
 	size_t given; /* of input */
 };
 
-/* Feeds and listens until the child has closed its output and taken its input, or time is up. */
+/* Writes the child's input and reads its output until both are closed or the time is up. */
 static int
 talk_loop(const struct child *c, struct talk *t, long deadline)
 {
@@ -189,7 +189,7 @@ end_group(pid_t pid)
 		(void)kill(-pid, SIGKILL);
 		(void)child_wait(pid, &status);
 	}
-	(void)kill(-pid, SIGKILL); /* what its leader left behind */
+	(void)kill(-pid, SIGKILL); /* what the group's leader left behind */
 }
 
 int

@@ -35,9 +35,10 @@ struct child {
 
 /* 0: it ran and exited with *ret_status as from waitpid(2).  <0: it could not be run, or -ETIMEDOUT. */
 int child_run(const struct child *c, int *ret_status, struct err *e);
-/* The same, but anything except exit 0 is an error: "CMD: exited with status 3: last line of its output". */
+/* The same, and anything but exit status 0 is an error: "CMD: exited with status 3: last line of its
+ * output". */
 int child_must(const struct child *c, struct err *e);
-/* waitpid until it is gone, EINTR handled. */
+/* waitpid(2), repeated after EINTR. */
 int child_wait(pid_t pid, int *ret_status);
 /* jail(8)'s rule for a command string: `sh -c` if it has one of !"$&'()*;<>?[\]`{|}~, else split at blanks.
  * A single '&' at the very end is cut off and sets *ret_background (ret_background may be NULL: then kept).

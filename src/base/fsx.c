@@ -244,8 +244,8 @@ fsx_mkdir_p(const char *path, mode_t mode, struct err *e)
 }
 
 /*
- * Depth-first without recursion and with two descriptors: descend by openat, come back by "..", which is
- * checked against the inode we came from (a directory moved away under us ends the removal).
+ * Removes depth-first without recursion and with two descriptors: descends by openat, comes back by "..",
+ * which must be the inode it came from (if somebody moves the directory meanwhile, the removal ends).
  */
 struct rm_frame {
 	char *name;
@@ -343,7 +343,7 @@ rm_up(struct rm_walk *w, int top, struct err *e)
 			return err_set(e, EXDEV, "'%s' is a mount point: unmount it first", f->name);
 		if (errno != ENOTEMPTY)
 			return err_sys(e, errno, "remove '%s'", f->name);
-		/* somebody added a file: go in again */
+		/* somebody added a file: enter it again */
 		up = rm_open_dir(w->at, f->name);
 		if (up < 0)
 			return err_sys(e, -up, "remove '%s'", f->name);

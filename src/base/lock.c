@@ -17,7 +17,7 @@ pause_ms(long ms)
 	(void)nanosleep(&ts, NULL);
 }
 
-/* 1: ours, 0: somebody else's, <0: -errno. */
+/* 1: locked, 0: somebody else has it, <0: -errno. */
 static int
 try_lock(int dirfd, const char *name, int how, int *ret_fd)
 {
@@ -50,7 +50,7 @@ holder(int dirfd, const char *name)
 	return pid;
 }
 
-/* The descriptors that are locks, as far as they still are: whoever closes one does not say so. */
+/* Descriptors that are locks, or were: closing one does not remove it here. */
 static struct held {
 	int fd; /* 0: a free place */
 	dev_t dev;
@@ -89,7 +89,7 @@ lock_leave(void)
 	}
 }
 
-/* Who holds it is written there; "" where nobody has yet, or only readers hold it. */
+/* The holder's pid as the lock file has it; "" if nobody wrote it yet, or only readers hold the lock. */
 static const char *
 holder_text(int dirfd, const char *name, char buf[64])
 {
@@ -101,7 +101,7 @@ holder_text(int dirfd, const char *name, char buf[64])
 	return buf;
 }
 
-/* It is held, but whoever took it is gone. */
+/* Somebody holds the lock, but the process that took it is dead. */
 static bool
 is_orphan(int dirfd, const char *name)
 {

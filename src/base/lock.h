@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * flock(2) on a file that stays: the kernel gives the lock back when its holder dies.  The descriptor is the
- * lock; closing it is the release.  A file that was removed while we waited is taken again (st_nlink).
- * The order in which several are taken is in doc/STATE.md.  Lock files hold the pid of the last holder, for
- * messages.
+ * flock(2) on a file that stays: the kernel releases the lock when its holder dies.  The descriptor is the
+ * lock; closing it releases it.  If the file was removed while we waited, the new one is locked (st_nlink).
+ * doc/STATE.md has the order in which several locks are taken.  A lock file holds the pid of its last holder,
+ * for messages.
  */
 #ifndef BRIG_BASE_LOCK_H
 #define BRIG_BASE_LOCK_H
@@ -15,13 +15,14 @@
 
 #define LOCK_SHARED 1
 #define LOCK_ORPHAN_MS 2000
-/* Waits at most wait_ms (0: not at all, -1: for ever).  -EBUSY: "WHAT is busy: another brig (pid N) works on it".
- * Where whoever took it has died, and only a child that is ending still holds it, it is waited for LOCK_ORPHAN_MS all
- * the same: nobody works on it.  in: what ends the wait at once, with -EINTR and the same told; NULL: nothing does. */
+/* Waits at most wait_ms (0: not at all, -1: without limit).  -EBUSY: "WHAT is busy: another brig (pid N)
+ * works on it".  If the process that took the lock is dead and only a child of it, which is ending, has it
+ * still, the wait is LOCK_ORPHAN_MS at least.  in: an interrupt ends the wait with -EINTR and a message that
+ * names the holder; NULL: not interrupted. */
 int lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms,
 	      const struct interrupt *in, int *ret_fd, struct err *e);
-/* In a child made by fork(2) that goes on without its parent, or longer than it: lets go of what the parent holds, so
- * that the kernel gives it back when the parent dies. */
+/* In a child made by fork(2) that may live longer than its parent: closes the locks that the parent holds, so
+ * that the kernel releases them when the parent dies. */
 void lock_leave(void);
 
 #endif

@@ -16,8 +16,8 @@
 bool name_ok(const char *name);
 /* -EINVAL with "what 'name': reason", the name made printable. */
 int name_check(const char *what, const char *name, struct err *e);
-/* Text from outside made fit for a terminal: every byte outside 0x20-0x7e becomes \xNN, a backslash \\.
- * At most max bytes of s are shown, then "...".  The caller frees. */
+/* Makes text from outside fit for a terminal: every byte outside 0x20-0x7e becomes \xNN, a backslash \\.  At
+ * most max bytes of s are shown, then "...".  The caller frees. */
 char *text_printable(const char *s, size_t max);
 
 #endif

@@ -11,14 +11,15 @@ struct os_exec {
 	char *const *argv;     /* argv[0] is searched in the PATH inside */
 	const char *jail_user; /* looked up in the jail's passwd; NULL: root */
 	const char *host_user; /* looked up on the host (jexec -u); at most one of the two */
-	bool clean; /* empty environment but TERM; PATH, HOME, USER, SHELL of the user; cwd its home */
+	bool clean; /* empty environment but for TERM and the user's PATH, HOME, USER, SHELL; cwd is HOME */
 	char *const *env_add; /* NAME=VALUE; NULL: none */
 	const char *workdir;  /* inside; NULL: the home directory with clean, else "/" */
 	bool shell;           /* argv is empty: the user's shell, interactive; /bin/sh when there is none */
 	bool login;           /* with shell: as a login shell */
 	bool tty;             /* a terminal of the jail's own, connected byte by byte to ours */
-	/* <0: ours (without tty).  Terminals, and files and disks that can be written, do not get into the jail:
-	 * unless in the background, their bytes are copied; after the end of the command, those on their way */
+	/* <0: the caller's (not with tty).  A terminal, and a file or disk that can be written, is never
+	 * passed into the jail, unless in the background: its bytes are copied; what the command has written
+	 * when it ends is copied, too. */
 	int fd_in, fd_out, fd_err;
 	struct buf *capture; /* stdout and stderr, at most 64 KiB, instead */
 	int timeout_s;       /* 0 none; then the whole process group is killed, -ETIMEDOUT */
@@ -31,9 +32,9 @@ struct os_exec {
 	{                                               \
 		.fd_in = -1, .fd_out = -1, .fd_err = -1 \
 	}
-/* 0 and the wait status; <0: it could not be started.  Where only the program itself was missing (message
- * "COMMAND: No such file or directory") or could not be run, *ret_status is that of exit 127 or 126 then;
- * else it is left alone. */
+/* 0 and the wait status; <0: the command could not be started.  If its program is missing (message "COMMAND:
+ * No such file or directory") or cannot be run, *ret_status is that of exit 127 or 126; otherwise it is left
+ * alone. */
 int os_jail_exec(const struct os_id *id, const struct os_ref *ref, const struct jailspec *spec,
 		 const struct os_exec *x, int *ret_status, struct err *e);
 

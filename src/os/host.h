@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host itself: what it can do, and what is its own. */
+/* The host itself: what it supports, and functions that concern no jail. */
 #ifndef BRIG_OS_HOST_H
 #define BRIG_OS_HOST_H
 
@@ -15,15 +15,15 @@ struct os_feature {
 	char detail[160];   /* why, and what to do */
 };
 int os_features(struct os_feature **ret, size_t *ret_n, struct err *e); /* the caller frees */
-/* Quick refusal before anything is made: privilege and what every jail needs.  One line: what is missing
- * and what to do. */
+/* Checks, before anything is made, that the caller has the privileges and the kernel has what every jail
+ * needs.  The message is one line: what is missing, and what to do. */
 int os_ready(struct err *e);
 /* Identifies this boot. */
 int os_boot_id(char buf[40], struct err *e);
 
-/* Runs work() in a process of its own, which with everything that it starts and mounts is gone when work()
- * returns, and also when we die: package tools and scripts that fill a template.  Not for work that must
- * change our memory.  wait: what work() returned, with its message. */
+/* Runs work() in a process of its own.  Everything that this process starts and mounts ends when work()
+ * returns, and also when the caller dies: for package tools and scripts that fill a template.  work() cannot
+ * change the caller's memory.  wait: the result of work(), with its message. */
 struct os_task {
 	pid_t pid;
 	int report_fd;
@@ -31,7 +31,7 @@ struct os_task {
 int os_contained_start(int (*work)(void *ctx, struct err *e), void *ctx, struct os_task *ret, struct err *e);
 int os_contained_wait(struct os_task *t, struct err *e);
 
-/* Sources of templates that are the host's own: path of a static busybox, NULL if none. */
+/* The path of a static busybox of the host; NULL: there is none. */
 const char *os_busybox(void);
 
 #endif

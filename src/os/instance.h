@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One jail from its making to its end: os_jail_*. */
+/* One instance of a jail, from creation to its end: os_jail_*. */
 #ifndef BRIG_OS_INSTANCE_H
 #define BRIG_OS_INSTANCE_H
 
@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "conf/spec.h"
 
-/* Names what belongs to one jail of one installation. */
+/* The name of what belongs to one jail of one installation. */
 struct os_id {
 	const char *tag; /* the installation's (store.h), "" for the default one */
 	const char *name;
@@ -28,7 +28,7 @@ struct os_ref {
 };
 
 /*
- * Creating.  The first process of the jail exists, confined and mounted, and waits; nothing of the jail has
+ * Creating a jail.  Its first process exists, is confined and mounted, and waits; no code of the jail has
  * run.  If the creator dies before os_jail_release(), the jail ends by itself.
  */
 struct os_root {
@@ -58,42 +58,43 @@ struct os_new {
 	const struct jailspec *spec;
 	const struct os_root *root;
 	const struct os_init *init;
-	/* NULL, or a running jail whose place the new one is to take: its user and network namespace (with
-	 * everything in it: addresses, routes, sysctls) become the new one's; everything else is new.  Both run side
-	 * by side until the caller ends the old one.  Only where os_jail_can_keep() says so. */
+	/* NULL, or a running instance whose place the new one takes: its user and network namespace (with
+	 * addresses, routes, sysctls) become the new one's, everything else is new.  Both run until the
+	 * caller ends the old one.  Only if os_jail_can_keep() says so. */
 	const struct os_ref *keep;
 };
 struct os_jail; /* the creator's handle: lives as long as the command */
 int os_jail_create(const struct os_new *n, struct os_ref *ret_ref, struct os_jail **ret, struct err *e);
-/* 1 a jail of spec can take over the network of the running one that was made of `made`, with the same JID: both
- * have a network of their own, and nothing that os_net_up(), os_fw_up() or the names depend on differs.  0 not
- * (its space is an image or a device, vnet, ...), or this host has no such thing. */
+/* 1: a jail of spec can take over the network of the running instance that was made of `made`, with the same
+ * JID: both have a network of their own, and nothing that os_net_up(), os_fw_up() or the names depend on
+ * differs.  0: it cannot (its space is an image or a device, it has vnet, ...), or this host does not support
+ * it. */
 int os_jail_can_keep(const struct jailspec *spec, const struct jailspec *made);
-/* Hands the jail to its own first process: services start (those of spec), `persist` counts from now on;
- * the creator's death no longer ends it. */
+/* Hands the jail to its own first process: its services (of spec) start, `persist` counts from now on; the
+ * creator may die without ending it. */
 int os_jail_release(struct os_jail *j, struct err *e);
-/* Frees the handle; not released: the jail ends.  NULL is fine. */
+/* Frees the handle; if the jail was not released, it ends.  NULL is allowed. */
 void os_jail_close(struct os_jail *j);
 
-/* 1 this very jail exists, 0 it is gone (pid reuse and an earlier boot are told apart).  <0: that could not be found
- * out (no descriptors, no memory): it may run, and nothing of it may be taken away. */
+/* 1: this very jail exists, 0: it is gone (a reused pid or an earlier boot is noticed).  <0: that could not
+ * be found out (no descriptors, no memory): it may run, and nothing of it may be removed. */
 int os_jail_alive(const struct os_ref *ref);
-/* Where a command that runs in the jail prints: its first process copies it to the console log and keeps that within
- * its bound.  -ENOENT: it has no such thing (it was started by an older brig). */
+/* A pipe for the output of commands in the jail: its first process copies it to the console log, which it
+ * keeps within its bound.  -ENOENT: there is none (an older brig started the jail). */
 int os_jail_output(const struct os_ref *ref, int *ret_fd, struct err *e);
-/* Waits until what was printed there is in the log, a moment at most. */
+/* Waits, for a moment at most, until what was written to the pipe is in the log. */
 void os_jail_output_drain(int fd);
-/* Polite part of stopping: TERM to everything, wait until it is gone.  1 gone, 0 still there. */
+/* TERM to every process, then waits until the jail is gone, at most timeout_s.  1: gone, 0: still there. */
 int os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e);
-/* Ends every process of the jail at once and waits for it. */
+/* Kills every process of the jail and waits until it is gone. */
 int os_jail_kill(const struct os_ref *ref, struct err *e);
-/* A jail whose state is lost: by the ids that it has on this host (os_root), or by its name where the kernel knows
- * names of jails.  1 found; 0 there is none (more), so that all go when each one found is killed. */
+/* Finds a jail whose state is lost: by its ids on this host (os_root), or by its name if the kernel knows
+ * names of jails.  1: found, 0: there is none (more): to remove all, kill each one that is found. */
 int os_jail_find(const struct os_id *id, uint32_t idbase, struct os_ref *ret, struct err *e);
-/* Device and inode of what the jail has mounted as its root.  -ESRCH: it is gone, or about to be. */
+/* Device and inode of the root that the jail has mounted.  -ESRCH: the jail is gone, or ending. */
 int os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct err *e);
-/* Processes in the jail, first one included: "PID COMMAND", the host's pid, the command printable.  ret_lines
- * or ret_n may be NULL. */
+/* The processes in the jail, with the first one: "PID COMMAND", the pid as the host counts, the command
+ * printable. ret_lines or ret_n may be NULL. */
 int os_jail_pids(const struct os_ref *ref, struct strv *ret_lines, size_t *ret_n, struct err *e);
 
 #endif

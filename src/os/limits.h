@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Limits: a group of our own, in force before the jail's first instruction (os_jail_create joins it). */
+/* Limits: a control group for each jail, in force before its first instruction (os_jail_create() joins
+ * it). */
 #ifndef BRIG_OS_LIMITS_H
 #define BRIG_OS_LIMITS_H
 
@@ -9,7 +10,7 @@
 
 int os_limit_check(const struct jailspec *spec, struct err *e); /* can they be kept here? */
 int os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e); /* -EEXIST: not ours */
-int os_limit_down(const struct os_id *id, struct err *e); /* ends what is still in it */
+int os_limit_down(const struct os_id *id, struct err *e); /* kills what is still in it */
 struct os_usage {
 	int64_t memory, cpu_ns, pids; /* -1: not known */
 };

@@ -5,19 +5,19 @@
 
 #include "os/instance.h"
 
-/* up: links, addresses, routes, both sides.  down: everything away. */
+/* up: links, addresses, routes, on both sides.  down: removes them. */
 int os_net_check(const struct os_id *id, const struct jailspec *spec, struct err *e); /* before anything */
 int os_net_up(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref,
 	      struct strv *warnings, struct err *e);
-/* ref: the jail that has it, before that is ended, so that interfaces of vnet.interface come back to the host: one
- * that is gone already has lost those that are only software; the kernel itself gives back devices.  NULL: it is
- * gone. */
+/* ref: the instance that has the network, before it is ended, so that interfaces of vnet.interface can be
+ * moved back to the host: afterwards software interfaces are lost (the kernel itself gives back devices).
+ * NULL: it is gone. */
 int os_net_down(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref, struct err *e);
 
-/* Redirections and masquerade in a table of our own; the table goes with the last jail. */
+/* Redirections and masquerade, in a table of brig's own, which is removed with the last jail. */
 int os_fw_up(const struct os_id *id, const struct jailspec *spec, struct err *e);
 int os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *e);
-/* The same for a jail whose state is lost: everything that has its name. */
+/* Removes everything that has the jail's name, for a jail whose state is lost. */
 int os_fw_remove(const struct os_id *id, struct err *e);
 
 /*

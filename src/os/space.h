@@ -8,10 +8,10 @@
 #include "base/err.h"
 
 /* Makes a new file system for a jailspace in an image (a regular file of its final size) or on a block
- * device, open for writing.  What is there is lost: the caller has looked. */
+ * device, open for writing.  Everything on it is lost: the caller has checked. */
 int os_space_format(int fd, struct err *e);
-/* The file system in an image (regular file) or on a block device, as a directory that only *ret_dir leads
- * to: nothing is mounted anywhere, and it is unmounted when the last descriptor of it is closed. */
+/* Mounts the file system in an image (regular file) or on a block device, without a place: only *ret_dir
+ * leads to it, and it is unmounted when the last descriptor of it is closed. */
 int os_space_mount(int fd, bool read_only, int *ret_dir, struct err *e);
 
 #endif

@@ -31,7 +31,7 @@ void fake_fail(unsigned at, int num);
 void fake_signal(unsigned at, enum fake_when when, int sig, bool group);
 /* group: all processes of the group die; otherwise the one that makes the call. */
 void fake_kill(unsigned at, enum fake_when when, bool group);
-/* The first process of the jail dies, of whatever. */
+/* The first process of the jail dies. */
 void fake_ends(unsigned at, const char *name);
 /* This command fails with a status (1 to 255) in jails with this root. */
 void fake_command(const char *command, ino_t root, int status);
@@ -60,7 +60,7 @@ const int *fake_errors(const char *call);
 char *fake_dump(void);
 /* How many jails of that name live. */
 size_t fake_living(const char *name);
-/* What was done to this host that nobody may do: "" when nothing was. */
+/* What brig did to this host that it must not; "" when nothing. */
 const char *fake_wrong(void);
 void fake_say_wrong(const char *fmt, ...) _printf_(1, 2);
 /* Called in the process that runs something in a jail, before it: command NULL when its services start. */

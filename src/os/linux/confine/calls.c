@@ -472,7 +472,7 @@ static const int host_calls[] = {
     SCMP_SYS(rtas),
 };
 /* Large parts of the kernel that services do without, and that have been the way out before. */
-static const int doors_calls[] = {
+static const int risky_calls[] = {
     SCMP_SYS(bpf),
     SCMP_SYS(perf_event_open),
     SCMP_SYS(userfaultfd),
@@ -595,7 +595,7 @@ const struct call_group call_groups[] = {
     GROUP(CALL_ALLOW, machine_calls),
     GROUP(CALL_DENY, mounts_calls),
     GROUP(CALL_DENY, host_calls),
-    GROUP(CALL_DENY, doors_calls),
+    GROUP(CALL_DENY, risky_calls),
     GROUP(CALL_ABSENT, absent_calls),
     GROUP(CALL_CLONE, clone_calls),
     GROUP(CALL_UNSHARE, unshare_calls),
