@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tree becomes "/", with no way back (chroot(2) without CAP_SYS_CHROOT and without descriptors of
- * anything else), in a network namespace without a network; of root's capabilities those stay that owners,
- * modes and attributes need (capabilities(7)); of the system calls (seccomp(2)) those that write files: no
- * program can be run, no library mapped, no other process reached.  What would be loaded now would come out
- * of the tree.
+ * The tree becomes "/", with no way back (chroot(2) without CAP_SYS_CHROOT, and no descriptor of anything
+ * else), in a network namespace without a network.  Of root's capabilities those stay that owners, modes and
+ * attributes need (capabilities(7)), of the system calls (seccomp(2)) those that write files: no program can
+ * be run, no library mapped, no other process reached.  So everything must be loaded before: afterwards it
+ * would come out of the tree.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -41,8 +41,8 @@ keep_caps(void)
 	return r;
 }
 
-/* What filling a directory and reading from an open file needs, and nothing that names a process, a socket, a
- * mount, a device or a program. */
+/* Allows what filling a directory and reading an open file needs, and nothing that names a process, a socket,
+ * a mount, a device or a program. */
 static int
 filter(bool image)
 {
@@ -120,7 +120,8 @@ filter(bool image)
 	return r;
 }
 
-/* A decompressor's window is whatever the archive says; time is what a few hundred GiB take. */
+/* Limits memory (the archive determines a decompressor's window) and CPU time (enough for a few hundred
+ * GiB). */
 static int
 limit_itself(void)
 {

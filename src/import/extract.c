@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Entries of an archive, one after the other, into the tree. */
+/* Unpacks the entries of an archive into the tree, one after the other. */
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -50,7 +50,7 @@ check_ratio(const struct import *im, struct err *e)
 	    im->shown, (unsigned long long)im->limits->ratio);
 }
 
-/* What is passed over is unpacked all the same. */
+/* Reads over an entry's content, which has to be unpacked all the same. */
 int
 import_pass(const struct import *im, struct err *e)
 {
@@ -65,7 +65,7 @@ import_pass(const struct import *im, struct err *e)
 	return r == ARCHIVE_EOF ? 0 : import_broken(im, e);
 }
 
-/* Of every kind of member: also what is passed over has to be unpacked. */
+/* Counts a member of any kind, also one that is skipped: it has to be unpacked, too. */
 int
 import_count(struct import *im, struct archive_entry *entry, struct err *e)
 {
@@ -93,7 +93,7 @@ import_count(struct import *im, struct archive_entry *entry, struct err *e)
 
 /* ---- names ---- */
 
-/* Relative, without "..", bounded.  "" is the top.  NULL and e when it is not acceptable. */
+/* The name, relative, without ".." and bounded; "" is the top.  NULL and e when it is not acceptable. */
 static char *
 clean_name(const char *name, struct err *e)
 {
@@ -126,7 +126,7 @@ clean_name(const char *name, struct err *e)
 	return TAKE_PTR(normal);
 }
 
-/* The directory that path is in; missing ones are made. */
+/* Opens the directory that path is in; makes missing ones. */
 int
 import_parent(const struct import *im, const char *path, bool make, const char **ret_leaf, struct err *e)
 {
@@ -159,7 +159,7 @@ import_parent(const struct import *im, const char *path, bool make, const char *
 	return TAKE_FD(at);
 }
 
-/* A later entry replaces an earlier one; a directory only when it is empty. */
+/* Removes what a later entry of the same name replaces; a directory only when it is empty. */
 static int
 make_room(const struct import *im, int dir, const char *leaf, struct err *e)
 {
@@ -195,7 +195,7 @@ mtime_of(struct archive_entry *entry)
 	return t;
 }
 
-/* Owner before mode: chown(2) takes set-user-ID bits and file capabilities away. */
+/* Owner before mode: chown(2) clears set-user-ID bits and file capabilities. */
 static int
 apply_fd(const struct import *im, int fd, struct archive_entry *entry, bool times, struct err *e)
 {
@@ -242,7 +242,7 @@ put_directory(struct import *im, struct archive_entry *entry, struct err *e)
 	}
 	if (fd < 0)
 		return err_sys(e, fd == -1 ? errno : -fd, "'%s'", im->shown);
-	if (im->layers && (r = attr_clear(fd)) < 0) /* it may be of a layer below */
+	if (im->layers && (r = attr_clear(fd)) < 0) /* the directory may be of a layer below */
 		return err_sys(e, -r, "'%s': attributes", im->shown);
 	GROW(im->dirs, im->n_dirs, im->cap_dirs);
 	im->dirs[im->n_dirs++] = (struct dir_time){xstrdup(im->path), mtime_of(entry)};
@@ -330,7 +330,7 @@ put_link(struct import *im, struct archive_entry *entry, struct err *e)
 	return 0;
 }
 
-/* A further name of something that is there already: only this archive put anything there. */
+/* A hard link to an earlier member: everything in the tree came from this archive. */
 static int
 put_hardlink(struct import *im, const char *target, struct err *e)
 {
@@ -360,7 +360,8 @@ put_hardlink(struct import *im, const char *target, struct err *e)
 	return linkat(from, from_leaf, to, to_leaf, 0) < 0 ? err_sys(e, errno, "'%s'", im->shown) : 0;
 }
 
-/* Base archives have device nodes in dev/, which a jail gets fresh; anywhere else they have no place. */
+/* Device nodes in dev/ are skipped: base archives have them, and each jail gets its own.  Elsewhere they are
+ * errors. */
 static int
 put_special(const struct import *im, const char *what, struct err *e)
 {
@@ -421,7 +422,7 @@ import_next(struct import *im, struct archive_entry **ret, struct err *e)
 	return im->path ? 1 : -e->num;
 }
 
-/* A whiteout has done its work before the layer's entries come. */
+/* Whiteouts were carried out before the entries of their layer. */
 static int
 take_entry(struct import *im, struct archive_entry *entry, struct err *e)
 {
@@ -452,7 +453,7 @@ import_entries(struct import *im, struct err *e)
 	return r;
 }
 
-/* Last, of what still is a directory; where one came twice, the later time stays. */
+/* Sets the times of directories at the end; of one that came twice the later time counts. */
 int
 import_dir_times(const struct import *im, struct err *e)
 {
@@ -477,8 +478,8 @@ import_free(struct import *im)
 	free(im->shown);
 }
 
-/* Only formats and filters that need nothing but libraries already loaded: no programs, no character set
- * tables, no format that names files of the host (mtree). */
+/* Opens only formats and filters that need nothing but libraries that are loaded: no programs, no character
+ * set tables, no format that names files of the host (mtree). */
 static struct archive *
 open_archive(void)
 {

@@ -162,8 +162,8 @@ check_layout(const struct image *im, struct err *e)
 	return r;
 }
 
-/* A document must be what it was taken for: the same bytes must not be an index for one reader and a manifest
- * for another (CVE-2021-41190). */
+/* A document must be of the type that its descriptor says: the same bytes must not be an index for one reader
+ * and a manifest for another (CVE-2021-41190). */
 static int
 check_kind(const json_t *j, const char *what, const char *media, const char *not_a, const char *nor_b,
 	   struct err *e)
@@ -234,8 +234,8 @@ tags_of(const struct choice *c)
 	return n ? buf_take(&b) : xstrdup("none");
 }
 
-/* The first for this machine (image-index.md), of those with the tag where there is one; one that stands
- * alone need not say what it is for. */
+/* Picks the first manifest for this machine (image-index.md), with the tag if one is given; if there is only
+ * one, it need not say what machine it is for. */
 static int
 pick_platform(const struct image *im, const struct choice *c, const char *tag, const struct descriptor **ret,
 	      struct err *e)
@@ -264,7 +264,8 @@ pick_platform(const struct image *im, const struct choice *c, const char *tag, c
 	return 0;
 }
 
-/* In index.json names count: with a tag those that have it, otherwise there must be one only. */
+/* Picks by name in index.json: with a tag the manifests that have it; without one there must be only one
+ * image. */
 static int
 pick_named(const struct image *im, const struct choice *c, const struct descriptor **ret, struct err *e)
 {
@@ -296,7 +297,7 @@ pick_named(const struct image *im, const struct choice *c, const struct descript
 	return pick_platform(im, c, tag, ret, e);
 }
 
-/* What is in hand on the way from index.json to a manifest. */
+/* The document that is being read, on the way from index.json to a manifest. */
 struct document {
 	json_t *j;
 	char *what, *media; /* its name; of its descriptor: NULL for index.json */
@@ -311,7 +312,7 @@ document_free(struct document *d)
 	free(d->media);
 }
 
-/* From an index to what it leads to. */
+/* Reads the document that a descriptor leads to. */
 static int
 follow(struct image *im, struct document *doc, const struct descriptor *d, enum media *ret, struct err *e)
 {
@@ -370,7 +371,7 @@ find_manifest(struct image *im, struct document *doc, struct err *e)
 
 /* ---- what was chosen ---- */
 
-/* Of what an image says about how to run it nothing is taken; only that it runs here is looked at. */
+/* Checks only that the image is for this machine; how it is to be run is ignored. */
 static int
 check_config(const struct image *im, const json_t *manifest, const char *what, struct err *e)
 {
@@ -403,8 +404,7 @@ check_config(const struct image *im, const json_t *manifest, const char *what, s
 	return r;
 }
 
-/* One that is elsewhere is not looked for there, and is not taken from here either: who made the image did
- * not put it here. */
+/* A layer that is to be fetched from elsewhere is refused. */
 static int
 layer_type(const struct descriptor *d, const char *what, enum layer_kind *ret, struct err *e)
 {

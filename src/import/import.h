@@ -23,7 +23,7 @@
 #define IMPORT_DEPTH 128
 #define IMPORT_NAME 255
 
-/* What an archive may ask for.  A member that goes beyond ends the import, with its name. */
+/* Limits of an archive.  A member beyond one of them ends the import, and is named. */
 struct import_limits {
 	uint64_t entries;  /* members */
 	uint64_t names;    /* bytes of their names together: they are kept until the end */
@@ -37,14 +37,14 @@ extern const struct import_limits import_limits;
 /* Reads the archive in_fd into top_fd. */
 int import_run(int in_fd, int top_fd, const struct import_limits *limits, struct err *e);
 
-/* confine_HOST.c.  Gives up everything but writing below top_fd; *top_fd is replaced by a descriptor that
- * leads nowhere else.  What the host does not offer is left out: the names are safe without it.  With image,
- * descriptors may be received from 0, directories listed, and attributes removed. */
+/* confine_HOST.c.  Gives up everything but writing below top_fd; *top_fd is replaced by a descriptor of the
+ * new "/". What the host does not support is left out: names are safe without it.  image: descriptors may be
+ * received from 0, directories listed, attributes removed. */
 int confine(int *top_fd, bool image, struct err *e);
 
 /* attr_HOST.c: extended attributes and access control lists of an entry, on the open file.  -errno. */
 int attr_apply(int fd, struct archive_entry *entry);
-/* Takes those away that attr_apply() could have given a directory.  -errno. */
+/* Removes attributes that attr_apply() may have given a directory.  -errno. */
 int attr_clear(int fd);
 
 #endif

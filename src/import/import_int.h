@@ -35,7 +35,7 @@ struct import {
 };
 void import_free(struct import *im); /* all but the archive */
 
-/* The next entry: 1, and path and shown are its name, which is acceptable; 0 at the end. */
+/* 1: the next entry; path and shown are its name, which is acceptable.  0: the end. */
 int import_next(struct import *im, struct archive_entry **ret, struct err *e);
 int import_count(struct import *im, struct archive_entry *entry, struct err *e);
 int import_pass(const struct import *im, struct err *e); /* over the content of the entry */
@@ -43,7 +43,7 @@ int import_pass(const struct import *im, struct err *e); /* over the content of 
 int import_parent(const struct import *im, const char *path, bool make, const char **ret_leaf, struct err *e);
 int import_entries(struct import *im, struct err *e); /* all that are left in the archive */
 int import_dir_times(const struct import *im, struct err *e);
-int import_broken(const struct import *im, struct err *e); /* says what the library has to say */
+int import_broken(const struct import *im, struct err *e); /* adds the library's message */
 
 /* ---- blob.c: files of an image, whose size and SHA-256 are known before ---- */
 
@@ -84,7 +84,7 @@ int layer_apply(struct import *im, struct blob *b, enum layer_kind kind, bool lo
 enum whiteout { WHITEOUT_NONE, WHITEOUT_NAME, WHITEOUT_OPAQUE };
 /* Of the entry in hand; a name that begins with ".wh." and is none is an error. */
 int whiteout_of(const struct import *im, struct archive_entry *entry, enum whiteout *ret, struct err *e);
-/* Reads a layer once to remove what it hides or replaces of the layers below; it makes nothing. */
+/* Reads a layer once, to remove what it hides or replaces of the layers below; makes nothing. */
 int whiteout_apply(struct import *im, struct err *e);
 
 /* ---- descriptor.c: the JSON of an image ---- */

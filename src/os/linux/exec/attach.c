@@ -62,7 +62,7 @@
 #define GRACE_MS 2000 /* between the polite signal and SIGKILL */
 #define STATUS_EXIT(n) ((n) << 8)
 
-/* In the order of joining. */
+/* In the order in which they are joined. */
 static const char *const ns_names[] = {"net", "ipc", "uts", "cgroup", "mnt", "user"};
 #define NS_N ARRAY_LEN(ns_names)
 #define NS_USER (NS_N - 1)
@@ -72,7 +72,7 @@ struct target {
 	int pidns;
 };
 
-/* From the joiner and the command to the caller. */
+/* Messages of the joiner and the command's process to the caller. */
 enum msg_kind { MSG_BEGUN, MSG_TTY, MSG_FAILED, MSG_NO_EXEC };
 struct msg {
 	enum msg_kind kind;
@@ -142,8 +142,8 @@ command_name(const struct os_exec *x)
 
 /* --- messages --- */
 
-/* From the caller to the joiner: to the command's process and its group.  last: when it ends, KILL to what it
- * leaves. */
+/* A signal for the command's process and its group, from the caller to the joiner.  last: when the command
+ * ends, its remaining processes are killed. */
 struct order {
 	int sig;
 	bool last;
@@ -171,7 +171,7 @@ send_msg(int fd, enum msg_kind kind, const struct err *e, int pass_fd)
 	(void)sendmsg(fd, &h, MSG_NOSIGNAL);
 }
 
-/* 1 a message, 0 the other side has closed. */
+/* 1: a message, 0: the other side has closed. */
 static int
 recv_msg(int fd, struct msg *ret, int *ret_fd)
 {
@@ -236,7 +236,7 @@ enter(const struct target *t, struct err *e)
 	return 0;
 }
 
-/* Out of the way of those that have a fixed place. */
+/* Moves a descriptor above those that have a fixed number. */
 static int
 move_up(int *fd)
 {
@@ -244,7 +244,7 @@ move_up(int *fd)
 	return *fd < 0 ? -1 : 0;
 }
 
-/* 0 to 2 as wanted, the report on 3, brig-init on 4, nothing else. */
+/* Puts 0 to 2 in place as wanted, the report on 3, brig-init on 4, and closes everything else. */
 static int
 place_fds(struct job *j, struct err *e)
 {
@@ -289,7 +289,7 @@ take_terminal(struct job *j, int *ret_slave, struct err *e)
 	return 0;
 }
 
-/* Root stays with the capabilities that confine() left; anybody else has none. */
+/* Becomes the user.  Root keeps the capabilities that confine() left, anybody else has none. */
 static int
 become(const struct user *u, struct err *e)
 {
@@ -309,7 +309,8 @@ become(const struct user *u, struct err *e)
 	return differ == 0 ? 0 : err_set(e, EPERM, "user %s still has capabilities", u->name);
 }
 
-/* -d must exist; a home directory that does not is "/", as login(1) has it. */
+/* Changes to the working directory.  One given by -d must exist; a missing home directory becomes "/", as in
+ * login(1). */
 static int
 go_to(const struct os_exec *x, const struct user *u, struct err *e)
 {
@@ -327,7 +328,7 @@ go_to(const struct os_exec *x, const struct user *u, struct err *e)
 	return 0;
 }
 
-/* By way of brig-init, which is executed by descriptor and says so when there is no such program. */
+/* Executes brig-init by descriptor, which executes the command, and reports when there is no such program. */
 static void
 run_program(struct job *j, const char *file, char *const *argv, const struct strv *env)
 {
@@ -358,7 +359,7 @@ run_shell(struct job *j, const char *shell, const struct strv *env)
 	run_program(j, shell, argv, env);
 }
 
-/* The one that the caller wants, the user's own, /bin/sh: the first that can be executed. */
+/* The shell to be executed: the one asked for, the user's own, /bin/sh: the first that can be executed. */
 static char *
 choose_shell(const struct user *u, const struct strv *env)
 {
@@ -469,7 +470,7 @@ joiner_join(struct job *j, struct err *e)
 	return setns(j->t.pidns, CLONE_NEWPID) < 0 ? err_sys(e, errno, "join the jail's pid namespace") : 0;
 }
 
-/* The number is the command's until we have waited for it. */
+/* Until we have waited for it, the pid is the command's. */
 static void
 joiner_kill(pid_t pid, int sig)
 {
@@ -477,7 +478,7 @@ joiner_kill(pid_t pid, int sig)
 		(void)kill(pid, sig);
 }
 
-/* The command's process lives: signals to it, until it has ended; then its status to the caller. */
+/* Passes signals to the command until it has ended, then its status to the caller. */
 static _Noreturn void
 joiner_wait(int ctl, pid_t pid)
 {
@@ -495,7 +496,7 @@ joiner_wait(int ctl, pid_t pid)
 		if (pidfd < 0 || p[0].revents)
 			break;
 		if (p[1].revents && recv(ctl, &o, sizeof(o), 0) != sizeof(o))
-			_exit(1); /* the caller has gone: what dies with its parent dies */
+			_exit(1); /* the caller is dead: what must die with it is killed */
 		if (p[1].revents)
 			joiner_kill(pid, o.sig);
 		last |= o.last;
@@ -509,7 +510,7 @@ joiner_wait(int ctl, pid_t pid)
 	_exit(0);
 }
 
-/* Nothing is held but what it needs: the ends of the command's pipes would keep them open. */
+/* Closes everything that the joiner does not need: it would keep the command's pipes open. */
 static void
 joiner_close(struct job *j)
 {
@@ -572,7 +573,7 @@ io_pipe(struct job *j, int i, int outside, struct buf *sink, struct err *e)
 	return 0;
 }
 
-/* A file or disk that can be written: the jail would read it, truncate it, and keep it after the command. */
+/* A file or disk that can be written: the jail could read it, truncate it, and keep it after the command. */
 static bool
 is_store(int fd, const struct stat *st)
 {
@@ -588,8 +589,8 @@ same_file(int a, int b)
 	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* What the command gets as 0, 1 or 2: given or ours, but neither a terminal, a directory nor a file to write
- * of the host: for these there are pipes, and what comes is copied. */
+/* What the command gets as 0, 1 or 2: the given descriptor or ours; for a terminal, a directory or a writable
+ * file of the host a pipe instead, whose bytes are copied. */
 static int
 io_one(struct job *j, int i, int given, struct err *e)
 {
@@ -634,8 +635,8 @@ io_make(struct job *j, struct err *e)
 	return io_one(j, 1, x->fd_out, e) < 0 || io_one(j, 2, x->fd_err, e) < 0 ? -e->num : 0;
 }
 
-/* Signals that would leave the command, or the terminal's modes, behind.  One that is ignored stays so
- * (nohup). */
+/* Takes signals whose default action would leave the command, or the terminal's modes, behind.  One that is
+ * ignored stays ignored (nohup). */
 static int
 signals_take(struct job *j, struct err *e)
 {
@@ -673,7 +674,7 @@ job_kill(const struct job *j, int sig)
 		(void)send(j->ctl, &o, sizeof(o), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The joiner says how it ended.  Silence: it was killed with the jail. */
+/* The joiner reports the status.  If it closes without one, it was killed with the jail. */
 static void
 job_end(struct job *j)
 {
@@ -764,7 +765,7 @@ on_report(struct job *j)
 
 enum { P_REPORT = STREAM_MAX, P_SIGNAL, P_END, P_N };
 
-/* Until the command has ended (background: has begun), and what it wrote has arrived. */
+/* Copies until the command has ended and its output has arrived (background: until it has begun). */
 static int
 watch(struct job *j, struct err *e)
 {

@@ -146,7 +146,7 @@ relay_end(struct relay *r)
 	sigset_t ttou, old;
 
 	if (r->raw) {
-		/* also when the shell took the terminal from us meanwhile */
+		/* even if the shell has taken the terminal from us meanwhile */
 		sigemptyset(&ttou);
 		sigaddset(&ttou, SIGTTOU);
 		(void)sigprocmask(SIG_BLOCK, &ttou, &old);
@@ -181,7 +181,7 @@ relay_poll(const struct relay *r, struct pollfd *p)
 	}
 }
 
-/* No more will come: the reader is told, if it is ours to tell. */
+/* Nothing more will come: closes the reader's end, if it is ours. */
 static void
 stream_eof(struct stream *s)
 {
@@ -198,8 +198,8 @@ stream_eof(struct stream *s)
 	}
 }
 
-/* Nobody reads any more.  From the caller: nothing more is read.  From the jail: it is read and thrown away;
- * that the caller's terminal is gone comes to the jail as SIGHUP. */
+/* Nobody reads any more.  From the caller: reads no more.  From the jail: reads and discards; the jail gets
+ * SIGHUP when the caller's terminal is gone. */
 static void
 stream_broken(struct stream *s)
 {

@@ -69,10 +69,10 @@ struct pollfd;
 void relay_poll(const struct relay *r, struct pollfd *p);
 /* Moves what can be moved. */
 void relay_move(struct relay *r, const struct pollfd *p);
-/* The command has ended.  What it wrote and is still on its way is passed on; what processes that it left
- * behind write from now on is not: they could go on for ever. */
+/* The command has ended.  Passes on what it wrote and has not arrived yet; not what processes that it left
+ * behind write from now on, which could go on for ever. */
 void relay_last(struct relay *r);
-/* After that: true while something is still on its way. */
+/* Afterwards: true while something has not arrived yet. */
 bool relay_pending(const struct relay *r);
 
 #endif
