@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `brig audit`: how running jails are locked in, item by item with a score, as systemd-analyze(1) `security`
- * does for services; and what of the host is weak.
+ * `brig audit`: how running jails are confined, item by item with a score, as systemd-analyze(1) `security`
+ * does for services; and which settings of the host are weak.
  */
 #include <ctype.h>
 
@@ -229,7 +229,7 @@ audit_running(struct cli *cli, struct audits *all)
 	if (state_list_brief(&cli->store, &st, &n, &e) < 0)
 		return cli_error(cli, &e);
 	for (size_t i = 0; i < n; i++) {
-		/* one that ends meanwhile is not running */
+		/* one that ends meanwhile counts as not running */
 		if (os_jail_alive(&st[i].ref) && audit_one(all, &st[i], &e) < 0 && e.num != ESRCH)
 			status = cli_fail(cli, st[i].name, &e);
 		state_free(&st[i]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* check: is the configuration right?  All errors at once. */
+/* `brig check`: prints every error in the configuration. */
 #include "cli/cli.h"
 
 static json_t *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `brig completion SHELL`: a completion script made from the tables that the parser uses, so that it cannot
- * disagree with it.  Names are asked for when they are needed: `brig completion --words KIND`.
+ * `brig completion SHELL`: prints a completion script made from the tables that the parser uses, so that the
+ * two cannot differ.  The script asks for names when they are needed: `brig completion --words KIND`.
  */
 #include <stdio.h>
 
@@ -12,7 +12,7 @@
 
 static const char *opt_words;
 
-/* Words after a command that are no names. */
+/* Words after a command that are not names. */
 static const struct {
 	const char *command, *words;
 } fixed[] = {
@@ -56,7 +56,7 @@ bash_opts(struct buf *b, const struct opt *opts)
 	}
 }
 
-/* What the argument of an option is, by the name that the table gives it. */
+/* What the argument of an option is, by its name in the table. */
 static enum words
 arg_words(const char *arg)
 {
@@ -189,7 +189,7 @@ has_name(const struct opt *opts, const char *name)
 	return false;
 }
 
-/* but: options of the command itself, which have taken the letter or the name. */
+/* but: the command's own options, which have the letter or the name already. */
 static void
 zsh_opt(const struct opt *o, const struct opt *but)
 {
@@ -354,7 +354,7 @@ running_names(struct cli *cli, struct strv *ret)
 	return 0;
 }
 
-/* What is running, configured, or has a record; each once. */
+/* Running and configured jails, and those that have a record; each once. */
 static int
 jail_names(struct cli *cli, struct strv *ret)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* create: jailspaces for jails that the configuration has, or new jails with their definition. */
+/* `brig create`: makes the jailspaces of configured jails, or new jails with their definition. */
 #include <arpa/inet.h>
 #include <time.h>
 
@@ -22,7 +22,7 @@ static const struct opt create_opts[] = {
     OPT_END,
 };
 
-/* Counts for the line at the end what the copying reports, and passes it on. */
+/* Counts what the copying reports, for the line at the end, and passes it on. */
 struct meter {
 	struct progress p;
 	struct progress *bar; /* may be NULL */
@@ -74,7 +74,7 @@ with_commas(uint64_t n)
 	return buf_take(&b);
 }
 
-/* What the command line says, as parameters. */
+/* The options of the command line as parameters. */
 static void
 option_words(struct strv *ret)
 {
@@ -83,7 +83,7 @@ option_words(struct strv *ret)
 	for (size_t i = 0; i < opt_ip.n; i++)
 		strv_addf(ret, "%s+=%s", strchr(opt_ip.v[i], ':') ? "ip6.addr" : "ip4.addr", opt_ip.v[i]);
 	if (opt_space) {
-		/* a directory may be relative to where we are; "image:FILE" stands as it is */
+		/* a directory may be relative to the working directory; "image:FILE" is taken as it is */
 		_auto_free char *real = strchr(opt_space, ':') ? NULL : path_real(opt_space);
 
 		strv_addf(ret, "space=%s", real ? real : opt_space);
@@ -91,8 +91,8 @@ option_words(struct strv *ret)
 	strv_copy(ret, &opt_params);
 }
 
-/* The names of the parameters that the words set; template always, so that a later default changes nothing.
- */
+/* The names of the parameters that the words set; always with template, so that a later default changes
+ * nothing. */
 static void
 option_names(const struct strv *words, struct strv *ret)
 {
@@ -137,7 +137,7 @@ plan_defined(struct cli *cli, const char *name, const struct strv *words, struct
 		       m->spec->where ? m->spec->where : "the configuration");
 }
 
-/* An address belongs to one jail: a definition that takes another's would be refused when it is read. */
+/* Refuses an address of another jail: the definition would be refused when it is read. */
 static int
 check_addresses(struct cli *cli, const struct jailspec *spec, struct err *e)
 {
@@ -166,7 +166,7 @@ check_addresses(struct cli *cli, const struct jailspec *spec, struct err *e)
 	return r;
 }
 
-/* What the words and the wildcard sections make of a jail that no file defines. */
+/* The specification of a jail that no file defines, from the words and the wildcard sections. */
 static int
 default_jail(struct cli *cli, const char *name, const struct strv *words, struct jailspec **ret,
 	     struct err *e)
@@ -177,7 +177,7 @@ default_jail(struct cli *cli, const char *name, const struct strv *words, struct
 	return conf_default_jail(cli->conf, name, ret, e);
 }
 
-/* A jail that nobody has said anything to run for is the Handbook's: /etc/rc, which reads its rc.conf. */
+/* Without anything to run, the jail runs /etc/rc as in the Handbook, which reads its rc.conf. */
 static int
 run_rc(struct cli *cli, const char *name, struct strv *words, struct making *m, struct err *e)
 {
@@ -248,7 +248,7 @@ say_made(const struct cli *cli, const struct making *m, const struct record *rec
 			rec->release, files, meter_ms(meter));
 }
 
-/* It was there: an error, unless it had no definition yet, and the one asked for fits. */
+/* The jail existed: an error, unless it has no definition yet and the one asked for fits it. */
 static int
 existed(const struct cli *cli, const struct making *m, const struct record *rec, struct err *e)
 {

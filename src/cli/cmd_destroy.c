@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* destroy: says what goes, asks, removes. */
+/* `brig destroy`: says what will be removed, asks, and removes it. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ static const struct opt destroy_opts[] = {
     OPT_END,
 };
 
-/* What is known about a jail that is to go. */
+/* What is known about a jail that is to be destroyed. */
 struct going {
 	const char *name;
 	struct jailspec *spec; /* NULL: no file defines it, or with errors */
@@ -61,7 +61,7 @@ find(struct cli *cli, const char *name, struct going *g, struct err *e)
 	g->definition = define_ours(cli, name);
 	g->defined = conf_has(cli->conf, name);
 	r = record_read(&cli->store, name, &rec, e);
-	if (r < 0 && r != -EINVAL) /* a damaged one goes like any other */
+	if (r < 0 && r != -EINVAL) /* damaged: it is destroyed like any other */
 		return r;
 	err_clear(e);
 	g->recorded = r != 0;
@@ -144,7 +144,7 @@ defined_at(const struct going *g)
 	return g->spec && g->spec->where ? g->spec->where : "the configuration (brig check)";
 }
 
-/* After the jail itself: its definition. */
+/* Removes the definition, after the jail itself. */
 static int
 undefine(const struct cli *cli, const struct going *g, struct err *e)
 {
@@ -161,7 +161,7 @@ destroy(const struct cli *cli, const struct going *g, struct err *e)
 	int r = opt_all_space ? run_destroy_all(&cli->store, g->name, g->spec, e)
 			      : run_destroy(&cli->store, g->name, g->spec, e);
 
-	if (r == -ENOENT && g->definition) { /* broken off between the two */
+	if (r == -ENOENT && g->definition) { /* interrupted between the two */
 		err_clear(e);
 		r = 0;
 	} else if (r == -ENOENT && g->defined) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* exec and shell: a command in a jail, confined as the jail is.  jexec: the same with jexec(8)'s options. */
+/* exec and shell: run a command in a jail, confined as the jail is.  jexec: the same with jexec(8)'s
+ * options. */
 #include <sys/wait.h>
 
 #include "cli/cli.h"
@@ -64,8 +65,7 @@ find(struct cli *cli, const char *word, struct state *st, struct jailspec **spec
 	return found;
 }
 
-/* `jexec 3 tcsh` is how the Handbook asks for a shell: where the jail does not have that one, /bin/sh is
- * meant. */
+/* Is it a shell that the jail may lack, as in the Handbook's `jexec 3 tcsh`?  Then /bin/sh is run instead. */
 static bool
 names_a_shell(const struct os_exec *x)
 {
@@ -101,7 +101,7 @@ exec_with_shell(struct cli *cli, const struct state *st, const struct jailspec *
 	return os_jail_exec(&id, &st->ref, spec, &fallback, status, e);
 }
 
-/* Exit status of the command; ours where it could not be started. */
+/* Returns the exit status of the command, or brig's own where it could not be started. */
 static int
 run_inside(struct cli *cli, const char *word, const struct os_exec *x)
 {

@@ -139,7 +139,7 @@ add_label(struct jailop *o, const char *label)
 	return jailop_add(o, label, spec);
 }
 
-/* What it depends on and does not run yet is started, too, and first. */
+/* Adds the jails that it depends on and that do not run: they are started first. */
 static void
 add_depended(struct jailop *o, size_t index)
 {
@@ -207,7 +207,7 @@ add_running(struct jailop *o, const char *name, const char *label)
 
 	if (label && !jo.force)
 		(void)conf_jail(o->cli->conf, label, &spec, &e);
-	/* an error in the file does not keep a jail from being stopped: what it recorded will do */
+	/* an error in the file does not prevent a stop: the recorded parameters are used */
 	if (spec && !streq(spec->name, name)) {
 		jailspec_free(spec);
 		spec = NULL;
@@ -299,7 +299,7 @@ add_removal(struct jailop *o, const struct running *run, const char *target)
 	}
 }
 
-/* Those that run and depend on one that is to go must go first. */
+/* Adds running jails that depend on one that is removed: they are removed first. */
 static void
 add_dependants(struct jailop *o, const struct running *run)
 {

@@ -127,7 +127,7 @@ list_jail(struct listing *l, const struct state *st, bool dying, struct err *e)
 	return 0;
 }
 
-/* A jail whose first process is gone is dying: something of it waits to be cleaned up. */
+/* A jail whose first process has ended is dying: it waits to be cleaned up. */
 static int
 list_if_wanted(struct listing *l, const struct state *st, struct err *e)
 {
@@ -198,7 +198,7 @@ list_all(struct listing *l, struct err *e)
 	return status;
 }
 
-/* jls -c -j JAIL: the exit status alone tells. */
+/* jls -c -j JAIL: only the exit status tells. */
 static int
 check_exists(const struct cli *cli, const char *jail)
 {

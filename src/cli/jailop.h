@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What jail(8) does to a set of jails: create, modify, remove, restart, with its order, messages and exit
- * status.  cmd_jail.c turns the command line into a set; here it is carried out.
+ * status. cmd_jail.c makes the set from the command line; jailop.c carries it out.
  */
 #ifndef BRIG_CLI_JAILOP_H
 #define BRIG_CLI_JAILOP_H
@@ -11,7 +11,7 @@
 #include "store/record/state.h"
 
 enum jail_act {
-	ACT_NONE,    /* nothing to do (a jail of a wildcard that is in the state wanted) */
+	ACT_NONE,    /* nothing to do: a jail of a wildcard that is in the wanted state */
 	ACT_CREATE,  /* -c */
 	ACT_REMOVE,  /* -r */
 	ACT_MODIFY,  /* -m: what can be changed while it runs; anything else is refused */

@@ -15,7 +15,7 @@
 #define CONF_FILE "/etc/jail.conf"
 #define RC_FILE "/etc/rc.conf"
 #define FSTAB_FILE "/etc/fstab"
-#define DESCRIPTORS 128u /* a start needs some eighty, brig-init's among them */
+#define DESCRIPTORS 128u /* a start needs some eighty descriptors, with brig-init's */
 
 static struct cli the_cli = {.prog = "brig"};
 
@@ -141,8 +141,9 @@ cli_caller(struct cli *cli)
 
 /* --- what most commands need --- */
 
-/* A jail that was down when the command that stopped it was killed.  Its mark goes when it runs; and when it could
- * not be started, which is said: otherwise every command would try it again. */
+/* Starts a jail that was down when the command that stopped it was killed.  The mark is removed when the jail
+ * runs, and also when it could not be started and that was reported: otherwise every command would try
+ * again. */
 static void
 start_again(struct cli *cli, const char *name)
 {
@@ -178,7 +179,7 @@ cli_recover(struct cli *cli)
 		cli_warn(cli, "%s: had ended; cleaned up what it left", done.cleaned.v[i]);
 	for (size_t i = 0; i < done.said.n; i++)
 		cli_warn(cli, "%s", done.said.v[i]);
-	for (size_t i = 0; i < done.failed.n; i++) /* that one's own commands refuse; the others go on */
+	for (size_t i = 0; i < done.failed.n; i++) /* only commands about that jail fail */
 		cli_warn(cli, "warning: %s", done.failed.v[i]);
 	for (size_t i = 0; i < done.restart.n; i++)
 		start_again(cli, done.restart.v[i]);
@@ -192,8 +193,8 @@ cli_recover(struct cli *cli)
 	return r < 0 ? cli_error(cli, &e) : 0;
 }
 
-/* An interrupted upgrade, rollback or merge is finished by whatever command comes next, also one that only
- * looks; that one makes a run directory (there is none after a reboot) only then. */
+/* Finishes an interrupted upgrade, rollback or merge.  Every command does so, also one that only looks; such
+ * a one makes the run directory, which is missing after a reboot, only if there is something to finish. */
 static int
 go_on(struct cli *cli)
 {
@@ -233,7 +234,7 @@ cli_store(struct cli *cli, int flags)
 	return flags & STORE_CREATE ? cli_recover(cli) : go_on(cli);
 }
 
-/* What cannot be looked at is there: reading it says what is wrong. */
+/* What cannot be looked at counts as existing: reading it gives the error. */
 static bool
 exists(const char *path)
 {
@@ -404,7 +405,8 @@ from_environment(struct cli *cli)
 	cli->base_set = cli->base != NULL;
 }
 
-/* 0, 1 and 2 must be open: what is opened first would otherwise become somebody's standard output. */
+/* Makes sure that 0, 1 and 2 are open: otherwise the first file that is opened would become standard
+ * output. */
 static void
 sane_descriptors(void)
 {
@@ -417,7 +419,7 @@ sane_descriptors(void)
 	closefrom(3);
 }
 
-/* A soft limit below what a start needs (brig-init, pipes, mounts) is raised as far as it goes. */
+/* Raises a soft limit that is below what a start needs (brig-init, pipes, mounts), as far as possible. */
 static int
 enough_descriptors(const struct cli *cli)
 {
@@ -433,7 +435,7 @@ enough_descriptors(const struct cli *cli)
 	return 1;
 }
 
-/* The exit status, or 1 when what was printed did not arrive. */
+/* The exit status, or 1 when the output could not be written. */
 static int
 flushed(const struct cli *cli, int status)
 {
@@ -498,10 +500,9 @@ main(int argc, char **argv)
 
 	sane_descriptors();
 	(void)signal(SIGPIPE, SIG_IGN);
-	/* ignored by who starts us: the kernel would take away our children before we have asked how they
-	 * ended */
+	/* if the caller ignores it, the kernel reaps our children before we have their status */
 	(void)signal(SIGCHLD, SIG_DFL);
-	/* past a limit of ulimit -f write(2) fails, and what was begun is undone */
+	/* beyond a limit of ulimit -f write(2) fails instead, and the work can be undone */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	if (argc > 1 && (streq(argv[1], "--version") || streq(argv[1], "-V"))) {
 		printf("brig %s\n", BRIG_VERSION);

@@ -13,7 +13,7 @@
 #include "cli/screen.h"
 #include "run/answer.h"
 
-/* A jail with something to decide. */
+/* A jail with conflicts. */
 struct jail {
 	char *label;
 	struct jailspec *spec;
@@ -214,7 +214,7 @@ take_theirs(struct work *w, const struct group *g)
 	answer(w, g, &(struct switch_answer){.path = g->one->item.path}, "as the release has it");
 }
 
-/* Not a conflict any more: the jail's file was changed meanwhile. */
+/* It merges cleanly by now: the jail's file was changed meanwhile. */
 static bool
 merges(const struct group *g)
 {
@@ -246,7 +246,7 @@ take_merged(struct work *w, const struct group *g)
 
 /* ---- text ---- */
 
-/* What a side has; empty where it is not a regular file. */
+/* Reads what one side has; empty where it is not a regular file. */
 static char *
 read_side(int top_fd, const char *path, size_t *ret_len)
 {
@@ -303,7 +303,7 @@ node_line(const char *whose, const struct merge_node *n)
 	}
 }
 
-/* What each of the two has changed. */
+/* Shows what each side has changed. */
 static void
 show_group(const struct group *g)
 {
@@ -326,7 +326,7 @@ show_group(const struct group *g)
 
 /* ---- the editor ---- */
 
-/* The marked text in a file that only root reads, the editor, and what came of it. */
+/* Runs the editor on the text with markers, in a file that only root can read, and reads the result. */
 static int
 edit(struct cli *cli, const struct group *g, char **ret, size_t *ret_len, struct err *e)
 {
@@ -402,7 +402,7 @@ help(void)
 	     "  q   quit");
 }
 
-/* One group; true: enough. */
+/* Asks about one group.  true: quit. */
 static bool
 ask(struct work *w, const struct group *g)
 {
@@ -456,7 +456,7 @@ named(const struct strv *patterns, const char *path)
 	return false;
 }
 
-/* A pattern that nothing matches is a slip of the hand. */
+/* A pattern that matches no conflict is probably a typing error. */
 static int
 check_named(const struct work *w, const struct strv *patterns)
 {
@@ -525,7 +525,7 @@ list_json(const struct work *w)
 	return cli_json(all);
 }
 
-/* What has become equal by itself needs no decision. */
+/* Conflicts whose sides have become equal need no decision: they are removed. */
 static void
 answer_equal(struct work *w)
 {

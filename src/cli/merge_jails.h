@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `brig merge` on jails: what waits for a decision in all of them, shown once, and the decisions. */
+/* `brig merge` for jails: shows the conflicts of all of them, each once, and carries out decisions. */
 #ifndef BRIG_CLI_MERGE_JAILS_H
 #define BRIG_CLI_MERGE_JAILS_H
 

@@ -107,7 +107,7 @@ since(const struct timespec *t)
 	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
 }
 
-/* Nothing for the first second: short work needs no progress. */
+/* Draws nothing in the first second: short work needs no progress. */
 static void
 bar_draw(struct bar *b, uint64_t done, uint64_t total)
 {

@@ -12,7 +12,7 @@ recipe_free(struct recipe *r)
 	strv_free(&r->overlays);
 }
 
-/* What the current release was built from. */
+/* Reads what the current release was built from. */
 static int
 recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struct err *e)
 {
@@ -48,7 +48,7 @@ recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struc
 	return 0;
 }
 
-/* The source on the command line, or the recorded recipe; options take the place of its parts. */
+/* The source of the command line, or the recorded recipe; options replace parts of it. */
 int
 recipe_make(struct cli *cli, const char *template, const char *source, const struct strv *overlays,
 	    const char *rules, struct recipe *ret, struct err *e)

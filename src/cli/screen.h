@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text of a jail on its way to a terminal, piece by piece: printable ASCII, newline, tab and well-formed
- * UTF-8 pass, anything that a terminal could act upon becomes \xNN: control characters (also those that UTF-8
- * writes in two bytes, U+0080 to U+009F), bytes that are not UTF-8, and the marks that reverse the direction
- * of writing.  A carriage return before a newline is dropped.
+ * Makes text of a jail safe for a terminal, piece by piece: printable ASCII, newline, tab and well-formed
+ * UTF-8 pass, anything that a terminal could act upon becomes \xNN: control characters (also U+0080 to
+ * U+009F), bytes that are not UTF-8, and the marks that reverse the direction of writing.  A carriage return
+ * before a newline is left out.
  */
 #ifndef BRIG_CLI_SCREEN_H
 #define BRIG_CLI_SCREEN_H
