@@ -17,7 +17,7 @@
 #include "store/record/record.h"
 #include "store/record/state.h"
 
-/* Who asks: where what is said goes, and what interrupts it.  Any may be NULL. */
+/* The caller: where messages go, and what interrupts it.  Any field may be NULL. */
 struct run_caller {
 	void (*note)(void *ctx, const char *jail, const char *text); /* -v: "exec.start: /bin/sh /etc/rc" */
 	void (*warn)(void *ctx, const char *jail, const char *text);
@@ -27,24 +27,24 @@ struct run_caller {
 
 void run_warn(const struct run_caller *who, const char *jail, const char *text); /* who NULL: nobody listens */
 
-/* Makes the record and the jailspace of a jail.  The jail's specification says template and space.  A
- * jailspace without a record (the Handbook's steps by hand) is adopted: it only gets a record.  After an
- * interruption or a kill -9 the same call finishes; after an error nothing is left over.  One that is there, but
- * with host ids that another jail has, too, gets others (record/ids.h). */
+/* Makes the record and the jailspace of a jail, with template and space of its specification.  A jailspace
+ * without a record (the Handbook's steps by hand) is adopted: it only gets a record.  After an interruption
+ * or a kill -9 the same call finishes; after an error nothing is left over.  A jail that exists, but has host
+ * ids that another jail has, too, gets new ones (record/ids.h). */
 enum { RUN_CREATE_MADE, RUN_CREATE_ADOPTED, RUN_CREATE_EXISTED, RUN_CREATE_NEW_IDS };
 int run_create(const struct store *s, const struct jailspec *spec, const struct progress *pr, struct err *e);
-/* `brig run`: names begin with RUN_PREFIX, and the lock RUN_LOCK of the name is held by the command as long as it lives.
- * Whoever comes after its death takes away what it had not started yet. */
+/* `brig run`: names begin with RUN_PREFIX, and the command holds the lock RUN_LOCK of the name as long as it
+ * lives. run_remove_ephemeral() removes jails whose command has died before it started them. */
 #define RUN_PREFIX "run-"
 #define RUN_LOCK "run"
 int run_create_ephemeral(const struct store *s, const struct jailspec *spec, struct err *e);
 int run_remove_ephemeral(const struct store *s, struct err *e);
 /* Refused (-EBUSY) while it runs, and (-EXDEV) while anything is mounted in it.  Removes jailspace, mount
  * point, record, console log, run files.  What the administrator gave (space = DIR, image:FILE) stays; a
- * device, and the directory of a jail without a template, stay always.  spec NULL: the configuration has it
- * no more. -ENOENT: there is nothing of that name. */
+ * device, and the directory of a jail without a template, always stay.  spec NULL: it is not in the
+ * configuration. -ENOENT: there is nothing of that name. */
 int run_destroy(const struct store *s, const char *name, const struct jailspec *spec, struct err *e);
-/* The same, and space = DIR or image:FILE goes, too. */
+/* The same, and removes space = DIR or image:FILE, too. */
 int run_destroy_all(const struct store *s, const char *name, const struct jailspec *spec, struct err *e);
 
 struct run_start_opts {
@@ -52,25 +52,26 @@ struct run_start_opts {
 	const struct os_exec
 	    *command;    /* run instead of spec->exec[EXEC_COMMAND], ours to wait for; NULL none */
 	int *ret_status; /* its wait status */
-	/* It ran, and was stopped only for this start (STOP_RETURNS): what it was made of.  If it does not start, it
-	 * is started as it was. */
+	/* What it was made of, if it ran and was stopped only for this start (STOP_RETURNS).  If it does not
+	 * start, it is started as it was. */
 	const struct jailspec *before;
 	bool *ret_back; /* set when it runs again as it was, or on the release that it came from; NULL: not asked */
 };
 /*
- * 0 started, 1 it was running already.  A change that waits for it (upgrade --no-restart, an interrupted one) is
- * carried out; when the jail does not come up on the new release it is back on the old one.
+ * 0: started, 1: it was running already.  A change that waits for this start (upgrade --no-restart, or an
+ * interrupted one) is carried out; if the jail does not come up on the new release, it is started on the old
+ * one.
  */
 int run_start(const struct store *s, const struct jailspec *spec, const struct run_start_opts *o,
 	      const struct run_caller *who, struct err *e);
 #define STOP_FORCE 1 /* jail -R: no hooks, no waiting */
-/* It is to be started again: a mark says so until it was, also to the command after one that is killed.  A stop
- * that fails leaves it running, or starts it as it was. */
+/* It is to be started again: a mark says so until it was, also after this command is killed.  A stop that
+ * fails leaves the jail running, or starts it as it was. */
 #define STOP_RETURNS 2
-/* 0 stopped, 1 it was not running.  spec NULL: what its state recorded. */
+/* 0: stopped, 1: it was not running.  spec NULL: the recorded parameters are used. */
 int run_stop(const struct store *s, const char *name, const struct jailspec *spec, int flags,
 	     const struct run_caller *who, struct err *e);
-/* What a running jail was made of; the caller frees *ret.  1, 0 it does not run. */
+/* What a running jail was made of; the caller frees *ret.  1: it runs, 0: it does not. */
 int run_made_of(const struct store *s, const char *name, struct jailspec **ret, struct err *e);
 /* What a start or a stop would do, a line each; nothing is changed. */
 int run_start_plan(const struct store *s, const struct jailspec *spec, bool restart, struct strv *ret,
@@ -81,16 +82,17 @@ int run_stop_plan(const struct store *s, const char *name, const struct jailspec
 /* By name (or JID). */
 bool run_is_running(const struct store *s, const char *name);
 
-/* Cleans up after killed commands and jails that ended by themselves, and finishes or takes back interrupted
- * upgrades, rollbacks and merges.  Jails that another command is working on are left to it.  leave: names of jails
- * that are not to be started again, as they are to be stopped ("*": none is); NULL: all that ran are. */
+/* Recovery: cleans up after killed commands and jails that ended by themselves, and finishes or takes back
+ * interrupted upgrades, rollbacks and merges.  Jails that another command works on are left to it.  leave:
+ * names of jails that are not to be started again, because they are to be stopped ("*": none is started);
+ * NULL: all are. */
 struct run_recovered {
 	struct strv cleaned; /* names of jails that were cleaned up after */
 	struct strv said;    /* "NAME: what was finished" */
-	struct strv restart; /* jails that ran when a command was killed while it switched them: run_start() */
+	struct strv restart; /* jails that a killed command had stopped: run_start() */
 	struct strv failed;  /* "what jail NAME: why": the others can be used, that one refuses to start */
 };
-/* A jail of `restart` could not be started: no further command tries it. */
+/* A jail of `restart` could not be started: its mark is removed, so that no other command tries it. */
 int run_give_up_restart(const struct store *s, const char *jail, struct err *e);
 int run_recover(const struct store *s, const struct strv *leave, struct run_recovered *ret, struct err *e);
 

@@ -7,7 +7,7 @@
 
 /* ---- the state: written before anything is made, removed after everything is gone ---- */
 
-/* The one whose place is taken has everything but its network behind it: the state is ours from here on. */
+/* The old instance has ended, and the state becomes that of this one. */
 static int
 take_over(struct instance *i, struct err *e)
 {
@@ -39,8 +39,7 @@ up_claim(struct ctx *c _unused_, struct instance *i, struct err *e)
 	return r;
 }
 
-/* The jailspace of `brig run` goes with the jail, and so do its record and its log, which nobody could ask
- * for. */
+/* Removes jailspace, record and log of a jail of `brig run`, which ends with its command. */
 static int
 remove_ephemeral(struct instance *i, struct err *e)
 {
@@ -107,8 +106,8 @@ up_create(struct ctx *c _unused_, struct instance *i, struct err *e)
 	r = os_jail_create(&(struct os_new){&i->id, i->spec, &m.root, &m.init, i->keep}, &i->st.ref, &i->jail,
 			   e);
 	made_of_close(&m);
-	/* dies with us until it is released: a crash before this write leaves no jail; while the one whose
-	 * place it takes is there, the state is that one's */
+	/* until it is released the jail dies with us, so a crash before this write leaves none.  Beside a
+	 * running instance the state is still that one's */
 	return r < 0 || i->keep ? r : state_write(i->s, &i->st, e);
 }
 
@@ -258,7 +257,7 @@ about_regenerate(const struct jailspec *spec _unused_, struct strv *ret _unused_
 {
 }
 
-/* Before anything of it is taken away: whoever comes next finds that it is not whole. */
+/* Before anything is taken down: after a kill the state must say that the jail is not whole. */
 static int
 say_stopping(struct instance *i, struct err *e)
 {
@@ -274,7 +273,7 @@ says_running(const struct instance *i)
 
 /* ---- around the switch to another release ---- */
 
-/* Nothing when nothing is due: it has not been upgraded since it last ran. */
+/* Does nothing if the jail was not upgraded since it last ran. */
 static int
 run_upgrade_hooks(struct ctx *c, struct instance *i, enum spec_exec which, struct err *e)
 {
@@ -290,7 +289,7 @@ run_upgrade_hooks(struct ctx *c, struct instance *i, enum spec_exec which, struc
 	return r;
 }
 
-/* On the old release, while its services run; c->rec is that of before. */
+/* Runs on the old release, while its services run; c->rec is the record before the switch. */
 static int
 up_preupgrade(struct ctx *c, struct instance *i, struct err *e)
 {
@@ -315,7 +314,8 @@ up_upgrade(struct ctx *c, struct instance *i, struct err *e)
 	return run_upgrade_hooks(c, i, EXEC_UPGRADE, e);
 }
 
-/* It is up on the new release, and they are due no more.  In the middle of a change its end writes the record. */
+/* The jail is up on the new release: its upgrade hooks have run.  During a change the finish writes the
+ * record. */
 static int
 up_postupgrade(struct ctx *c, struct instance *i, struct err *e)
 {
@@ -353,18 +353,18 @@ down_start(struct ctx *c, struct instance *i, struct err *e)
 		return 0;
 	if (!i->hooks) {
 		r = says_running(i) ? say_stopping(i, e) : 0;
-		if (r < 0) /* then that it is dead says it */
+		if (r < 0) /* dead, it is known not to be whole */
 			(void)os_jail_kill(&i->st.ref, &ignore);
 		return r;
 	}
 	r = hooks_run(i, EXEC_STOP, e);
-	if (r == -ETIMEDOUT) { /* it is ended all the same */
+	if (r == -ETIMEDOUT) { /* it is ended anyway */
 		run_warn(i->who, i->spec->label, e->msg);
 		r = 0;
 	}
 	if (r < 0 && os_jail_alive(&i->st.ref))
 		return r;
-	err_clear(e); /* it ended by itself meanwhile, which is what was wanted */
+	err_clear(e); /* it ended by itself meanwhile: no error */
 	r = say_stopping(i, e);
 	interrupt_waits_for("its processes to end", i->spec->label);
 	if (r == 0 && i->spec->stop_timeout > 0)
@@ -431,7 +431,7 @@ about_health(const struct jailspec *spec, struct strv *ret)
 static int
 up_running(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
-	if (i->st.phase == PHASE_RUNNING) /* it was told to stop, and runs on */
+	if (i->st.phase == PHASE_RUNNING) /* it was told to stop but still runs */
 		return 0;
 	i->st.phase = PHASE_RUNNING;
 	return state_write(i->s, &i->st, e);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The steps of which everything that happens to a jail as a whole is made: one constant table (steps.c).
+ * Everything that happens to a jail as a whole is made of steps: one constant table (steps.c).
  *
- * A walk (walk.h) is a list of moves over it: up does a step, down takes away what it made.  So there is one
- * piece of code that makes each thing and one that takes it away, and the latter is used at every stop, after
- * every failure and in every recovery.  Every down function is idempotent and succeeds when there is nothing to
- * take away.
+ * A walk (walk.h) is a list of moves over it: up does a step, down removes what it made.  So one function
+ * makes each thing and one removes it, and the latter is called at every stop, after every failure and in
+ * every recovery.  Every down function can be repeated, and succeeds when there is nothing to remove.
  *
- * What a step belongs to decides where the walks have it:
+ * What a step belongs to decides where it is in a walk:
  *
  *	OF_CHANGE	the jail's release and files (store/change/change.h)
  *	OF_NETWORK	what stays when another instance takes the jail's place in the same network
@@ -65,11 +64,11 @@ struct instance {
 	struct state st;
 	struct record record;
 	struct os_jail *jail; /* while starting */
-	bool hooks;           /* a stop that was asked for: exec.* run, and their failure ends it */
+	bool hooks;           /* a stop by a command: exec.* run, and if one fails the jail stays */
 	int want_jid;         /* 0: spec->jid, or the next free one */
-	bool foreign_group;   /* the control group of that name is somebody else's: not to be taken away */
+	bool foreign_group;   /* the control group of that name is not brig's: it is not removed */
 	const char *from, *to; /* of exec.preupgrade, exec.upgrade, exec.postupgrade: releases; else NULL */
-	/* One that is made beside the running one whose place it takes: */
+	/* if it is made beside the running instance, whose place it takes: */
 	const struct os_ref *keep;
 	const struct jailspec *keep_made;
 };
@@ -84,7 +83,7 @@ struct ctx {
 	struct jailspec *made;       /* old.made, where it was read from the state */
 	struct record rec;           /* of the jail, with a change */
 	struct change change;        /* CHANGE_INIT where there is none */
-	bool has_change;             /* something of it is there */
+	bool has_change;             /* `change` is begun or loaded */
 	struct switch_to *to;        /* what to begin a change for */
 	/* Fills a new change; NULL: by switch_stage(). */
 	int (*stage)(struct ctx *c, struct err *e);
@@ -92,8 +91,8 @@ struct ctx {
 	struct switch_result *res; /* never NULL in a switch */
 	int space;                 /* the jail's files, -EBADF: not open, or in memory */
 	bool marked;               /* the mark says that it is to be started again, and outlives the change */
-	bool unwanted;             /* going back after an interrupt of a start: it waits again */
-	bool back;                 /* went back: it runs again as it was */
+	bool unwanted;             /* a start was interrupted: a prepared change waits again */
+	bool back;                 /* it went back, and runs again as it was */
 	struct os_watch *watch;
 	int64_t stopped_us; /* when the old services were told to stop */
 };

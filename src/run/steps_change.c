@@ -12,7 +12,7 @@
 
 #define BEGUN_TRIES 1000
 #define BEGUN_PAUSE_NS 100000
-#define WATCH_MS 5000 /* how long a socket may take to listen again before it is called missing */
+#define WATCH_MS 5000 /* time for a socket to listen again, before it is reported missing */
 
 /* ---- the jailspace ---- */
 
@@ -26,7 +26,7 @@ on_volume(const struct ctx *c)
 	return spec && (spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE);
 }
 
-/* A volume is open only as long as a step needs it: it is unmounted before a jail mounts it. */
+/* Opens the jailspace.  A volume is open only during a step: it must be unmounted before a jail mounts it. */
 static int
 open_space(struct ctx *c, struct err *e)
 {
@@ -86,7 +86,7 @@ wants_restart(const struct store *s, const char *jail)
 	return change_is_marked(s, jail) && os_boot_id(boot, &ignore) == 0 && change_wants_restart(s, jail, boot);
 }
 
-/* Not while a change is unfinished: then it is that one's. */
+/* Removes the mark, unless a change is unfinished: then it belongs to that. */
 int
 down_mark(struct ctx *c, struct instance *i, struct err *e)
 {
@@ -140,7 +140,7 @@ up_stage(struct ctx *c, struct instance *i _unused_, struct err *e)
 	return r < 0 ? r : change_seal(&c->change, e);
 }
 
-/* Said after the end: a file that is not as it should be is never passed over in silence. */
+/* Warns, at the end, of each file that is not as the change wants it. */
 static void
 tell_kept(const struct ctx *c, const char *label, bool back)
 {
@@ -156,7 +156,7 @@ tell_kept(const struct ctx *c, const char *label, bool back)
 	}
 }
 
-/* Nothing of the change is left.  One that was prepared for a start which is not wanted any more waits on. */
+/* Discards the change.  A prepared one whose start was interrupted waits for the next start again. */
 int
 down_stage(struct ctx *c, struct instance *i, struct err *e)
 {
@@ -234,8 +234,7 @@ down_watch(struct ctx *c, struct instance *i _unused_, struct err *e _unused_)
 	return 0;
 }
 
-/* Services have begun when the first process has a record of each (init/proto.h): a moment after it was let
- * go. */
+/* Waits until the first process has a record of each service (init/proto.h), a moment after its release. */
 static void
 wait_begun(const struct ctx *c)
 {
@@ -284,7 +283,7 @@ up_finish(struct ctx *c, struct instance *i, struct err *e)
 {
 	int r;
 
-	if (!c->has_change) /* one that was never decided may have left something */
+	if (!c->has_change) /* an uncommitted change may have left something */
 		return c->rec.template ? change_tidy(c->s, i->id.name, &c->rec, -EBADF, false, e)
 				       : change_unmark(c->s, i->id.name, e);
 	/* a volume was synced before the jail got it */

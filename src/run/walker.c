@@ -26,7 +26,7 @@ make_move(struct ctx *c, const struct move *m, const struct interrupt *in, struc
 	return r < 0 ? r : 0;
 }
 
-/* As it was made, from the beginning. */
+/* The next instance becomes the old one again, as it was made. */
 static void
 begin_again(struct ctx *c)
 {
@@ -43,7 +43,7 @@ begin_again(struct ctx *c)
 				   .want_jid = jid};
 }
 
-/* All that there can be of an instance but its state.  The first error is kept. */
+/* Takes down everything of an instance but its state.  Returns the first error. */
 static int
 clean_up(struct ctx *c, enum who who, struct err *e)
 {
@@ -62,7 +62,7 @@ clean_up(struct ctx *c, enum who who, struct err *e)
 	return -e->num;
 }
 
-/* What was made of an instance that could not be made to the end. */
+/* Takes down an instance that could not be made completely. */
 static void
 unmake(struct ctx *c, enum who who)
 {
@@ -73,16 +73,17 @@ unmake(struct ctx *c, enum who who)
 }
 
 /*
- * Nothing interrupts it.  What takes away parts of a jail is tried to the end, and before its state goes once more
- * from the beginning if something stayed: only the state says what is still to be taken away, so it stays, too, when
- * that was no use.  The first error is the one that is told.  A change whose files could not be put back, or an
- * instance that could not be made, ends it: the mark is still there, and the next command goes on.  So it does with a
- * change that could not be discarded, which is no error of going back.
+ * Makes the moves of a way back; nothing interrupts it. Moves that take down parts of a jail are all tried.
+ * If one fails, all of them are tried again before the state is removed; if that fails, too, the state stays,
+ * since only it says what is still there.  The first error is returned. A change whose files could not be put
+ * back, or an instance that could not be made, ends the walk: the mark is still there, and the next command
+ * goes on.  A change that could not be discarded is left to the next command as well, but is no error of
+ * going back.
  */
 static int
 through(struct ctx *c, const struct walk *w, bool back, struct err *e)
 {
-	struct err first = ERR_INIT, left[2] = {ERR_INIT, ERR_INIT}; /* left: of the next and the old instance */
+	struct err first = ERR_INIT, left[2] = {ERR_INIT, ERR_INIT}; /* of the next and the old instance */
 	bool unsettled = false;
 
 	c->old.hooks = c->next.hooks = false;
@@ -108,10 +109,10 @@ through(struct ctx *c, const struct walk *w, bool back, struct err *e)
 		}
 		if (!first.num && !(back && m->step == STEP_STAGE))
 			first = one;
-		if (m->step == STEP_MARK && m->way == WAY_UP) /* should we be killed as well, it stays down */
+		if (m->step == STEP_MARK && m->way == WAY_UP) /* only a kill before the end would need it */
 			continue;
 		if (m->step == STEP_STAGE && m->way == WAY_DOWN) {
-			unsettled = true; /* its files are as they were: it can run */
+			unsettled = true; /* the files are back: the jail can run */
 			continue;
 		}
 		if (m->way == WAY_UP && !change)
