@@ -26,7 +26,7 @@ make_move(struct ctx *c, const struct move *m, const struct interrupt *in, struc
 	return r < 0 ? r : 0;
 }
 
-/* The next instance becomes the old one again, as it was made. */
+/* Prepares to start the old instance again, as it was made. */
 static void
 begin_again(struct ctx *c)
 {

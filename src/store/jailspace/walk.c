@@ -17,7 +17,7 @@ struct level {
 	char *name;
 	dev_t dev;
 	ino_t ino;
-	struct strv sub; /* directories in it, still to visit */
+	struct strv sub; /* directories in it that are still to be visited */
 	size_t next;
 };
 
@@ -81,7 +81,7 @@ look(struct walk *w, const char *name, struct err *e)
 	return 0;
 }
 
-/* fd belongs to the walk from now on. */
+/* takes fd */
 static int
 enter(struct walk *w, const char *name, int fd, struct err *e)
 {

@@ -398,7 +398,7 @@ release_build(const struct store *s, const char *template, const struct recipe *
 	if (r == 0)
 		r = fsx_mkdir_open(s->templates_fd, template, 0755, &b.template_fd, e);
 	if (r == 0)
-		r = release_sweep(b.template_fd, template, e);
+		r = release_tidy_locked(b.template_fd, template, e);
 	if (r == 0)
 		r = build_steps(&b, want, ret_name, e);
 	if (r < 0) {

@@ -14,7 +14,7 @@ char *release_skel_link(const char *template); /* "skel", "skel.TEMPLATE": its n
 int release_template_dir(const struct store *s, const char *template, int *ret, struct err *e);
 
 /* remove.c: the caller holds the template's lock. */
-int release_sweep(int template_fd, const char *template, struct err *e);
+int release_tidy_locked(int template_fd, const char *template, struct err *e);
 
 /* Which image oci: found: goes into release.json.  NULL for other sources; the caller of source_fill() frees.
  */

@@ -31,7 +31,7 @@ find_leftovers(int fd, struct strv *ret)
 }
 
 int
-release_sweep(int template_fd, const char *template, struct err *e)
+release_tidy_locked(int template_fd, const char *template, struct err *e)
 {
 	_auto_strv struct strv left = STRV_INIT;
 	int r = find_leftovers(template_fd, &left);
@@ -64,7 +64,7 @@ tidy_one(const struct store *s, const char *template, struct err *e)
 	if (r == -EBUSY)
 		return 0; /* its builder lives */
 	if (r == 0)
-		r = release_sweep(fd, template, e);
+		r = release_tidy_locked(fd, template, e);
 	if (r == 0) /* a first build that was interrupted: not a template at all */
 		(void)unlinkat(s->templates_fd, template, AT_REMOVEDIR);
 	return r;
@@ -121,9 +121,10 @@ unlink_current(const struct store *s, int fd, const char *template, struct err *
 	return fsx_sync_dir(s->j_fd, "j", e);
 }
 
-/* Under the registry's lock, which whoever makes a jail of it holds while he writes that down. */
+/* Renames the release to .old.XXXX, if no jail uses it.  The caller holds the registry's lock, which the
+ * maker of a jail holds until the record that names the release is written. */
 static int
-take_away(const struct store *s, int fd, const char *template, const char *name, bool *ret_last,
+move_aside(const struct store *s, int fd, const char *template, const char *name, bool *ret_last,
 	  struct err *e)
 {
 	_auto_free char *current = tree_readlink(fd, "current");
@@ -163,10 +164,10 @@ remove_locked(const struct store *s, int fd, const char *template, const char *n
 	int r = store_lock(s, "registry", NULL, -1, NULL, &registry, e);
 
 	if (r == 0)
-		r = take_away(s, fd, template, name, &last, e);
+		r = move_aside(s, fd, template, name, &last, e);
 	fd_close(TAKE_FD(registry));
 	if (r == 0)
-		r = release_sweep(fd, template, e);
+		r = release_tidy_locked(fd, template, e);
 	if (r == 0 && last)
 		(void)unlinkat(s->templates_fd, template, AT_REMOVEDIR);
 	return r;
