@@ -563,6 +563,7 @@ cost(void **state)
 		(void)!write(p[1], us, sizeof(us));
 		_exit(0);
 	}
+	(void)close(p[1]);
 	assert_int_equal(read(p[0], us, sizeof(us)), sizeof(us));
 	(void)wait(NULL);
 	print_message("confine_prepare %ld us, confine %ld us\n", us[0], us[1]);
