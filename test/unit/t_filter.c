@@ -91,6 +91,38 @@ drift(void **state)
 	assert_int_equal(call_rule(100000), CALL_UNKNOWN);
 }
 
+static const struct {
+	enum call_rule rule;
+	const char *names; /* each with a blank behind it */
+} wanted[] = {
+#include "calls_wanted.h"
+};
+
+/* Each call has the rule that it is meant to have. */
+static void
+as_wanted(void **state)
+{
+	int bad = 0, found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(header); i++)
+		for (size_t k = 0; k < ARRAY_LEN(wanted); k++)
+			for (const char *p = wanted[k].names; *p; p += strcspn(p, " ") + 1) {
+				size_t n = strcspn(p, " ");
+
+				if (n != strlen(header[i].name) || strncmp(p, header[i].name, n) != 0)
+					continue;
+				found++;
+				if (call_rule(header[i].nr) == wanted[k].rule)
+					continue;
+				print_error("%s has rule %d, not %d\n", header[i].name,
+					    (int)call_rule(header[i].nr), (int)wanted[k].rule);
+				bad++;
+			}
+	assert_int_equal(bad, 0);
+	assert_int_equal(found, ARRAY_LEN(header)); /* as drift() says of calls.c */
+}
+
 static void
 each_once(void **state)
 {
@@ -520,7 +552,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(drift),        cmocka_unit_test(each_once), cmocka_unit_test(every_call),
+	    cmocka_unit_test(drift),        cmocka_unit_test(as_wanted), cmocka_unit_test(each_once), cmocka_unit_test(every_call),
 	    cmocka_unit_test(one_by_one),   cmocka_unit_test(sockets),   cmocka_unit_test(core_size),
 	    cmocka_unit_test(programs_run),
 	};
