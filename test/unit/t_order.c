@@ -9,16 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "trace.h"
-#include "store/change/change.h"
+#include "change_lab.h"
 #include "store/record/state.h"
-
-#define R1 "20060601"
-#define R2 "20060602"
-
-static int space = -EBADF;
-static struct record rec;
-static struct change c;
 
 /* Lines about what is in the jailspace or in the directory of the change come to a single "files", a line that is repeated to one. */
 static char *
@@ -47,7 +39,7 @@ without_files(const char *trace)
 static void
 expect(void (*fn)(void), const char *want)
 {
-	_auto_free char *all = traced(fn), *now = without_files(all);
+	_auto_free char *all = traced(fn, NULL), *now = without_files(all);
 
 	if (!streq(now, want)) {
 		size_t i = 0;
@@ -60,104 +52,13 @@ expect(void (*fn)(void), const char *want)
 	}
 }
 
-static void
-release(const char *name, int n)
-{
-	_auto_free char *root = xasprintf("base/templates/mroot/%s/root", name),
-			*etc = xasprintf("base/templates/mroot/%s/skel/etc", name),
-			*rules = xasprintf("base/templates/mroot/%s/rules", name),
-			*info = xasprintf("base/templates/mroot/%s/release.json", name),
-			*file = xasprintf("base/templates/mroot/%s/skel/etc/file", name),
-			*merged = xasprintf("base/templates/mroot/%s/skel/etc/merged", name),
-			*goes = xasprintf("base/templates/mroot/%s/skel/etc/goes", name),
-			*comes = xasprintf("base/templates/mroot/%s/skel/etc/comes", name);
-
-	dirs(root);
-	dirs(etc);
-	put(rules, "move etc\n", 0644);
-	put(info, "{}", 0644);
-	put(file, n == 1 ? "one\n" : "two\n", 0644);
-	put(merged, n == 1 ? "a\nb\nc\nd\ne\n" : "a\nb\nc\nd\nE\n", 0644);
-	put(n == 1 ? goes : comes, "text\n", 0644);
-}
-
-static void
-remove_dir(const char *path)
-{
-	_auto_free char *p = at(path);
-	char *slash = strrchr(p, '/');
-	_auto_close int parent = -EBADF;
-
-	*slash = '\0';
-	parent = open(p, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	CHECK(parent < 0 || fsx_rm_rf_at(parent, slash + 1, &e) == 0);
-}
-
-/* A jail on the first release. */
-static int
-each(void **state)
-{
-	_auto_free char *path = NULL;
-
-	if (geteuid() != 0)
-		return 0;
-	if (scratch_setup(state) < 0)
-		return -1;
-	remove_dir("base/templates/mroot/" R1);
-	release(R1, 1);
-	release(R2, 2);
-	dirs("base/js/www/etc");
-	put("base/js/www/etc/file", "one\n", 0644);
-	put("base/js/www/etc/merged", "A\nb\nc\nd\ne\n", 0644);
-	put("base/js/www/etc/goes", "text\n", 0644);
-	path = at("base/js/www");
-	space = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rec = (struct record){.idbase = ID_BASE, .template = xstrdup("mroot"), .release = xstrdup(R1)};
-	c = (struct change)CHANGE_INIT;
-	return space < 0 || record_write(&store, "www", &rec, &e) < 0 ? -1 : 0;
-}
-
-static int
-done(void **state)
-{
-	if (geteuid() != 0)
-		return 0;
-	record_free(&rec);
-	change_free(&c);
-	fd_close(TAKE_FD(space));
-	return scratch_teardown(state);
-}
-
 /* ---- a change ---- */
-
-static void
-begin(void)
-{
-	CHECK(change_new(&store, "www", &rec, CHANGE_UPGRADE, R2, "", space, &c, &e) == 0);
-}
-
-static void
-stage(void)
-{
-	struct merge_opts o = {.jail = true};
-	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
-	_auto_strv struct strv paths = STRV_INIT;
-	struct release from, to;
-
-	CHECK(release_open(&store, "mroot", R1, &from, &e) == 0 &&
-	      release_open(&store, "mroot", R2, &to, &e) == 0);
-	CHECK(merge_delta(from.skel_fd, to.skel_fd, &o, &paths, &e) == 0);
-	CHECK(merge_plan(&paths, from.skel_fd, to.skel_fd, space, &o, NULL, &plan, &e) == 0);
-	CHECK(change_stage(&c, &plan, R1, to.skel_fd, space, &e) == 0);
-	release_close(&from);
-	release_close(&to);
-}
 
 static void
 staged(void)
 {
-	begin();
-	stage();
+	begin(CHANGE_UPGRADE, R2);
+	stage(R1, R2);
 	CHECK(change_seal(&c, &e) == 0);
 }
 
@@ -252,7 +153,7 @@ taken_back(void **state)
 static void
 only_prepared(void)
 {
-	begin();
+	begin(CHANGE_UPGRADE, R2);
 	CHECK(change_seal(&c, &e) == 0 && change_prepare(&c, &rec, &e) == 0);
 }
 
@@ -330,7 +231,7 @@ forgotten(void **state)
 
 	(void)state;
 	committed();
-	free(traced(forget));
+	free(traced(forget, NULL));
 	marks = names_in("base/js/.brig/switch");
 	kept = names_in("base/js/.brig/change");
 	assert_string_equal(marks, "");

@@ -11,6 +11,7 @@
  *	remove a/b
  *	sync a/b			fsync(2), fdatasync(2); of a temporary file: of what it becomes
  *	sync all of a			syncfs(2)
+ *	own a/b, mode a/b		chown(2) and chmod(2) by name
  */
 #ifndef BRIG_TEST_TRACE_H
 #define BRIG_TEST_TRACE_H
@@ -116,9 +117,22 @@ trace_line(pid_t pid, const struct __ptrace_syscall_info *info, char line[16500]
 		(void)snprintf(line, 16500, "sync %s%s\n", info->entry.nr == SYS_syncfs ? "all of " : "", p);
 		return;
 	case SYS_openat:
-		if (!(a[2] & O_CREAT) || trace_path(pid, a[0], a[1], p))
+	case SYS_openat2: /* of which none makes a file */
+		if (trace_path(pid, a[0], a[1], p))
 			return;
-		(void)snprintf(line, 16500, "make %s\n", p);
+		(void)snprintf(line, 16500, "%s %s\n",
+			       info->entry.nr == SYS_openat && (a[2] & O_CREAT) ? "make" : "open", p);
+		return;
+	case SYS_fchownat:
+		(void)trace_path(pid, a[0], a[1], p);
+		(void)snprintf(line, 16500, "own %s\n", p);
+		return;
+	case SYS_fchmodat:
+#ifdef SYS_fchmodat2
+	case SYS_fchmodat2:
+#endif
+		(void)trace_path(pid, a[0], a[1], p);
+		(void)snprintf(line, 16500, "mode %s\n", p);
 		return;
 	case SYS_mkdirat:
 		(void)trace_path(pid, a[0], a[1], p);
@@ -153,9 +167,10 @@ trace_line(pid_t pid, const struct __ptrace_syscall_info *info, char line[16500]
 	}
 }
 
-/* Runs fn in a child and gives what it did; calls that failed are left out. */
+/* Runs fn in a child and gives what it did; calls that failed are left out.  before is told of each call that is
+ * about to be made, also of "open a/b", and may do something at that moment; NULL: nothing. */
 static char *
-traced(void (*fn)(void))
+traced(void (*fn)(void), void (*before)(const char *line))
 {
 	struct __ptrace_syscall_info info;
 	_auto_free char *line = xcalloc(1, 16500);
@@ -182,8 +197,10 @@ traced(void (*fn)(void))
 			continue;
 		if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
 			trace_line(pid, &info, line);
+			if (line[0] && before)
+				before(line);
 		} else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
-			if (!info.exit.is_error)
+			if (!info.exit.is_error && !str_after(line, "open "))
 				buf_adds(&all, line);
 			line[0] = '\0';
 		}
