@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -911,6 +912,335 @@ cost(void **state)
 	fd_close(null);
 }
 
+/* --- what must not go by unnoticed --- */
+
+static void
+wrong_calls(void **state)
+{
+	char *empty[] = {(char[]){""}, NULL}, *none[] = {NULL}, *good[] = {(char[]){"/bin/true"}, NULL};
+	struct err e = ERR_INIT;
+	struct buf b = BUF_INIT;
+	int status;
+
+	(void)state;
+	for (int how = 0; how < 8; how++) {
+		struct os_exec x = FRESH;
+
+		x.argv = good;
+		x.jail_user = how & 1 ? "joe" : NULL;
+		x.host_user = how & 2 ? "daemon" : NULL;
+		x.clean = how & 4;
+		err_clear(&e);
+		assert_int_equal(os_jail_exec(&jail.id, &jail.ref, &jail.spec, &x, &status, &e) == -EINVAL,
+				 (how & 3) == 3);
+	}
+	for (int how = 0; how < 8; how++) {
+		struct os_exec x = FRESH;
+
+		x.argv = good;
+		x.background = how & 1;
+		x.tty = how & 2;
+		x.capture = how & 4 ? &b : NULL;
+		if (how == 2) /* alone it wants a terminal */
+			continue;
+		err_clear(&e);
+		assert_int_equal(os_jail_exec(&jail.id, &jail.ref, &jail.spec, &x, &status, &e) == -EINVAL,
+				 how == 3 || how > 4);
+	}
+	for (int how = 0; how < 3; how++) {
+		struct os_exec x = FRESH;
+
+		x.argv = how == 0 ? empty : how == 1 ? none : NULL;
+		assert_int_equal(os_jail_exec(&jail.id, &jail.ref, &jail.spec, &x, &status, &e), -EINVAL);
+	}
+	buf_free(&b);
+}
+
+/* Whatever the caller is like, a command is as any other. */
+static void
+odd_caller(void **state)
+{
+	static const int stopped[] = {SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGCHLD};
+	struct rlimit had, low;
+	struct os_exec x = FRESH;
+	static const char command[] = "umask; test $(ulimit -n) -ge 1024 && echo files; "
+				      "busybox grep -E '^Sig(Blk|Ign):' /proc/self/status";
+	_auto_free char *as_ever = xstrdup(says(&x, command));
+	mode_t mask = umask(077);
+	sigset_t set, old, now;
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	assert_true(str_after(as_ever, "0022\nfiles\nSigBlk:\t0000000000000000\n") != NULL);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
+	low = (struct rlimit){200, had.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(stopped); i++)
+		sigaddset(&set, stopped[i]);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &set, &old), 0);
+	(void)signal(SIGUSR2, SIG_IGN);
+	(void)signal(SIGALRM, SIG_IGN);
+	assert_string_equal(says(&x, command), as_ever);
+	/* and the caller is as it was, also after an error */
+	assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &now), 0);
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		assert_int_equal(sigismember(&now, sig), sigismember(&set, sig) || sigismember(&old, sig));
+	x.workdir = "/nowhere";
+	assert_true(run(&x, "true", &status, &e) < 0);
+	assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &now), 0);
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		assert_int_equal(sigismember(&now, sig), sigismember(&set, sig) || sigismember(&old, sig));
+	(void)signal(SIGUSR2, SIG_DFL);
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	(void)setrlimit(RLIMIT_NOFILE, &had);
+	(void)umask(mask);
+}
+
+/* A caller, in a process of its own, that gets a signal after a while; how its command ended. */
+static int
+signalled(const char *command, int sig, bool ignored)
+{
+	struct timespec ts = {0, 400 * 1000000L};
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct os_exec x = FRESH;
+		struct err e = ERR_INIT;
+
+		if (ignored)
+			(void)signal(sig, SIG_IGN);
+		if (run(&x, command, &status, &e) < 0)
+			_exit(200);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status));
+	}
+	(void)nanosleep(&ts, NULL);
+	(void)kill(pid, sig);
+	assert_int_equal(child_wait(pid, &status), 0);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+signals_of_the_caller(void **state)
+{
+	static const int sigs[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sigs); i++) {
+		_auto_free char *command = xasprintf("trap 'exit 5' %d; n=0; while test $n -lt 12; do "
+						     "busybox sleep 0.1; n=$((n+1)); done; exit 3",
+						     sigs[i]);
+
+		assert_int_equal(signalled(command, sigs[i], false), 5);
+		assert_int_equal(signalled(command, sigs[i], true), 3); /* nohup */
+	}
+	/* one that is stopped gets it, too */
+	assert_int_equal(signalled("trap 'exit 6' TERM; kill -STOP $$; exit 3", SIGTERM, false), 6);
+	assert_int_equal(signalled("trap 'exit 6' HUP; kill -STOP $$; exit 3", SIGHUP, false), 6);
+	/* what does not listen is killed */
+	assert_int_equal(signalled("trap '' TERM; busybox sleep 50; busybox sleep 50", SIGTERM, false),
+			 100 + SIGKILL);
+}
+
+static void
+timed_out_family(void **state)
+{
+	struct os_exec x = FRESH;
+	struct err e = ERR_INIT;
+	int status;
+
+	(void)state;
+	x.timeout_s = 1;
+	/* stopped: it is told, and let go on to hear it */
+	assert_int_equal(run(&x, "trap 'echo told; exit 1' TERM; kill -STOP $$; exit 0", &status, &e), -ETIMEDOUT);
+	assert_string_equal(out, "told\n");
+	/* the leader ends at once, a child of its group does not: it is killed */
+	assert_int_equal(run(&x, "(trap '' TERM; busybox sleep 88; busybox sleep 88) & exec busybox sleep 87", &status,
+			     &e),
+			 -ETIMEDOUT);
+	x.timeout_s = 0;
+	assert_string_equal(says(&x, "busybox sleep 0.2; busybox ps | busybox grep -c '[s]leep 8[78]' ; true"), "0\n");
+	/* of one that ended in time what it left goes on */
+	x.timeout_s = 20;
+	assert_string_equal(says(&x, "(busybox sleep 89 >/dev/null 2>&1 &) ; echo done"), "done\n");
+	x.timeout_s = 0;
+	assert_string_equal(says(&x, "busybox ps | busybox grep -c '[s]leep 89'"), "1\n");
+	(void)says(&x, KILL_SLEEP);
+}
+
+/* What a command has as its descriptors where the caller has files of the host. */
+static void
+files_of_the_host(void **state)
+{
+	static const int flags[] = {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_APPEND};
+	_auto_free char *path = xasprintf("%s.out", jail.host_file), *said = xasprintf("%s.err", jail.host_file);
+
+	(void)state;
+	for (int io = 0; io < 2; io++)
+		for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+			_auto_close int file = open(path, flags[i] | O_CREAT | O_CLOEXEC, 0600),
+					err_fd = open(said, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+			_auto_free char *command =
+			    xasprintf("busybox readlink /proc/$$/fd/%d >&2", io), *text = NULL;
+			struct os_exec x = FRESH;
+			struct err e = ERR_INIT;
+			int status;
+
+			if (io == 1 && flags[i] == O_RDONLY)
+				continue;
+			x.fd_in = io == 0 ? file : x.fd_in;
+			x.fd_out = io == 1 ? file : err_fd;
+			x.fd_err = err_fd;
+			assert_int_equal(run(&x, command, &status, &e), 0);
+			assert_int_equal(status, 0);
+			assert_true(lseek(err_fd, 0, SEEK_SET) == 0 && fsx_read_fd(err_fd, 4096, &text, NULL) == 0);
+			/* a file that can only be read may be its own */
+			if (!str_after(text, "pipe:") && flags[i] != O_RDONLY)
+				fail_msg("descriptor %d, flags %d: %s", io, flags[i], text);
+		}
+	(void)unlink(path);
+	(void)unlink(said);
+}
+
+/* What is read of passwd(5) and group(5): ids that the jail has, and as many groups as there is room for. */
+static void
+bounds_of_ids(void **state)
+{
+	static const struct {
+		const char *id;
+		int found;
+	} rows[] = {{"0", 1}, {"65535", 1}, {"65536", 0}, {"70000", 0}, {"-1", 0}, {"4294967296", 0}, {"x", 0}, {"", 0}};
+	struct buf b = BUF_INIT;
+	struct user u = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_auto_free char *uid = xasprintf("joe:x:%s:5::/:/bin/sh\n", rows[i].id),
+				*gid = xasprintf("joe:x:5:%s::/:/bin/sh\n", rows[i].id);
+
+		assert_int_equal(passwd_find(uid, "joe", &u), rows[i].found);
+		assert_int_equal(passwd_find(gid, "joe", &u), rows[i].found);
+	}
+	for (int i = 0; i < USER_GROUPS_MAX + 10; i++)
+		buf_addf(&b, "g%d:x:%d:joe\n", i, 100 + i);
+	u.n_groups = 0;
+	group_find(b.s, &u);
+	assert_int_equal(u.n_groups, USER_GROUPS_MAX);
+	assert_int_equal(u.groups[USER_GROUPS_MAX - 1], 100 + USER_GROUPS_MAX - 1);
+	user_free(&u);
+	buf_free(&b);
+}
+
+/* A user of the host whose ids the jail does not have: its host's passwd has them. */
+static void
+users_of_the_host(void **state)
+{
+	static const char text[] = "root:x:0:0::/:/bin/sh\nlast:x:65535:65535::/:/bin/sh\n"
+				   "uid:x:65536:5::/:/bin/sh\ngid:x:5:65536::/:/bin/sh\n";
+	_auto_free char *path = xasprintf("%s.passwd", jail.host_file);
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		struct user u = {0};
+		struct err e = ERR_INIT;
+
+		must(write(fd, text, sizeof(text) - 1) > 0 && unshare(CLONE_NEWNS) == 0 &&
+			 mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+			 mount(path, "/etc/passwd", NULL, MS_BIND, NULL) == 0,
+		     "passwd");
+		_exit(user_outside("last", &u, &e) == 0 && u.uid == 65535 && user_outside("uid", &u, &e) == -ERANGE &&
+			      user_outside("gid", &u, &e) == -ERANGE
+			  ? 0
+			  : 1);
+	}
+	assert_int_equal(child_wait(pid, &status), 0);
+	(void)unlink(path);
+	assert_int_equal(status, 0);
+}
+
+/* FIFOs, devices and links to itself as the files that are read: nobody waits. */
+static void
+no_files(void **state)
+{
+	static const char *const make[] = {"busybox mkfifo /etc/passwd /etc/group",
+					   "busybox mkdir /etc/passwd /etc/group",
+					   "busybox ln -s passwd /etc/passwd; busybox ln -s group /etc/group"};
+	struct os_exec x = CLEAN;
+
+	(void)state;
+	(void)says(&x, "busybox mv /etc/passwd /etc/p; busybox mv /etc/group /etc/g");
+	for (size_t i = 0; i < ARRAY_LEN(make); i++) {
+		(void)alarm(30);
+		(void)says(&x, make[i]);
+		assert_string_equal(says(&x, "echo $USER $HOME"), "root /root\n");
+		(void)says(&x, "busybox rm -rf /etc/passwd /etc/group");
+		(void)alarm(0);
+	}
+	(void)says(&x, "busybox mv /etc/p /etc/passwd; busybox mv /etc/g /etc/group");
+}
+
+/* What is searched in PATH, how it is executed, and what is said of what cannot be. */
+static void
+searched(void **state)
+{
+	static const struct {
+		const char *path, *command;
+		int num; /* 0: it runs */
+	} rows[] = {{"PATH=/tmp/a:/tmp/b", "prog", 0},	     {"PATH=/tmp/b:/tmp/a", "prog", 0},
+		    {"PATH=/tmp/b", "prog", EACCES},	     {"PATH=/tmp/none:/tmp/b", "prog", EACCES},
+		    {"PATH=/tmp/b:/tmp/none", "prog", EACCES}, {"PATH=/tmp/none", "prog", ENOENT},
+		    {"PATH=/tmp/a", "none", ENOENT},	     {"PATH=/tmp/a/text", "prog", ENOENT},
+		    {"PATH=/tmp/a", "text", 0} /* the shell's */, {"PATH=", "prog", ENOENT},
+		    {"PATH=/bin", "/tmp/b/prog", EACCES}};
+	struct os_exec x = FRESH;
+
+	(void)state;
+	(void)says(&x, "busybox mkdir /tmp/a /tmp/b; printf '#!/bin/sh\\necho ran' >/tmp/a/prog; "
+		       "printf 'echo ran' >/tmp/a/text; busybox chmod 755 /tmp/a/prog /tmp/a/text; "
+		       "printf '' >/tmp/b/prog; busybox chmod 644 /tmp/b/prog");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *argv[] = {xstrdup(rows[i].command), NULL}, *env[] = {xstrdup(rows[i].path), NULL};
+		struct err e = ERR_INIT;
+		int status;
+
+		x = FRESH;
+		x.env_add = env;
+		x.argv = argv;
+		if (run(&x, "", &status, &e) != -rows[i].num)
+			fail_msg("%s in %s: %s", rows[i].command, rows[i].path, e.msg);
+		if (rows[i].num == 0)
+			assert_string_equal(out, "ran\n");
+		free(argv[0]);
+		free(env[0]);
+	}
+	/* names and directories about as long as a path can be */
+	for (size_t len = 4080; len < 4100; len++) {
+		_auto_free char *dir = xcalloc(1, len + 1);
+		char *argv[] = {xstrdup("p"), NULL}, *env[] = {NULL, NULL};
+		struct err e = ERR_INIT;
+		int status;
+
+		memset(dir, '/', len);
+		env[0] = xasprintf("PATH=%s", dir);
+		x = FRESH;
+		x.env_add = env;
+		x.argv = argv;
+		assert_int_equal(run(&x, "", &status, &e), -ENOENT);
+		assert_int_equal(WEXITSTATUS(status), 127);
+		free(argv[0]);
+		free(env[0]);
+	}
+	x = FRESH;
+	(void)says(&x, "busybox rm -r /tmp/a /tmp/b");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -935,6 +1265,15 @@ main(int argc, char **argv)
 	    cmocka_unit_test(shells),
 	    cmocka_unit_test(no_devpts),
 	    cmocka_unit_test(passwd_text),
+	    cmocka_unit_test(wrong_calls),
+	    cmocka_unit_test(odd_caller),
+	    cmocka_unit_test(signals_of_the_caller),
+	    cmocka_unit_test(timed_out_family),
+	    cmocka_unit_test(files_of_the_host),
+	    cmocka_unit_test(bounds_of_ids),
+	    cmocka_unit_test(users_of_the_host),
+	    cmocka_unit_test(no_files),
+	    cmocka_unit_test(searched),
 	    cmocka_unit_test(gone),
 	    cmocka_unit_test(cost),
 	};

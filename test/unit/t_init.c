@@ -11,8 +11,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -23,6 +27,7 @@
 #include "os/linux/host/syscalls.h"
 
 static const char *init_path;
+static int occupied; /* a descriptor that is open where init expects none; 0: none */
 
 struct jail {
 	pid_t pid;
@@ -47,6 +52,22 @@ nap(long ms)
 	(void)nanosleep(&ts, NULL);
 }
 
+/* For good: who has it sees everything, and who lacks it nothing of those that have it. */
+static void
+without_ptrace(void)
+{
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct d[2];
+
+	if (prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0) < 0 || syscall(SYS_capget, &h, d) < 0)
+		_exit(97);
+	d[0].effective &= ~(1u << CAP_SYS_PTRACE);
+	d[0].permitted &= ~(1u << CAP_SYS_PTRACE);
+	d[0].inheritable = d[1].inheritable = 0;
+	if (syscall(SYS_capset, &h, d) < 0)
+		_exit(97);
+}
+
 static _Noreturn void
 become_init(const struct jail *j, int ctl, char *const *argv)
 {
@@ -61,6 +82,9 @@ become_init(const struct jail *j, int ctl, char *const *argv)
 			_exit(99);
 	(void)close_range(0, 2, 0);
 	(void)close_range(INIT_FD_STATUS + 1, ~0U, 0);
+	if (occupied)
+		(void)dup2(INIT_FD_LOG, occupied);
+	without_ptrace();
 	(void)execve(init_path, argv, env);
 	_exit(98);
 }
@@ -656,6 +680,211 @@ t_listen_bounds(void **state)
 	(void)close(fds[0]);
 }
 
+/* ---- what must not go by unnoticed ---- */
+
+/* A process with root's ids, but CAP_SYS_PTRACE, looks at exe: 0 it may, or errno. */
+static int
+look_at_exe(pid_t pid)
+{
+	_auto_free char *path = xasprintf("/proc/%d/exe", pid);
+	int status;
+	pid_t looker = fork();
+
+	if (looker == 0) {
+		char buf[256];
+
+		without_ptrace();
+		_exit(readlink(path, buf, sizeof(buf)) < 0 ? errno : 0);
+	}
+	assert_int_equal(waitpid(looker, &status, 0), looker);
+	return WEXITSTATUS(status);
+}
+
+static void
+t_not_dumpable(void **state)
+{
+	struct jail j;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	/* the control */
+	pid = fork();
+	if (pid == 0) {
+		without_ptrace();
+		for (;;)
+			(void)pause();
+	}
+	nap(100);
+	assert_int_equal(look_at_exe(pid), 0);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	begin(&j, "-p", NULL);
+	assert_int_equal(look_at_exe(j.pid), EACCES);
+	go(&j);
+	nap(50);
+	assert_int_equal(look_at_exe(j.pid), EACCES);
+	end(&j);
+	/* -x: until it has become the program */
+	pid = fork();
+	if (pid == 0) {
+		without_ptrace();
+		(void)ptrace(PTRACE_TRACEME, 0, 0, 0);
+		(void)raise(SIGSTOP);
+		(void)execl(init_path, "brig-init", "-x", "/bin/true", "true", (char *)NULL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC), 0);
+	for (int execs = 0, seen = 0; !seen;) {
+		struct __ptrace_syscall_info info;
+
+		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, 0, 0), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSTOPPED(status));
+		execs += status >> 8 == (SIGTRAP | (PTRACE_EVENT_EXEC << 8));
+		if (execs == 1 && WSTOPSIG(status) == (SIGTRAP | 0x80) &&
+		    ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 &&
+		    info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_execve) {
+			assert_int_equal(look_at_exe(pid), EACCES);
+			seen = 1;
+		}
+	}
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+/* TERM is for every process, and who is stopped goes on to hear it. */
+static void
+t_all_hear_term(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "-t", "8", "--", "trap 'echo stopped-heard; exit 0' TERM; echo up1; kill -STOP $$; sleep 9",
+	      "(trap 'echo orphan-heard; exit 0' TERM; echo up2; while :; do sleep 0.05; done) & exec sleep 1000",
+	      NULL);
+	go(&j);
+	assert_true(log_has(&j, "up1\n", 5000) && log_has(&j, "up2\n", 5000));
+	nap(100);
+	assert_int_equal(kill(j.pid, SIGTERM), 0);
+	assert_true(ends(&j, 6000));
+	assert_true(log_has(&j, "stopped-heard\n", 0));
+	assert_true(log_has(&j, "orphan-heard\n", 0));
+	assert_int_equal(count(j.log_path, "killing what is left"), 0);
+	end(&j);
+}
+
+/* One that waits for its next start is not waited for. */
+static void
+t_stop_while_waiting(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "-t", "20", "--", "exit 1", NULL);
+	go(&j);
+	assert_true(log_has(&j, "restart in 1.6 s\n", 8000));
+	assert_int_equal(kill(j.pid, SIGTERM), 0);
+	assert_true(ends(&j, 1200));
+	assert_string_equal(status_of(&j, 0).state, "done");
+	end(&j);
+}
+
+static void
+t_each_its_session(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "--",
+	      "read -r pid comm state parent group session rest </proc/self/stat; "
+	      "test $group = $pid && test $session = $pid && echo leader; exec sleep 1000",
+	      "yes 0123456789 | head -c 3000000; test $? = 0 && echo whole; exec sleep 1000", NULL);
+	go(&j);
+	assert_true(log_has(&j, "leader\n", 5000));
+	/* output blocks, as programs expect of it: none is lost */
+	assert_true(log_has(&j, "whole\n", 10000));
+	assert_int_equal(count(j.log_path, "0123456789\n"), 3000000 / 11);
+	end(&j);
+}
+
+/* Nobody keeps init from its other work by printing. */
+static void
+t_prints_for_ever(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	begin(&j, "-p", "-m", "100000", "-t", "1", "--", "yes & yes & exit 1", NULL);
+	go(&j);
+	nap(500);
+	assert_int_equal(kill(j.pid, SIGTERM), 0);
+	assert_true(ends(&j, 8000));
+	end(&j);
+}
+
+/* What brig's commands print is bounded as well. */
+static void
+t_commands_bounded(void **state)
+{
+	_auto_free char *path = NULL, *line = xcalloc(1, 1001);
+	struct jail j;
+	struct stat st;
+	int fd;
+
+	(void)state;
+	begin(&j, "-p", "-m", "20000", NULL);
+	go(&j);
+	path = xasprintf("/proc/%d/fd/%d", j.pid, INIT_FD_COMMANDS);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	memset(line, 'x', 999);
+	line[999] = '\n';
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(fsx_write_all(fd, line, 1000), 0);
+	assert_int_equal(fsx_write_all(fd, "the-end\n", 8), 0);
+	(void)close(fd);
+	assert_true(log_has(&j, "the-end\n", 5000));
+	assert_int_equal(stat(j.log_path, &st), 0);
+	assert_true(st.st_size <= 20000 + 4096);
+	end(&j);
+}
+
+/* Not the first process: it does nothing. */
+static void
+t_not_first(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		(void)execl(init_path, "brig-init", "-p", (char *)NULL);
+		_exit(99);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+}
+
+/* Sockets that would not be where the protocol says. */
+static void
+t_listen_place(void **state)
+{
+	int fds[2] = {open("/dev/null", O_RDWR | O_CLOEXEC), open("/dev/null", O_RDWR | O_CLOEXEC)};
+	struct jail j;
+
+	(void)state;
+	occupied = INIT_FD_LISTEN + 1;
+	begin(&j, "-p", NULL);
+	occupied = 0;
+	assert_int_equal(give(&j, fds, 2), 0);
+	assert_true(ends(&j, 2000));
+	end(&j);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -677,6 +906,14 @@ main(int argc, char **argv)
 	    cmocka_unit_test(t_bad_arguments),
 	    cmocka_unit_test(t_listen),
 	    cmocka_unit_test(t_listen_bounds),
+	    cmocka_unit_test(t_listen_place),
+	    cmocka_unit_test(t_not_dumpable),
+	    cmocka_unit_test(t_all_hear_term),
+	    cmocka_unit_test(t_stop_while_waiting),
+	    cmocka_unit_test(t_each_its_session),
+	    cmocka_unit_test(t_prints_for_ever),
+	    cmocka_unit_test(t_commands_bounded),
+	    cmocka_unit_test(t_not_first),
 	};
 
 	if (argc != 2)
