@@ -183,3 +183,43 @@ first_of() { # the process that became brig-init
 	# net, ipc, uts, cgroup, mnt
 	[ "$(grep -c '^setns([0-9]*, 0)' "$door")" = 5 ]
 }
+
+@test "services and commands have an environment of the jail's own" {
+	conf <<-EOF
+		persist;
+		a { service = "env"; }
+	EOF
+	HOST_SECRET=x PATH=$PATH:/host brig -q start a
+	eventually 10 grep -q '^PATH=' "$BRIG_RUN/log/a.log"
+	[ "$(grep -E '^[A-Z_]+=' "$BRIG_RUN/log/a.log" | sort -u)" = "$(printf '%s\n' HOME=/root LANG=C \
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)" ]
+	brig -q stop a
+}
+
+@test "what masks files must be the real null device" {
+	conf <<-EOF
+		persist;
+		masked { }
+	EOF
+	brig -q create masked
+	for how in 'ln -s null2 /dev/null; mknod /dev/null2 c 1 3' ': >/dev/null' 'mknod /dev/null c 1 5' \
+		'mknod /dev/null b 1 3' 'mkdir /dev/null'; do
+		run unshare --mount --propagation private sh -c \
+			"mount -t tmpfs none /dev && mkdir /dev/pts /dev/shm && $how; exec \"\$BRIG\" start masked"
+		[ "$status" = 1 ]
+		[[ $output == *"/dev/null of the host is not the null device"* ]]
+	done
+}
+
+@test "the first of several errors is told" {
+	brig -q template build mroot busybox
+	conf <<-EOF
+		persist;
+		a { }
+	EOF
+	brig -q start a
+	# the process that joins the old instance's user namespace cannot; that no process came of it follows from that
+	run strace -f -qq -o /dev/null -e trace=setns -e inject=setns:error=ENOSPC "$BRIG" upgrade mroot
+	[[ $output == *"join the user namespace of the jail that runs"* ]]
+	brig -q stop a
+}
