@@ -3,8 +3,11 @@
 #ifndef BRIG_TEST_CHANGE_LAB_H
 #define BRIG_TEST_CHANGE_LAB_H
 
+#include "base/clock.h"
 #include "trace.h"
 #include "store/change/internal.h"
+#include "store/record/ids.h"
+#include "store/record/record.h"
 
 #define SPACE "base/js/www/"
 #define R1 "20060601"

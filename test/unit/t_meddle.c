@@ -190,7 +190,7 @@ same_times(void **state)
 		put(SPACE "etc2/file", "ONE\n", 0644);
 		a = look(SPACE "etc/file");
 		b = look(SPACE "etc2/file");
-	} while (!change_same_time(&a.st_ctim, &b.st_ctim) && ++tries < 1000);
+	} while (!clock_same(&a.st_ctim, &b.st_ctim) && ++tries < 1000);
 	if (tries == 1000)
 		skip(); /* times of single nanoseconds */
 	staged();
@@ -600,7 +600,7 @@ kept_time_once(void **state)
 		change_free(&c);
 		CHECK(change_load(&store, "www", id, space, &c, &e) == 0);
 		CHECK(change_apply(&c, space, &e) == 0);
-		assert_true(change_same_time(&op_of("etc/goes")->kept, &was));
+		assert_true(clock_same(&op_of("etc/goes")->kept, &was));
 	}
 	CHECK(change_finish(&c, &rec, space, &e) == 0);
 	rollback_staged();
@@ -706,11 +706,11 @@ journal_whole(void **state)
 	assert_true(streq(r.op[0].path, "etc/a b\n\xff") && r.op[0].n == 1 && streq(r.op[0].base, R3));
 	assert_true(r.op[0].meta && r.op[0].merged && r.op[0].skip);
 	assert_true(!r.op[1].meta && !r.op[1].merged && !r.op[1].skip && !r.op[1].base && r.op[1].n == 2);
-	assert_true(change_same_time(&r.op[0].kept, &(struct timespec){11, 12}));
+	assert_true(clock_same(&r.op[0].kept, &(struct timespec){11, 12}));
 	assert_true(r.op[0].before.size == UINT64_C(1) << 40 && streq(r.op[0].before.digest, HEX64) &&
 		    r.op[0].before.ino == 77 && r.op[0].before.mode == 04755 && r.op[0].before.uid == 1 &&
-		    r.op[0].before.gid == 2 && change_same_time(&r.op[0].before.changed, &(struct timespec){5, 6}) &&
-		    change_same_time(&r.op[0].before.modified, &(struct timespec){7, 8}));
+		    r.op[0].before.gid == 2 && clock_same(&r.op[0].before.changed, &(struct timespec){5, 6}) &&
+		    clock_same(&r.op[0].before.modified, &(struct timespec){7, 8}));
 	assert_true(r.op[0].after.type == NODE_LINK && streq(r.op[0].after.link, "to\n"));
 	assert_true(record_conflict(&r.was, "w") && record_conflict(&r.leaves, "l"));
 	assert_true(strv_has(&r.kept, "kept") && strv_has(&r.always, "always") && strv_has(&r.ignore, "ignore") &&
@@ -741,10 +741,10 @@ which_ids(void **state)
 	/* what the record is about stays */
 	rec.change = RECORD_APPLY;
 	rec.change_id = 6;
-	CHECK(change_tidy(&store, "www", &rec, space, &e) == 0);
+	CHECK(change_tidy(&store, "www", &rec, space, false, &e) == 0);
 	assert_true(there("base/js/.brig/change/www/6/new"));
 	rec.change = RECORD_SETTLED;
-	CHECK(change_tidy(&store, "www", &rec, space, &e) == 0);
+	CHECK(change_tidy(&store, "www", &rec, space, false, &e) == 0);
 	assert_false(there("base/js/.brig/change/www/6"));
 }
 

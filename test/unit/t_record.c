@@ -9,6 +9,8 @@
 #include <inttypes.h>
 
 #include "scratch.h"
+#include "store/record/ids.h"
+#include "store/record/record.h"
 #include "store/record/state.h"
 
 #define RECORD "base/js/.brig/www.json"
@@ -158,7 +160,7 @@ left_over(void **state)
 	(void)state;
 	put("base/js/.brig/.tmp.www.json.0123456789abcdef", "x", 0600);
 	put("base/js/.brig/.tmp.db.json.0123456789abcdef", "x", 0600);
-	assert_int_equal(store_lock(&store, "jail", "db", 0, &lock, &e), 0);
+	assert_int_equal(store_lock(&store, "jail", "db", 0, NULL, &lock, &e), 0);
 	/* flock(2) is between openings of the file, also those of one process */
 	assert_int_equal(record_tidy(&store, &e), 0);
 	assert_false(there("base/js/.brig/.tmp.www.json.0123456789abcdef"));
@@ -310,12 +312,31 @@ ranges_body(void)
 	put("base/js/.brig/db.json", "{", 0600);
 	in_range(n + 1, "db");
 	CHECK(new_range() == start + 2 * ID_COUNT);
-	/* what cannot be read is not free */
+	/* so does one whose record was lost while it runs: its processes have these ids */
 	{
-		_auto_free char *file = xasprintf("base/js/.brig/ids/%u", n + 2);
+		struct state st = {.name = (char[]){"runs"}, .jid = 1, .idbase = start + 2 * ID_COUNT};
 
-		put(file, "", 0600);
+		CHECK(state_write(&store, &st, &e) == 0);
+		in_range(n + 2, "runs");
 		CHECK(new_range() == start + 3 * ID_COUNT);
+	}
+	/* what a record says counts without its link, too, and of one that begins where no range does both that it meets */
+	put("base/js/.brig/odd.json", "", 0600);
+	{
+		_auto_free char *text = xasprintf("{\"idbase\": %u}", start + 3 * ID_COUNT),
+				*odd = xasprintf("{\"idbase\": %u}", start + 4 * ID_COUNT + 1);
+
+		put("base/js/.brig/odd.json", text, 0600);
+		CHECK(new_range() == start + 4 * ID_COUNT);
+		put("base/js/.brig/odd.json", odd, 0600);
+		CHECK(new_range() == start + 3 * ID_COUNT);
+		in_range(n + 3, "db");
+		CHECK(new_range() == start + 6 * ID_COUNT);
+	}
+	{
+		_auto_free char *odd = at("base/js/.brig/odd.json");
+
+		CHECK(unlink(odd) == 0);
 	}
 	/* given back by its own jail only */
 	in_range(n, "other");
@@ -336,6 +357,85 @@ ranges(void **state)
 {
 	(void)state;
 	in_namespace(ranges_body);
+}
+
+static void
+claim_range(const char *jail, uint32_t idbase, int want)
+{
+	struct err err = ERR_INIT;
+	int r = record_claim_range(&store, jail, idbase, &err);
+
+	if (r != want)
+		fail_msg("%s %u: %d, should be %d: %s", jail, idbase, r, want, err.msg);
+}
+
+/* Before every start: is the range the jail's own? */
+static void
+own_range(void **state)
+{
+	struct record r = {.idbase = ID_BASE}, next = {.idbase = ID_BASE + ID_COUNT};
+	const uint32_t last = ID_BASE + (ID_RANGES - 1) * ID_COUNT;
+
+	(void)state;
+	claim_range("www", 0, -EEXIST);
+	claim_range("www", ID_BASE - ID_COUNT, -EEXIST);
+	claim_range("www", ID_BASE + 1, -EEXIST);
+	claim_range("www", last + ID_COUNT, -EEXIST);
+	claim_range("www", last, 0);
+	assert_int_equal(record_write(&store, "www", &r, &e), 0);
+	assert_int_equal(record_write(&store, "db", &next, &e), 0); /* beside it */
+	claim_range("www", ID_BASE, 0);
+	claim_range("db", ID_BASE + ID_COUNT, 0);
+	claim_range("db", ID_BASE, -EEXIST); /* the link leads to www, which has it */
+	/* a link that is lost, or leads to one that has it no more, is made again */
+	in_range(0, "nobody");
+	claim_range("www", ID_BASE, 0);
+	in_range(0, "db");
+	claim_range("www", ID_BASE, 0);
+	{
+		_auto_free char *link = at("base/js/.brig/ids/0");
+		char to[16] = "";
+
+		assert_int_equal(readlink(link, to, sizeof(to) - 1), 3);
+		assert_string_equal(to, "www");
+		assert_int_equal(unlink(link), 0);
+	}
+	/* without a link the records decide */
+	claim_range("db", ID_BASE, -EEXIST);
+	claim_range("www", ID_BASE, 0);
+	/* writing a record takes no link from another jail */
+	in_range(1, "www");
+	assert_int_equal(record_write(&store, "db", &next, &e), 0);
+	{
+		_auto_free char *link = at("base/js/.brig/ids/1");
+		char to[16] = "";
+
+		assert_int_equal(readlink(link, to, sizeof(to) - 1), 3);
+		assert_string_equal(to, "www");
+	}
+}
+
+/* Whose ids are not a jail's must be known. */
+static void
+unreadable_accounts_body(void)
+{
+	_auto_free char *giant = at("giant");
+	uint32_t start;
+
+	cover_all();
+	put("giant", "", 0644);
+	CHECK(truncate(giant, 64 << 20) == 0);
+	CHECK(mount(giant, "/etc/group", NULL, MS_BIND, NULL) == 0);
+	CHECK(record_new_range(&store, &start, &e) < 0);
+	CHECK(umount2("/etc/group", MNT_DETACH) == 0);
+	CHECK(record_new_range(&store, &start, &e) == 0);
+}
+
+static void
+unreadable_accounts(void **state)
+{
+	(void)state;
+	in_namespace(unreadable_accounts_body);
 }
 
 /* ---- states ---- */
@@ -426,7 +526,14 @@ lists_and_damage(void **state)
 		state_free(&list[0]);
 		state_free(&list[1]);
 		free(list);
-		assert_int_equal(state_list_brief(&store, &list, &n, &e), 0);
+		{
+			_auto_strv struct strv damaged = STRV_INIT;
+			_auto_free char *names = NULL;
+
+			assert_int_equal(state_list_all(&store, true, &list, &n, &damaged, &e), 0);
+			names = strv_join(&damaged, " ");
+			assert_string_equal(names, "b");
+		}
 		assert_int_equal(n, 2);
 		assert_int_equal(list[1].params.n, 0);
 		state_free(&list[0]);
@@ -458,6 +565,13 @@ numbers(void **state)
 	claim("a", 0, 1);
 	claim("b", 0, 2);
 	claim("c", 2, -EEXIST);
+	{
+		struct state other = {.name = (char[]){"c"}};
+		struct err err = ERR_INIT;
+
+		assert_int_equal(state_claim(&store, &other, 1, &err), -EEXIST);
+		assert_string_equal(err.msg, "jail 1 already exists");
+	}
 	claim("c", 7, 7);
 	assert_int_equal(state_next_jid(&store, &jid, &e), 0);
 	assert_int_equal(jid, 3);
@@ -480,6 +594,11 @@ numbers(void **state)
 	claim("k", 21, 21);
 	link_to("..", "run/jid/22");
 	claim("l", 22, 22);
+	/* one that is damaged keeps its number: it may run */
+	dirs("run/jail/broken");
+	put("run/jail/broken/state.json", "{", 0600);
+	link_to("broken", "run/jid/23");
+	claim("m", 23, -EEXIST);
 	/* what cannot be written leaves no number behind */
 	assert_int_equal(state_claim(&store, &st, 30, &e), -EILSEQ);
 	assert_false(there("run/jid/30"));
@@ -513,7 +632,7 @@ tidy(void **state)
 	put("run/jid/.tmp.last.0123456789abcdef", "", 0644);
 	put("run/hosts/.tmp.hosts.0123456789abcdef", "", 0644);
 	put("run/hosts/.tmp.resolv.conf.0123456789abcdef", "", 0644);
-	assert_int_equal(store_lock(&store, "jail", "held", 0, &lock, &e), 0);
+	assert_int_equal(store_lock(&store, "jail", "held", 0, NULL, &lock, &e), 0);
 	assert_int_equal(state_tidy(&store, list, n, &e), 0);
 	assert_true(there("run/jail/a/state.json") && there("run/jail/late/state.json"));
 	assert_true(there("run/jid/1") && there("run/jid/2"));
@@ -534,7 +653,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(refused),  TEST(secret), TEST(plain_reasons),     TEST(left_over),        TEST(accounts),
-	    TEST(ranges),   TEST(tidy),   TEST(who_reads_a_state), TEST(lists_and_damage), TEST(numbers),
+	    TEST(own_range), TEST(unreadable_accounts), TEST(ranges),   TEST(tidy),   TEST(who_reads_a_state), TEST(lists_and_damage), TEST(numbers),
 	};
 
 	if (geteuid() != 0) {
