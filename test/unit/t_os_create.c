@@ -1524,6 +1524,37 @@ t_close_unreleased(void **state)
 	done(&j);
 }
 
+/* One that is stopped does not end by itself. */
+static void
+t_close_stopped(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	prepare(&j);
+	must_create(&j);
+	assert_int_equal(kill((pid_t)j.ref.pid, SIGSTOP), 0);
+	(void)alarm(20);
+	os_jail_close(TAKE_PTR(j.handle));
+	(void)alarm(0);
+	assert_int_equal(os_jail_alive(&j.ref), 0);
+	done(&j);
+}
+
+static void
+t_too_many_services(void **state)
+{
+	struct jail j;
+
+	(void)state;
+	prepare(&j);
+	for (int i = 0; i < 65; i++)
+		strv_add(&j.spec->service, "sleep 1000");
+	assert_int_equal(create(&j), -E2BIG);
+	has(j.e.msg, "65 services");
+	done(&j);
+}
+
 static void
 t_term_and_pids(void **state)
 {
@@ -1821,6 +1852,8 @@ main(int argc, char **argv)
 	    cmocka_unit_test_setup(t_space_tmpfs, each),
 	    cmocka_unit_test_setup(t_space_image, each),
 	    cmocka_unit_test_setup(t_close_unreleased, each),
+	    cmocka_unit_test_setup(t_close_stopped, each),
+	    cmocka_unit_test_setup(t_too_many_services, each),
 	    cmocka_unit_test_setup(t_term_and_pids, each),
 	    cmocka_unit_test_setup(t_kill_stopped, each),
 	    cmocka_unit_test_setup(t_kill_frozen, each),
