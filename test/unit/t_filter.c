@@ -14,6 +14,7 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -98,29 +99,71 @@ static const struct {
 #include "calls_wanted.h"
 };
 
+/* What the installed headers or libseccomp may not have yet: one number on every architecture. */
+static const struct {
+	const char *name;
+	int nr;
+} late[] = {
+    {"quotactl_fd", 443}, {"landlock_create_ruleset", 444}, {"landlock_add_rule", 445},
+    {"landlock_restrict_self", 446}, {"memfd_secret", 447}, {"process_mrelease", 448}, {"futex_waitv",
+    449}, {"set_mempolicy_home_node", 450}, {"cachestat", 451}, {"fchmodat2", 452}, {"map_shadow_stack",
+    453}, {"futex_wake", 454}, {"futex_wait", 455}, {"futex_requeue", 456}, {"statmount", 457},
+    {"listmount", 458}, {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460}, {"lsm_list_modules",
+    461}, {"mseal", 462}, {"setxattrat", 463}, {"getxattrat", 464}, {"listxattrat", 465},
+    {"removexattrat", 466}, {"open_tree_attr", 467}, {"file_getattr", 468}, {"file_setattr", 469},
+};
+
+/* The number of a name, negative: this architecture lacks it. */
+static int
+number_of(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(late); i++)
+		if (streq(late[i].name, name))
+			return late[i].nr;
+	for (size_t i = 0; i < ARRAY_LEN(header); i++)
+		if (streq(header[i].name, name))
+			return header[i].nr;
+	return seccomp_syscall_resolve_name(name);
+}
+
 /* Each call has the rule that it is meant to have. */
 static void
 as_wanted(void **state)
 {
-	int bad = 0, found = 0;
+	int bad = 0, known = 0;
+	bool seen[SWEEP] = {false};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(header); i++)
-		for (size_t k = 0; k < ARRAY_LEN(wanted); k++)
-			for (const char *p = wanted[k].names; *p; p += strcspn(p, " ") + 1) {
-				size_t n = strcspn(p, " ");
+	for (size_t k = 0; k < ARRAY_LEN(wanted); k++)
+		for (const char *p = wanted[k].names; *p; p += strcspn(p, " ") + 1) {
+			_auto_free char *name = xstrndup(p, strcspn(p, " "));
+			int nr = number_of(name);
 
-				if (n != strlen(header[i].name) || strncmp(p, header[i].name, n) != 0)
-					continue;
-				found++;
-				if (call_rule(header[i].nr) == wanted[k].rule)
-					continue;
-				print_error("%s has rule %d, not %d\n", header[i].name,
-					    (int)call_rule(header[i].nr), (int)wanted[k].rule);
-				bad++;
-			}
+			if (nr < 0)
+				continue;
+			if (nr < SWEEP)
+				seen[nr] = true;
+			if (call_rule(nr) == wanted[k].rule)
+				continue;
+			print_error("%s has rule %d, not %d\n", name, (int)call_rule(nr), (int)wanted[k].rule);
+			bad++;
+		}
+	/* and there is no other */
+	for (int nr = 0; nr < SWEEP; nr++) {
+		known += call_rule(nr) != CALL_UNKNOWN;
+#ifdef __x86_64__
+		if (nr == 335 || nr == 336) { /* uretprobe, uprobe: nobody has names for them */
+			assert_int_equal(call_rule(nr), CALL_ALLOW);
+			continue;
+		}
+#endif
+		if (call_rule(nr) != CALL_UNKNOWN && !seen[nr]) {
+			print_error("%s is in calls.c only\n", name_of(nr));
+			bad++;
+		}
+	}
 	assert_int_equal(bad, 0);
-	assert_int_equal(found, ARRAY_LEN(header)); /* as drift() says of calls.c */
+	assert_true(known > 300);
 }
 
 static void
