@@ -44,14 +44,16 @@ traced() {
 
 start_traced() { # NAME
 	local n=0
+	local tracer
 	traced "$1" "$BRIG" start "$1" &
+	tracer=$!
 	# the tracer stays as long as the jail runs
 	until brig -q status "$1" 2>/dev/null | grep -q running || [ $n -ge 200 ]; do
 		n=$((n + 1))
 		sleep 0.1
 	done
 	brig -q stop "$1"
-	wait
+	wait "$tracer"
 }
 
 same() { # standard input: what is expected; $1: what is

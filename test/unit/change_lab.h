@@ -26,7 +26,9 @@ tree_of(const char *in, int n)
 	static const char *const lines[] = {"a\nb\nc\nd\ne\n", "a\nb\nc\nd\nE\n", "a\nb\nC\nd\nE\n"};
 	const struct {
 		const char *name, *text;
-	} files[] = {{"file", n == 1 ? "one\n" : n == 2 ? "two\n" : "three\n"},
+	} files[] = {{"file", n == 1   ? "one\n"
+			      : n == 2 ? "two\n"
+				       : "three\n"},
 		     {"other", n == 1 ? "one\n" : "two\n"},
 		     {"merged", lines[n - 1]},
 		     {n == 1 ? "goes" : "comes", "text\n"},

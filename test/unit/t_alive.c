@@ -248,8 +248,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(same_process), cmocka_unit_test(zombie),	    cmocka_unit_test(name_of_a_process),
-	    cmocka_unit_test(output),	    cmocka_unit_test(asked_to_end), cmocka_unit_test(titles),
+	    cmocka_unit_test(same_process),      cmocka_unit_test(zombie),
+	    cmocka_unit_test(name_of_a_process), cmocka_unit_test(output),
+	    cmocka_unit_test(asked_to_end),      cmocka_unit_test(titles),
 	};
 
 	if (geteuid() != 0) {

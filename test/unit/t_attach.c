@@ -1056,14 +1056,16 @@ timed_out_family(void **state)
 	(void)state;
 	x.timeout_s = 1;
 	/* stopped: it is told, and let go on to hear it */
-	assert_int_equal(run(&x, "trap 'echo told; exit 1' TERM; kill -STOP $$; exit 0", &status, &e), -ETIMEDOUT);
+	assert_int_equal(run(&x, "trap 'echo told; exit 1' TERM; kill -STOP $$; exit 0", &status, &e),
+			 -ETIMEDOUT);
 	assert_string_equal(out, "told\n");
 	/* the leader ends at once, a child of its group does not: it is killed */
-	assert_int_equal(run(&x, "(trap '' TERM; busybox sleep 88; busybox sleep 88) & exec busybox sleep 87", &status,
-			     &e),
+	assert_int_equal(run(&x, "(trap '' TERM; busybox sleep 88; busybox sleep 88) & exec busybox sleep 87",
+			     &status, &e),
 			 -ETIMEDOUT);
 	x.timeout_s = 0;
-	assert_string_equal(says(&x, "busybox sleep 0.2; busybox ps | busybox grep -c '[s]leep 8[78]' ; true"), "0\n");
+	assert_string_equal(
+	    says(&x, "busybox sleep 0.2; busybox ps | busybox grep -c '[s]leep 8[78]' ; true"), "0\n");
 	/* of one that ended in time what it left goes on */
 	x.timeout_s = 20;
 	assert_string_equal(says(&x, "(busybox sleep 89 >/dev/null 2>&1 &) ; echo done"), "done\n");
@@ -1077,15 +1079,16 @@ static void
 files_of_the_host(void **state)
 {
 	static const int flags[] = {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_APPEND};
-	_auto_free char *path = xasprintf("%s.out", jail.host_file), *said = xasprintf("%s.err", jail.host_file);
+	_auto_free char *path = xasprintf("%s.out", jail.host_file),
+			*said = xasprintf("%s.err", jail.host_file);
 
 	(void)state;
 	for (int io = 0; io < 2; io++)
 		for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 			_auto_close int file = open(path, flags[i] | O_CREAT | O_CLOEXEC, 0600),
 					err_fd = open(said, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-			_auto_free char *command =
-			    xasprintf("busybox readlink /proc/$$/fd/%d >&2", io), *text = NULL;
+			_auto_free char *command = xasprintf("busybox readlink /proc/$$/fd/%d >&2", io),
+					*text = NULL;
 			struct os_exec x = FRESH;
 			struct err e = ERR_INIT;
 			int status;
@@ -1097,7 +1100,8 @@ files_of_the_host(void **state)
 			x.fd_err = err_fd;
 			assert_int_equal(run(&x, command, &status, &e), 0);
 			assert_int_equal(status, 0);
-			assert_true(lseek(err_fd, 0, SEEK_SET) == 0 && fsx_read_fd(err_fd, 4096, &text, NULL) == 0);
+			assert_true(lseek(err_fd, 0, SEEK_SET) == 0 &&
+				    fsx_read_fd(err_fd, 4096, &text, NULL) == 0);
 			/* a file that can only be read may be its own */
 			if (!str_after(text, "pipe:") && flags[i] != O_RDONLY)
 				fail_msg("descriptor %d, flags %d: %s", io, flags[i], text);
@@ -1113,7 +1117,8 @@ bounds_of_ids(void **state)
 	static const struct {
 		const char *id;
 		int found;
-	} rows[] = {{"0", 1}, {"65535", 1}, {"65536", 0}, {"70000", 0}, {"-1", 0}, {"4294967296", 0}, {"x", 0}, {"", 0}};
+	} rows[] = {{"0", 1},  {"65535", 1},      {"65536", 0}, {"70000", 0},
+		    {"-1", 0}, {"4294967296", 0}, {"x", 0},     {"", 0}};
 	struct buf b = BUF_INIT;
 	struct user u = {0};
 
@@ -1155,8 +1160,8 @@ users_of_the_host(void **state)
 			 mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 			 mount(path, "/etc/passwd", NULL, MS_BIND, NULL) == 0,
 		     "passwd");
-		_exit(user_outside("last", &u, &e) == 0 && u.uid == 65535 && user_outside("uid", &u, &e) == -ERANGE &&
-			      user_outside("gid", &u, &e) == -ERANGE
+		_exit(user_outside("last", &u, &e) == 0 && u.uid == 65535 &&
+			      user_outside("uid", &u, &e) == -ERANGE && user_outside("gid", &u, &e) == -ERANGE
 			  ? 0
 			  : 1);
 	}
@@ -1169,9 +1174,9 @@ users_of_the_host(void **state)
 static void
 no_files(void **state)
 {
-	static const char *const make[] = {"busybox mkfifo /etc/passwd /etc/group",
-					   "busybox mkdir /etc/passwd /etc/group",
-					   "busybox ln -s passwd /etc/passwd; busybox ln -s group /etc/group"};
+	static const char *const make[] = {
+	    "busybox mkfifo /etc/passwd /etc/group", "busybox mkdir /etc/passwd /etc/group",
+	    "busybox ln -s passwd /etc/passwd; busybox ln -s group /etc/group"};
 	struct os_exec x = CLEAN;
 
 	(void)state;
@@ -1193,11 +1198,16 @@ searched(void **state)
 	static const struct {
 		const char *path, *command;
 		int num; /* 0: it runs */
-	} rows[] = {{"PATH=/tmp/a:/tmp/b", "prog", 0},	     {"PATH=/tmp/b:/tmp/a", "prog", 0},
-		    {"PATH=/tmp/b", "prog", EACCES},	     {"PATH=/tmp/none:/tmp/b", "prog", EACCES},
-		    {"PATH=/tmp/b:/tmp/none", "prog", EACCES}, {"PATH=/tmp/none", "prog", ENOENT},
-		    {"PATH=/tmp/a", "none", ENOENT},	     {"PATH=/tmp/a/text", "prog", ENOENT},
-		    {"PATH=/tmp/a", "text", 0} /* the shell's */, {"PATH=", "prog", ENOENT},
+	} rows[] = {{"PATH=/tmp/a:/tmp/b", "prog", 0},
+		    {"PATH=/tmp/b:/tmp/a", "prog", 0},
+		    {"PATH=/tmp/b", "prog", EACCES},
+		    {"PATH=/tmp/none:/tmp/b", "prog", EACCES},
+		    {"PATH=/tmp/b:/tmp/none", "prog", EACCES},
+		    {"PATH=/tmp/none", "prog", ENOENT},
+		    {"PATH=/tmp/a", "none", ENOENT},
+		    {"PATH=/tmp/a/text", "prog", ENOENT},
+		    {"PATH=/tmp/a", "text", 0} /* the shell's */,
+		    {"PATH=", "prog", ENOENT},
 		    {"PATH=/bin", "/tmp/b/prog", EACCES}};
 	struct os_exec x = FRESH;
 

@@ -98,11 +98,11 @@ call(const struct sock_fprog *p, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 }
 
 #define HIGH (UINT64_C(1) << 32)
-#define EXPECT(what, want)                                                                              \
-	do {                                                                                            \
-		uint32_t got_ = (what), want_ = (want);                                                 \
-		if (got_ != want_)                                                                      \
-			fail_msg("line %d: %s: 0x%x, should be 0x%x", __LINE__, #what, got_, want_);    \
+#define EXPECT(what, want)                                                                           \
+	do {                                                                                         \
+		uint32_t got_ = (what), want_ = (want);                                              \
+		if (got_ != want_)                                                                   \
+			fail_msg("line %d: %s: 0x%x, should be 0x%x", __LINE__, #what, got_, want_); \
 	} while (0)
 
 /* ---- numbers ---- */
@@ -112,8 +112,8 @@ numbers(void **state)
 {
 	struct jailspec s = plain();
 	struct sock_fprog p = program(&s);
-	static const uint32_t archs[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, 0,
-					 ~0u};
+	static const uint32_t archs[] = {
+	    AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, 0, ~0u};
 
 	(void)state;
 	for (long nr = 0; nr < 5000; nr++) {
@@ -136,7 +136,8 @@ numbers(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(archs); i++) {
 		struct seccomp_data d = {.nr = SYS_getpid, .arch = archs[i]};
 
-		EXPECT(answer_of(&p, &d), archs[i] == seccomp_arch_native() ? ALLOW : SECCOMP_RET_KILL_PROCESS);
+		EXPECT(answer_of(&p, &d),
+		       archs[i] == seccomp_arch_native() ? ALLOW : SECCOMP_RET_KILL_PROCESS);
 	}
 	free(p.filter);
 }
@@ -157,7 +158,8 @@ namespaces(void **state)
 
 #ifndef __s390x__
 		EXPECT(call(&p, SYS_clone, b, 0, 0, 0), b & spaces ? NO(EPERM) : ALLOW);
-		EXPECT(call(&p, SYS_clone, b | SIGCHLD | CLONE_VM | CLONE_FS, 0, 0, 0), b & spaces ? NO(EPERM) : ALLOW);
+		EXPECT(call(&p, SYS_clone, b | SIGCHLD | CLONE_VM | CLONE_FS, 0, 0, 0),
+		       b & spaces ? NO(EPERM) : ALLOW);
 #endif
 		EXPECT(call(&p, SYS_unshare, b, 0, 0, 0),
 		       b & (uint64_t)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM) ? ALLOW : NO(EPERM));
@@ -226,10 +228,12 @@ sockets(void **state)
 					uint32_t want = socket_wanted(family, type, protocol);
 					uint64_t high = protocol % 2 ? HIGH : 0; /* nothing to the kernel */
 
-					if (call(&p, SYS_socket, high | family, high | type | flags[i], high | protocol,
-						 0) != want ||
-					    call(&p, SYS_socketpair, family, type | flags[i], protocol, 0) != want)
-						fail_msg("socket(%u, 0x%x, %u)", family, type | flags[i], protocol);
+					if (call(&p, SYS_socket, high | family, high | type | flags[i],
+						 high | protocol, 0) != want ||
+					    call(&p, SYS_socketpair, family, type | flags[i], protocol, 0) !=
+						want)
+						fail_msg("socket(%u, 0x%x, %u)", family, type | flags[i],
+							 protocol);
 				}
 	s.allow.socket_af = true;
 	open = program(&s);
@@ -256,13 +260,17 @@ core_limits(void **state)
 				uint32_t want = !core ? ALLOW : pointers[o] ? NO(EPERM) : NO(0);
 
 				EXPECT(call(&p, SYS_prlimit64, 0, resource, pointers[n], pointers[o]), want);
-				EXPECT(call(&p, SYS_prlimit64, 1, HIGH | resource, pointers[n], pointers[o]), want);
-				EXPECT(call(&open, SYS_prlimit64, 0, resource, pointers[n], pointers[o]), ALLOW);
+				EXPECT(call(&p, SYS_prlimit64, 1, HIGH | resource, pointers[n], pointers[o]),
+				       want);
+				EXPECT(call(&open, SYS_prlimit64, 0, resource, pointers[n], pointers[o]),
+				       ALLOW);
 			}
 #ifdef SYS_setrlimit
 	for (unsigned resource = 0; resource < 20; resource++) {
-		EXPECT(call(&p, SYS_setrlimit, resource, HIGH, 0, 0), resource == RLIMIT_CORE ? NO(0) : ALLOW);
-		EXPECT(call(&p, SYS_setrlimit, HIGH | resource, 1, 0, 0), resource == RLIMIT_CORE ? NO(0) : ALLOW);
+		EXPECT(call(&p, SYS_setrlimit, resource, HIGH, 0, 0),
+		       resource == RLIMIT_CORE ? NO(0) : ALLOW);
+		EXPECT(call(&p, SYS_setrlimit, HIGH | resource, 1, 0, 0),
+		       resource == RLIMIT_CORE ? NO(0) : ALLOW);
 		EXPECT(call(&open, SYS_setrlimit, resource, 1, 0, 0), ALLOW);
 	}
 #endif
@@ -274,9 +282,9 @@ core_limits(void **state)
 
 #define OFF(f) offsetof(struct jailspec, allow.f)
 #define BIT(cap) (UINT64_C(1) << (cap))
-static const uint64_t always = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_KILL) |
-			       BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETPCAP) | BIT(CAP_SYS_CHROOT) |
-			       BIT(CAP_SETFCAP) | BIT(CAP_AUDIT_WRITE);
+static const uint64_t always = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) |
+			       BIT(CAP_KILL) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETPCAP) |
+			       BIT(CAP_SYS_CHROOT) | BIT(CAP_SETFCAP) | BIT(CAP_AUDIT_WRITE);
 /* What a parameter adds: a capability, and the rule of calls that it opens. */
 static const struct {
 	size_t off;
@@ -413,7 +421,9 @@ limits_body(bool lower, bool mlock, bool coredump)
 	for (size_t i = 0; i < RLIM_NLIMITS; i++)
 		own_limits[i] = (struct rlimit){12345, RLIM_INFINITY};
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-		rlim_t odd = limits[i].resource == RLIMIT_CPU ? 1000 : limits[i].resource == RLIMIT_NOFILE ? 77 : 1 << 30;
+		rlim_t odd = limits[i].resource == RLIMIT_CPU      ? 1000
+			     : limits[i].resource == RLIMIT_NOFILE ? 77
+								   : 1 << 30;
 
 		if (getrlimit(limits[i].resource, &had[i]) < 0)
 			_exit(1);
@@ -430,13 +440,15 @@ limits_body(bool lower, bool mlock, bool coredump)
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
 		rlim_t soft = limits[i].soft, hard = limits[i].hard;
 
-		if ((mlock && limits[i].resource == RLIMIT_MEMLOCK) || (coredump && limits[i].resource == RLIMIT_CORE))
+		if ((mlock && limits[i].resource == RLIMIT_MEMLOCK) ||
+		    (coredump && limits[i].resource == RLIMIT_CORE))
 			soft = hard = RLIM_INFINITY;
 		hard = hard < had[i].rlim_max ? hard : had[i].rlim_max;
 		soft = soft < hard ? soft : hard;
 		if (getrlimit(limits[i].resource, &now) < 0 || now.rlim_cur != soft || now.rlim_max != hard) {
 			fprintf(stderr, "limit %d: %ju %ju, should be %ju %ju\n", (int)limits[i].resource,
-				(uintmax_t)now.rlim_cur, (uintmax_t)now.rlim_max, (uintmax_t)soft, (uintmax_t)hard);
+				(uintmax_t)now.rlim_cur, (uintmax_t)now.rlim_max, (uintmax_t)soft,
+				(uintmax_t)hard);
 			_exit(4);
 		}
 	}
@@ -496,8 +508,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(numbers),	      cmocka_unit_test(namespaces), cmocka_unit_test(sockets),
-	    cmocka_unit_test(core_limits),    cmocka_unit_test(networks),   cmocka_unit_test(exact_limits),
+	    cmocka_unit_test(numbers),        cmocka_unit_test(namespaces),    cmocka_unit_test(sockets),
+	    cmocka_unit_test(core_limits),    cmocka_unit_test(networks),      cmocka_unit_test(exact_limits),
 	    cmocka_unit_test(each_parameter), cmocka_unit_test(several_jails),
 	};
 

@@ -25,7 +25,7 @@
 
 static char lab[] = "/tmp/t_cgroups.XXXXXX";
 static char mountinfo[4096];
-static int mkdir_errno;	    /* 0: works */
+static int mkdir_errno;     /* 0: works */
 static const char *refused; /* the file in which the kernel takes no value */
 static int clone_errno;
 static char *own_adj; /* in the place of /proc/self/oom_score_adj */
@@ -57,7 +57,8 @@ fake_open(const char *path, int flags)
 	if (streq(path, "/proc/self/mountinfo")) {
 		int fd = memfd_create("mountinfo", MFD_CLOEXEC);
 
-		assert_true(fd >= 0 && write(fd, mountinfo, strlen(mountinfo)) >= 0 && lseek(fd, 0, SEEK_SET) == 0);
+		assert_true(fd >= 0 && write(fd, mountinfo, strlen(mountinfo)) >= 0 &&
+			    lseek(fd, 0, SEEK_SET) == 0);
 		return fd;
 	}
 	if (streq(path, "/proc/self/oom_score_adj") && own_adj)
@@ -70,12 +71,20 @@ fake_open(const char *path, int flags)
 	return open(path, (flags & O_ACCMODE) == O_WRONLY ? flags | O_TRUNC : flags);
 }
 
-static const char *const group_files[] = {
-    "cgroup.procs",	    "memory.limit_in_bytes",	      "memory.memsw.limit_in_bytes",
-    "pids.max",		    "cpu.cfs_period_us",	      "cpu.cfs_quota_us",
-    "blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device", "memory.max",
-    "memory.swap.max",	    "memory.oom.group",		      "cpu.max",
-    "io.max",		    "cgroup.subtree_control"};
+static const char *const group_files[] = {"cgroup.procs",
+					  "memory.limit_in_bytes",
+					  "memory.memsw.limit_in_bytes",
+					  "pids.max",
+					  "cpu.cfs_period_us",
+					  "cpu.cfs_quota_us",
+					  "blkio.throttle.read_bps_device",
+					  "blkio.throttle.write_bps_device",
+					  "memory.max",
+					  "memory.swap.max",
+					  "memory.oom.group",
+					  "cpu.max",
+					  "io.max",
+					  "cgroup.subtree_control"};
 
 static int
 fake_mkdir(const char *path, mode_t mode)
@@ -167,8 +176,8 @@ hierarchy(const char *name, const char *root, const char *kind, const char *opti
 	size_t n = strlen(mountinfo);
 	_auto_free char *dir = xasprintf("%s/%s", lab, name);
 
-	(void)snprintf(mountinfo + n, sizeof(mountinfo) - n, "30 20 0:26 %s %s rw,nosuid shared:9 - %s none rw,%s\n", root,
-		       dir, kind, options);
+	(void)snprintf(mountinfo + n, sizeof(mountinfo) - n,
+		       "30 20 0:26 %s %s rw,nosuid shared:9 - %s none rw,%s\n", root, dir, kind, options);
 	(void)fake_mkdir(dir, 0755);
 }
 
@@ -349,7 +358,8 @@ io_values(void **state)
 	assert_int_equal(set_v2(dir, &s, 1u << C_IO, &e), 0);
 	{
 		_auto_free char *r = value_of(dir, "blkio.throttle.read_bps_device"),
-				*w = value_of(dir, "blkio.throttle.write_bps_device"), *m = value_of(dir, "io.max");
+				*w = value_of(dir, "blkio.throttle.write_bps_device"),
+				*m = value_of(dir, "io.max");
 
 		assert_string_equal(r, want1);
 		assert_string_equal(w, want1);
@@ -407,9 +417,8 @@ shares(void **state)
 	static const struct {
 		uint64_t percent;
 		unsigned long long quota, period;
-	} rows[] = {{1, 1000, 1000000},	  {5, 5000, 1000000},	  {9, 9000, 1000000},
-		    {10, 1000, 100000},	  {11, 1100, 100000},	  {100, 10000, 100000},
-		    {1000, 100000, 100000}, {6400, 640000, 100000}};
+	} rows[] = {{1, 1000, 1000000}, {5, 5000, 1000000},   {9, 9000, 1000000},     {10, 1000, 100000},
+		    {11, 1100, 100000}, {100, 10000, 100000}, {1000, 100000, 100000}, {6400, 640000, 100000}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -463,8 +472,8 @@ cannot_be_made(void **state)
 static void
 all_or_nothing(void **state)
 {
-	static const char *const files[] = {"memory.limit_in_bytes", "memory.memsw", "pids.max", "cpu.cfs_quota_us",
-					    "cpu.cfs_period_us"};
+	static const char *const files[] = {"memory.limit_in_bytes", "memory.memsw", "pids.max",
+					    "cpu.cfs_quota_us", "cpu.cfs_period_us"};
 	struct jailspec s = spec_of(64 << 20, 20, 50, 0);
 	struct err e = ERR_INIT;
 
@@ -703,9 +712,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(mounts),   TEST(values_v1),	     TEST(values_v2),	   TEST(io_values),	 TEST(whole_discs),
-	    TEST(shares),   TEST(missing_controller), TEST(cannot_be_made), TEST(all_or_nothing), TEST(of_others),
-	    TEST(left_over), TEST(born_with_limits), TEST(joins),	   TEST(does_not_go),	 TEST(memory_shortage), TEST(value_written),
+	    TEST(mounts),         TEST(values_v1),   TEST(values_v2),          TEST(io_values),
+	    TEST(whole_discs),    TEST(shares),      TEST(missing_controller), TEST(cannot_be_made),
+	    TEST(all_or_nothing), TEST(of_others),   TEST(left_over),          TEST(born_with_limits),
+	    TEST(joins),          TEST(does_not_go), TEST(memory_shortage),    TEST(value_written),
 	};
 
 	if (geteuid() != 0) {

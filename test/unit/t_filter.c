@@ -104,13 +104,20 @@ static const struct {
 	const char *name;
 	int nr;
 } late[] = {
-    {"quotactl_fd", 443}, {"landlock_create_ruleset", 444}, {"landlock_add_rule", 445},
-    {"landlock_restrict_self", 446}, {"memfd_secret", 447}, {"process_mrelease", 448}, {"futex_waitv",
-    449}, {"set_mempolicy_home_node", 450}, {"cachestat", 451}, {"fchmodat2", 452}, {"map_shadow_stack",
-    453}, {"futex_wake", 454}, {"futex_wait", 455}, {"futex_requeue", 456}, {"statmount", 457},
-    {"listmount", 458}, {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460}, {"lsm_list_modules",
-    461}, {"mseal", 462}, {"setxattrat", 463}, {"getxattrat", 464}, {"listxattrat", 465},
-    {"removexattrat", 466}, {"open_tree_attr", 467}, {"file_getattr", 468}, {"file_setattr", 469},
+    {"quotactl_fd", 443},       {"landlock_create_ruleset", 444},
+    {"landlock_add_rule", 445}, {"landlock_restrict_self", 446},
+    {"memfd_secret", 447},      {"process_mrelease", 448},
+    {"futex_waitv", 449},       {"set_mempolicy_home_node", 450},
+    {"cachestat", 451},         {"fchmodat2", 452},
+    {"map_shadow_stack", 453},  {"futex_wake", 454},
+    {"futex_wait", 455},        {"futex_requeue", 456},
+    {"statmount", 457},         {"listmount", 458},
+    {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460},
+    {"lsm_list_modules", 461},  {"mseal", 462},
+    {"setxattrat", 463},        {"getxattrat", 464},
+    {"listxattrat", 465},       {"removexattrat", 466},
+    {"open_tree_attr", 467},    {"file_getattr", 468},
+    {"file_setattr", 469},
 };
 
 /* The number of a name, negative: this architecture lacks it. */
@@ -145,7 +152,8 @@ as_wanted(void **state)
 				seen[nr] = true;
 			if (call_rule(nr) == wanted[k].rule)
 				continue;
-			print_error("%s has rule %d, not %d\n", name, (int)call_rule(nr), (int)wanted[k].rule);
+			print_error("%s has rule %d, not %d\n", name, (int)call_rule(nr),
+				    (int)wanted[k].rule);
 			bad++;
 		}
 	/* and there is no other */
@@ -595,9 +603,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(drift),        cmocka_unit_test(as_wanted), cmocka_unit_test(each_once), cmocka_unit_test(every_call),
-	    cmocka_unit_test(one_by_one),   cmocka_unit_test(sockets),   cmocka_unit_test(core_size),
-	    cmocka_unit_test(programs_run),
+	    cmocka_unit_test(drift),      cmocka_unit_test(as_wanted),    cmocka_unit_test(each_once),
+	    cmocka_unit_test(every_call), cmocka_unit_test(one_by_one),   cmocka_unit_test(sockets),
+	    cmocka_unit_test(core_size),  cmocka_unit_test(programs_run),
 	};
 
 	if (geteuid() != 0) {

@@ -761,8 +761,10 @@ t_all_hear_term(void **state)
 	struct jail j;
 
 	(void)state;
-	begin(&j, "-p", "-t", "8", "--", "trap 'echo stopped-heard; exit 0' TERM; echo up1; kill -STOP $$; sleep 9",
-	      "(trap 'echo orphan-heard; exit 0' TERM; echo up2; while :; do sleep 0.05; done) & exec sleep 1000",
+	begin(&j, "-p", "-t", "8", "--",
+	      "trap 'echo stopped-heard; exit 0' TERM; echo up1; kill -STOP $$; sleep 9",
+	      "(trap 'echo orphan-heard; exit 0' TERM; echo up2; while :; do sleep 0.05; done) & exec sleep "
+	      "1000",
 	      NULL);
 	go(&j);
 	assert_true(log_has(&j, "up1\n", 5000) && log_has(&j, "up2\n", 5000));

@@ -48,7 +48,8 @@ good_run(void **state)
 
 	(void)state;
 	n_services = 1;
-	*sv = (struct service){.command = (char[]){"x"}, .in = -1, .out = -1, .failures = 7, .delay_ms = 6400};
+	*sv =
+	    (struct service){.command = (char[]){"x"}, .in = -1, .out = -1, .failures = 7, .delay_ms = 6400};
 	sv->started = now_ms() - 9000;
 	ended(sv, 1 << 8);
 	assert_int_equal(sv->failures, 8);
@@ -214,7 +215,8 @@ static void
 search_body(void)
 {
 	for (size_t len = PATH_MAX - 8; len < PATH_MAX + 4; len++) {
-		char *dir = calloc(1, len + 1), *words[] = {(char[]){"-x"}, (char[]){"f"}, (char[]){"f"}, NULL};
+		char *dir = calloc(1, len + 1),
+		     *words[] = {(char[]){"-x"}, (char[]){"f"}, (char[]){"f"}, NULL};
 
 		memset(dir, 'd', len);
 		dir[0] = '/';
@@ -235,8 +237,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(back_off),	       cmocka_unit_test(good_run), cmocka_unit_test(numbers),
-	    cmocka_unit_test(argument_bounds), cmocka_unit_test(names),	   cmocka_unit_test(last_records),
+	    cmocka_unit_test(back_off),        cmocka_unit_test(good_run), cmocka_unit_test(numbers),
+	    cmocka_unit_test(argument_bounds), cmocka_unit_test(names),    cmocka_unit_test(last_records),
 	    cmocka_unit_test(search_bounds),
 	};
 

@@ -291,7 +291,8 @@ came_first(void **state)
 
 	(void)state;
 	staged();
-	line = xasprintf("move base/js/.brig/change/www/1/new/%u base/js/www/etc/comes", op_of("etc/comes")->n);
+	line =
+	    xasprintf("move base/js/.brig/change/www/1/new/%u base/js/www/etc/comes", op_of("etc/comes")->n);
 	with(line, 1, mine_comes, carry_out);
 	assert_true(has("etc/comes", "mine\n"));
 	assert_non_null(record_conflict(&rec, "etc/comes"));
@@ -399,7 +400,8 @@ after_the_plan(void **state)
 	new_jail();
 	begin(CHANGE_UPGRADE, R2);
 	(void)try_stage(R1, R2, etc_leads_out, &err);
-	merged = xasprintf("base/js/.brig/change/www/1/new/%u", op_of("etc/merged") ? op_of("etc/merged")->n : 0);
+	merged =
+	    xasprintf("base/js/.brig/change/www/1/new/%u", op_of("etc/merged") ? op_of("etc/merged")->n : 0);
 	p = at(merged);
 	assert_true(getxattr(p, "user.secret", value, sizeof(value)) < 0);
 }
@@ -449,6 +451,30 @@ staged_in_secret(void **state)
 	assert_int_equal(look("base/js/.brig/change/www/1.json").st_mode & 07777, 0600);
 	assert_int_equal(look("base/js/.brig/change/www").st_mode & 07777, 0700);
 	assert_int_equal(look("base/js/.brig/change/www/1").st_mode & 07777, 0700);
+}
+
+/* Going back, where the jail has something at the name that is given to what is in the way. */
+static void
+name_of_what_is_in_the_way(void **state)
+{
+	_auto_free char *left = NULL, *aside = NULL;
+
+	(void)state;
+	put("base/templates/mroot/" R1 "/skel/etc/turns", "file\n", 0644);
+	dirs("base/templates/mroot/" R2 "/skel/etc/turns");
+	put(SPACE "etc/turns", "file\n", 0644);
+	staged();
+	CHECK(change_commit(&c, &rec, &e) == 0 && change_apply(&c, space, &e) == 0);
+	put(SPACE "etc/turns/data", "written since\n", 0644);
+	aside = xasprintf(SPACE "etc/turns.brig-%u", c.id);
+	dirs(aside);
+	CHECK(change_commit_back(&c, &rec, &e) == 0 && change_revert(&c, space, &e) == 0);
+	assert_true(has("etc/turns/data", "written since\n"));
+	left = names_in(aside);
+	assert_string_equal(left, "");
+	assert_true(strv_has(&c.kept, "etc/turns"));
+	assert_true(has("etc/file", "one\n"));
+	CHECK(change_drop(&c, &rec, space, &e) == 0);
 }
 
 /* ---- the base of a merge ---- */
@@ -553,8 +579,8 @@ large_of_two_names(void **state)
 		assert_true(has("etc/file", "two\n") && has("etc/other", "two\n"));
 		rollback_staged();
 		if (tamper) { /* through a descriptor that a process of the jail still has */
-			_auto_free char *staged_as =
-			    xasprintf("base/js/.brig/change/www/%u/new/%u", c.id, op_of("etc/file")->n),
+			_auto_free char *staged_as = xasprintf("base/js/.brig/change/www/%u/new/%u", c.id,
+							       op_of("etc/file")->n),
 					*p = at(staged_as);
 			_auto_close int fd = open(p, O_WRONLY | O_CLOEXEC);
 
@@ -620,7 +646,8 @@ put_text(const char *text)
 static bool
 accepted(const char *from, const char *to)
 {
-	_auto_free char *text = text_of("base/js/.brig/change/www/1.json"), *whole = xstrdup(text), *all = NULL;
+	_auto_free char *text = text_of("base/js/.brig/change/www/1.json"), *whole = xstrdup(text),
+			*all = NULL;
 	_auto_(change_free) struct change one = CHANGE_INIT;
 	struct err err = ERR_INIT;
 	char *p = strstr(text, from);
@@ -673,15 +700,16 @@ journal_whole(void **state)
 	(void)state;
 	begin(CHANGE_MERGE, R2);
 	op = change_add_op(&c, "etc/a b\n\xff");
-	*op = (struct change_op){.path = op->path,
-				 .n = 1,
-				 .meta = true,
-				 .merged = true,
-				 .skip = true,
-				 .base = xstrdup(R3),
-				 .before = {NODE_FILE, 04755, 1, 2, UINT64_C(1) << 40, NULL, HEX64, 77, {5, 6}, {7, 8}},
-				 .after = {NODE_LINK, 0777, 3, 4, 5, xstrdup("to\n"), "", 78, {9, 10}, {0, 0}},
-				 .kept = {11, 12}};
+	*op = (struct change_op){
+	    .path = op->path,
+	    .n = 1,
+	    .meta = true,
+	    .merged = true,
+	    .skip = true,
+	    .base = xstrdup(R3),
+	    .before = {NODE_FILE, 04755, 1, 2, UINT64_C(1) << 40, NULL, HEX64, 77, {5, 6}, {7, 8}},
+	    .after = {NODE_LINK, 0777, 3, 4, 5, xstrdup("to\n"), "", 78, {9, 10}, {0, 0}},
+	    .kept = {11, 12}};
 	(void)change_add_op(&c, "etc/b");
 	c.inside = c.restart = true;
 	(void)stpcpy(c.boot, "boot");
@@ -701,7 +729,8 @@ journal_whole(void **state)
 	CHECK(change_open(&r, &e) == 0 && change_read(&r, &e) == 0);
 	assert_int_equal(r.kind, CHANGE_MERGE);
 	assert_string_equal(r.template, "mroot");
-	assert_true(streq(r.from, R1) && streq(r.to, R2) && streq(r.space, "image:/x\n") && streq(r.boot, "boot"));
+	assert_true(streq(r.from, R1) && streq(r.to, R2) && streq(r.space, "image:/x\n") &&
+		    streq(r.boot, "boot"));
 	assert_true(r.inside && r.restart && r.saved && r.n_op == 2);
 	assert_true(streq(r.op[0].path, "etc/a b\n\xff") && r.op[0].n == 1 && streq(r.op[0].base, R3));
 	assert_true(r.op[0].meta && r.op[0].merged && r.op[0].skip);
@@ -709,12 +738,14 @@ journal_whole(void **state)
 	assert_true(clock_same(&r.op[0].kept, &(struct timespec){11, 12}));
 	assert_true(r.op[0].before.size == UINT64_C(1) << 40 && streq(r.op[0].before.digest, HEX64) &&
 		    r.op[0].before.ino == 77 && r.op[0].before.mode == 04755 && r.op[0].before.uid == 1 &&
-		    r.op[0].before.gid == 2 && clock_same(&r.op[0].before.changed, &(struct timespec){5, 6}) &&
+		    r.op[0].before.gid == 2 &&
+		    clock_same(&r.op[0].before.changed, &(struct timespec){5, 6}) &&
 		    clock_same(&r.op[0].before.modified, &(struct timespec){7, 8}));
 	assert_true(r.op[0].after.type == NODE_LINK && streq(r.op[0].after.link, "to\n"));
 	assert_true(record_conflict(&r.was, "w") && record_conflict(&r.leaves, "l"));
-	assert_true(strv_has(&r.kept, "kept") && strv_has(&r.always, "always") && strv_has(&r.ignore, "ignore") &&
-		    strv_has(&r.regenerate, "new") && strv_has(&r.was.regenerate, "old"));
+	assert_true(strv_has(&r.kept, "kept") && strv_has(&r.always, "always") &&
+		    strv_has(&r.ignore, "ignore") && strv_has(&r.regenerate, "new") &&
+		    strv_has(&r.was.regenerate, "old"));
 }
 
 static void
@@ -802,6 +833,9 @@ says(enum record_change change, const char *release_now, const char *other, cons
 		assert_string_equal(now.change_other, other);
 	else
 		assert_null(now.change_other);
+	/* hooks of an upgrade are due where it has gone to another release */
+	assert_true(streq(release_now, R2) ? now.upgrade_from && streq(now.upgrade_from, R1)
+					   : !now.upgrade_from);
 	all = now.regenerate.n ? strv_join(&now.regenerate, " ") : xstrdup("");
 	assert_string_equal(all, commands);
 }
@@ -914,12 +948,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(meanwhile),	  TEST(same_times),	TEST(merged_once_more),	   TEST(linked_another),
-	    TEST(came_first),	  TEST(never_through_a_link), TEST(after_the_plan), TEST(made_of_the_jails),
-	    TEST(staged_in_secret), TEST(base_of_a_conflict), TEST(kept_exchanged), TEST(large_of_two_names),
-	    TEST(kept_time_once), TEST(journal_bounds), TEST(journal_whole),	   TEST(which_ids),
-	    TEST(unknown_nodes),  TEST(bound_of_undo),	TEST(steps_of_the_record), TEST(digests),
-	    TEST(jails_doing),
+	    TEST(meanwhile),           TEST(same_times),
+	    TEST(merged_once_more),    TEST(linked_another),
+	    TEST(came_first),          TEST(never_through_a_link),
+	    TEST(after_the_plan),      TEST(made_of_the_jails),
+	    TEST(staged_in_secret),    TEST(base_of_a_conflict),
+	    TEST(kept_exchanged),      TEST(large_of_two_names),
+	    TEST(kept_time_once),      TEST(journal_bounds),
+	    TEST(journal_whole),       TEST(which_ids),
+	    TEST(unknown_nodes),       TEST(bound_of_undo),
+	    TEST(steps_of_the_record), TEST(digests),
+	    TEST(jails_doing),         TEST(name_of_what_is_in_the_way),
 	};
 
 	if (geteuid() != 0) {

@@ -77,30 +77,30 @@ whole_upgrade(void)
 	CHECK(change_finish(&c, &rec, space, &e) == 0);
 }
 
-#define RECORD_WRITTEN                                                                                       \
-	"sync base/js/.brig/www.json\n"                                                                      \
-	"write base/js/.brig/www.json\n"                                                                     \
+#define RECORD_WRITTEN                   \
+	"sync base/js/.brig/www.json\n"  \
+	"write base/js/.brig/www.json\n" \
 	"sync base/js/.brig\n"
-#define JOURNAL_WRITTEN                                                                                      \
-	"sync base/js/.brig/change/www/1.json\n"                                                             \
-	"write base/js/.brig/change/www/1.json\n"                                                            \
+#define JOURNAL_WRITTEN                           \
+	"sync base/js/.brig/change/www/1.json\n"  \
+	"write base/js/.brig/change/www/1.json\n" \
 	"sync base/js/.brig/change/www\n"
 /* The mark is on disk before there is anything of the change, and all of the change before the decision. */
-#define STAGED                                                                                               \
-	"make base/js/.brig/switch\n"                                                                        \
-	"make base/js/.brig/switch/www\n"                                                                    \
-	"sync base/js/.brig/switch\n"                                                                        \
-	"make base/js/.brig/change\n"                                                                        \
-	"make base/js/.brig/change/www\n"                                                                    \
-	"make base/js/.brig/change/www/1\n"                                                                  \
-	"files\n"                                                                                            \
+#define STAGED                              \
+	"make base/js/.brig/switch\n"       \
+	"make base/js/.brig/switch/www\n"   \
+	"sync base/js/.brig/switch\n"       \
+	"make base/js/.brig/change\n"       \
+	"make base/js/.brig/change/www\n"   \
+	"make base/js/.brig/change/www/1\n" \
+	"files\n"                           \
 	"sync all of base/js/.brig/change/www/1\n" JOURNAL_WRITTEN "sync base/js/.brig/change\n"
 /* Both places where renames were made, then the record, then what is left over, and the mark last. */
-#define FILES_SYNCED                                                                                         \
-	"sync all of base/js/www\n"                                                                          \
+#define FILES_SYNCED                \
+	"sync all of base/js/www\n" \
 	"sync all of base/js/.brig/change/www/1\n"
-#define UNMARKED                                                                                             \
-	"remove base/js/.brig/switch/www\n"                                                                  \
+#define UNMARKED                            \
+	"remove base/js/.brig/switch/www\n" \
 	"sync base/js/.brig/switch\n"
 
 static void
@@ -124,8 +124,8 @@ static void
 merged_again(void **state)
 {
 	(void)state;
-	expect(again, STAGED RECORD_WRITTEN
-	       "files\nsync all of base/js/.brig/change/www/1\n" JOURNAL_WRITTEN "files\n");
+	expect(again, STAGED RECORD_WRITTEN "files\nsync all of base/js/.brig/change/www/1\n" JOURNAL_WRITTEN
+					    "files\n");
 }
 
 static void
@@ -143,11 +143,9 @@ taken_back(void **state)
 {
 	(void)state;
 	expect(there_and_back,
-	       STAGED RECORD_WRITTEN
-	       "files\n" RECORD_WRITTEN "files\n" FILES_SYNCED RECORD_WRITTEN
-	       "files\n"
-	       "remove base/js/.brig/change/www/1\n"
-	       "remove base/js/.brig/change/www/1.json\n" UNMARKED);
+	       STAGED RECORD_WRITTEN "files\n" RECORD_WRITTEN "files\n" FILES_SYNCED RECORD_WRITTEN "files\n"
+				     "remove base/js/.brig/change/www/1\n"
+				     "remove base/js/.brig/change/www/1.json\n" UNMARKED);
 }
 
 static void
@@ -365,9 +363,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(upgrade),   TEST(merged_again), TEST(taken_back), TEST(prepared),
-	    TEST(kept_times), TEST(mark_kept),   TEST(forgotten),  TEST(mark_is_no_link),
-	    TEST(records),   TEST(states),       TEST(hosts),
+	    TEST(upgrade),    TEST(merged_again), TEST(taken_back), TEST(prepared),
+	    TEST(kept_times), TEST(mark_kept),    TEST(forgotten),  TEST(mark_is_no_link),
+	    TEST(records),    TEST(states),       TEST(hosts),
 	};
 
 	if (geteuid() != 0) {

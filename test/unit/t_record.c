@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "scratch.h"
 #include "store/record/ids.h"
@@ -218,8 +220,9 @@ passed_over(const char *file, const char *text, uint32_t start)
 static void
 accounts_body(void)
 {
-	static const char *const id_files[] = {"/etc/passwd", "/etc/group"},
-				 *const range_files[] = {"/etc/subuid", "/etc/subgid"};
+	static const char *const id_files[] = {"/etc/passwd", "/etc/group"}, *const range_files[] = {
+										 "/etc/subuid",
+										 "/etc/subgid"};
 	uint32_t start;
 
 	cover_all();
@@ -229,14 +232,21 @@ accounts_body(void)
 		static const struct {
 			int64_t off;
 			bool meets;
-		} rows[] = {{-1, false},         {0, true},         {1, true},
-			    {12345, true},       {ID_COUNT / 2, true}, {ID_COUNT - 2, true},
-			    {ID_COUNT - 1, true}, {ID_COUNT, false}};
+		} rows[] = {{-1, false},
+			    {0, true},
+			    {1, true},
+			    {12345, true},
+			    {ID_COUNT / 2, true},
+			    {ID_COUNT - 2, true},
+			    {ID_COUNT - 1, true},
+			    {ID_COUNT, false}};
 
 		for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
 			int64_t n = (int64_t)start + rows[k].off;
 			_auto_free char *one = xasprintf("a:x:%" PRId64, n),
-					*last = xasprintf("root:x:0:0::/:/bin/sh\n\nno line\nb:x:y:0\na:x:%" PRId64 ":1", n),
+					*last = xasprintf(
+					    "root:x:0:0::/:/bin/sh\n\nno line\nb:x:y:0\na:x:%" PRId64 ":1",
+					    n),
 					*first = xasprintf("a:x:%" PRId64 ":%u:rest\nroot:x:0:\n", n, start);
 
 			if (access(id_files[i], F_OK) < 0)
@@ -251,15 +261,22 @@ accounts_body(void)
 			int64_t off;
 			uint32_t n;
 			bool meets;
-		} rows[] = {{-10, 10, false},       {-10, 11, true},       {-10, ID_COUNT * 3, true},
-			    {0, 1, true},           {5, 1, true},
-			    {ID_COUNT - 1, 1, true}, {ID_COUNT, 10, false},
-			    {-1, 1, false},         {-1, 2, true},         {ID_COUNT + 5, start, false}};
+		} rows[] = {{-10, 10, false},
+			    {-10, 11, true},
+			    {-10, ID_COUNT * 3, true},
+			    {0, 1, true},
+			    {5, 1, true},
+			    {ID_COUNT - 1, 1, true},
+			    {ID_COUNT, 10, false},
+			    {-1, 1, false},
+			    {-1, 2, true},
+			    {ID_COUNT + 5, start, false}};
 
 		for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
 			int64_t from = (int64_t)start + rows[k].off;
 			_auto_free char *one = xasprintf("a:%" PRId64 ":%u\n", from, rows[k].n),
-					*last = xasprintf("b:100000:65536\na:%" PRId64 ":%u", from, rows[k].n);
+					*last =
+					    xasprintf("b:100000:65536\na:%" PRId64 ":%u", from, rows[k].n);
 
 			if (access(range_files[i], F_OK) < 0)
 				continue;
@@ -400,6 +417,17 @@ own_range(void **state)
 		assert_string_equal(to, "www");
 		assert_int_equal(unlink(link), 0);
 	}
+	/* one whose record is damaged, or that runs without one, has what the link says */
+	put("base/js/.brig/broken.json", "{", 0600);
+	in_range(9, "broken");
+	claim_range("www", ID_BASE + 9 * ID_COUNT, -EEXIST);
+	{
+		struct state st = {.name = (char[]){"runs"}, .jid = 1, .idbase = ID_BASE + 10 * ID_COUNT};
+
+		assert_int_equal(state_write(&store, &st, &e), 0);
+	}
+	in_range(10, "runs");
+	claim_range("www", ID_BASE + 10 * ID_COUNT, -EEXIST);
 	/* without a link the records decide */
 	claim_range("db", ID_BASE, -EEXIST);
 	claim_range("www", ID_BASE, 0);
@@ -428,6 +456,17 @@ unreadable_accounts_body(void)
 	CHECK(mount(giant, "/etc/group", NULL, MS_BIND, NULL) == 0);
 	CHECK(record_new_range(&store, &start, &e) < 0);
 	CHECK(umount2("/etc/group", MNT_DETACH) == 0);
+	{ /* one that cannot be opened */
+		_auto_free char *path = at("socket");
+		_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		struct sockaddr_un sun = {.sun_family = AF_UNIX};
+
+		(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+		CHECK(bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0);
+		CHECK(mount(path, "/etc/group", NULL, MS_BIND, NULL) == 0);
+		CHECK(record_new_range(&store, &start, &e) < 0);
+		CHECK(umount2("/etc/group", MNT_DETACH) == 0);
+	}
 	CHECK(record_new_range(&store, &start, &e) == 0);
 }
 
@@ -501,11 +540,10 @@ put_state(const char *name, const char *from, const char *to)
 static void
 lists_and_damage(void **state)
 {
-	static const char *const changes[][2] = {{"\"starting\"", "\"sleeping\""}, {"\"starting\"", "1"},
-						 {"\"name\": \"b\"", "\"name\": \"..\""},
-						 {"\"name\": \"b\"", "\"name\": \"\""},
-						 {"\"pid\": 0", "\"pid\": \"0\""},
-						 {"\"jid\": 2", "\"jid\": null"}};
+	static const char *const changes[][2] = {
+	    {"\"starting\"", "\"sleeping\""},        {"\"starting\"", "1"},
+	    {"\"name\": \"b\"", "\"name\": \"..\""}, {"\"name\": \"b\"", "\"name\": \"\""},
+	    {"\"pid\": 0", "\"pid\": \"0\""},        {"\"jid\": 2", "\"jid\": null"}};
 	struct state *list, st;
 	size_t n;
 
@@ -652,8 +690,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(refused),  TEST(secret), TEST(plain_reasons),     TEST(left_over),        TEST(accounts),
-	    TEST(own_range), TEST(unreadable_accounts), TEST(ranges),   TEST(tidy),   TEST(who_reads_a_state), TEST(lists_and_damage), TEST(numbers),
+	    TEST(refused),
+	    TEST(secret),
+	    TEST(plain_reasons),
+	    TEST(left_over),
+	    TEST(accounts),
+	    TEST(own_range),
+	    TEST(unreadable_accounts),
+	    TEST(ranges),
+	    TEST(tidy),
+	    TEST(who_reads_a_state),
+	    TEST(lists_and_damage),
+	    TEST(numbers),
 	};
 
 	if (geteuid() != 0) {
