@@ -927,6 +927,65 @@ digests(void **state)
 }
 
 static void
+swap_raced(void)
+{
+	remove_all("looked/raced");
+	link_to("../victim", "looked/raced");
+}
+
+static void
+look_at_raced(void)
+{
+	_auto_free char *path = at("looked");
+	_auto_close int dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct change_node n;
+
+	CHECK(change_look(dir_fd, "raced", 5, &n) < 0);
+}
+
+static void
+swap_for_fifo(void)
+{
+	_auto_free char *path = at("looked/raced");
+
+	remove_all("looked/raced");
+	CHECK(mkfifo(path, 0600) == 0);
+}
+
+static void
+look_at_fifo(void)
+{
+	_auto_free char *path = at("looked");
+	_auto_close int dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct change_node n;
+
+	(void)alarm(20);
+	(void)change_look(dir_fd, "raced", 5, &n);
+}
+
+/* What becomes a link between the look and the opening is not read, and what becomes a FIFO holds nobody up. */
+static void
+looked_at_and_gone(void **state)
+{
+	(void)state;
+	dirs("looked");
+	put("looked/raced", "five\n", 0600);
+	put("victim", "host\n", 0600);
+	at_line = "open looked/raced\n";
+	act = swap_raced;
+	act_max = 1;
+	acted = 0;
+	free(traced(look_at_raced, before));
+	assert_int_equal(acted, 1);
+	remove_all("looked/raced");
+	put("looked/raced", "five\n", 0600);
+	act = swap_for_fifo;
+	acted = 0;
+	free(traced(look_at_fifo, before));
+	assert_int_equal(acted, 1);
+}
+
+static void
 jails_doing(void **state)
 {
 	static const int doing[] = {ENOENT, ELOOP, ENOTDIR, EXDEV, ENXIO, ESTALE, EAGAIN};
@@ -959,6 +1018,7 @@ main(void)
 	    TEST(unknown_nodes),       TEST(bound_of_undo),
 	    TEST(steps_of_the_record), TEST(digests),
 	    TEST(jails_doing),         TEST(name_of_what_is_in_the_way),
+	    TEST(looked_at_and_gone),
 	};
 
 	if (geteuid() != 0) {
