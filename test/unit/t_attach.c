@@ -1011,8 +1011,8 @@ signalled(const char *command, int sig, bool ignored)
 		struct os_exec x = FRESH;
 		struct err e = ERR_INIT;
 
-		if (ignored)
-			(void)signal(sig, SIG_IGN);
+		/* a background command of a shell has some ignored */
+		(void)signal(sig, ignored ? SIG_IGN : SIG_DFL);
 		if (run(&x, command, &status, &e) < 0)
 			_exit(200);
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status));
