@@ -186,16 +186,18 @@ first_of() { # the process that became brig-init
 	[ "$(grep -c '^setns([0-9]*, 0)' "$door")" = 5 ]
 }
 
-@test "services and commands have an environment of the jail's own" {
+@test "services have an environment of the jail's own" {
+	brig -q stop -a
 	conf <<-EOF
 		persist;
-		a { service = "env"; }
+		plain { service = "env"; }
 	EOF
-	HOST_SECRET=x PATH=$PATH:/host brig -q start a
-	eventually 10 grep -q '^PATH=' "$BRIG_RUN/log/a.log"
-	[ "$(grep -E '^[A-Z_]+=' "$BRIG_RUN/log/a.log" | sort -u)" = "$(printf '%s\n' HOME=/root LANG=C \
+	brig -q create plain
+	HOST_SECRET=x PATH=$PATH:/host brig -q start plain
+	eventually 10 grep -q '^PATH=' "$BRIG_RUN/log/plain.log"
+	[ "$(grep -E '^[A-Z_]+=' "$BRIG_RUN/log/plain.log" | sort -u)" = "$(printf '%s\n' HOME=/root LANG=C \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)" ]
-	brig -q stop a
+	brig -q stop plain
 }
 
 @test "what masks files must be the real null device" {
