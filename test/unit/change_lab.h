@@ -42,6 +42,11 @@ tree_of(const char *in, int n)
 		if (streq(files[i].name, "owner"))
 			CHECK(chown(p, n == 1 ? 0 : 7, 0) == 0 && chmod(p, n == 1 ? 0644 : 02640) == 0);
 	}
+	{
+		_auto_free char *link = xasprintf("%s/link", in);
+
+		link_to(n == 1 ? "file" : "other", link);
+	}
 }
 
 static void

@@ -362,6 +362,55 @@ never_through_a_link(void **state)
 	assert_true(tried >= 6);
 }
 
+static void
+cut_staged(void)
+{
+	_auto_free char *p = at(swapped);
+
+	CHECK(truncate(p, 3) == 0);
+}
+
+static void
+fifo_staged(void)
+{
+	_auto_free char *p = at(swapped);
+
+	remove_all(swapped);
+	CHECK(mkfifo(p, 0600) == 0);
+}
+
+static void
+stage_stale(void)
+{
+	struct err err = ERR_INIT;
+
+	begin(CHANGE_UPGRADE, R2);
+	CHECK(try_stage(R1, R2, NULL, &err) == -ESTALE);
+}
+
+/* What was done to a staged node before it was looked at is not taken for what was staged. */
+static void
+not_as_staged(void **state)
+{
+	static const struct {
+		const char *path;
+		void (*act)(void);
+	} cases[] = {{"etc/merged", cut_staged}, {"etc/merged", fifo_staged}, {"etc/link", fifo_staged}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_auto_free char *file = NULL, *line = NULL;
+
+		new_jail();
+		staged();
+		file = xasprintf("base/js/.brig/change/www/1/new/%u", op_of(cases[i].path)->n);
+		line = xasprintf("own %s\n", file);
+		new_jail();
+		swapped = file;
+		with(line, 1, cases[i].act, stage_stale);
+	}
+}
+
 /* ---- between plan and staging ---- */
 
 static void
@@ -1018,7 +1067,7 @@ main(void)
 	    TEST(unknown_nodes),       TEST(bound_of_undo),
 	    TEST(steps_of_the_record), TEST(digests),
 	    TEST(jails_doing),         TEST(name_of_what_is_in_the_way),
-	    TEST(looked_at_and_gone),
+	    TEST(looked_at_and_gone),  TEST(not_as_staged),
 	};
 
 	if (geteuid() != 0) {
