@@ -25,6 +25,19 @@ has(const char *path, const char *text)
 	return streq(now, text);
 }
 
+/* Test double: no file can have one more name, on request. */
+static bool no_links;
+
+int
+linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+	if (no_links) {
+		errno = EMLINK;
+		return -1;
+	}
+	return (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+}
+
 static struct stat
 look(const char *path)
 {
@@ -481,25 +494,32 @@ made_of_the_jails(void **state)
 }
 
 static void
+still_secret(void)
+{
+	CHECK((look(swapped).st_mode & 07777) == 0600);
+}
+
+/* Nobody reads along while it is made, whatever the umask. */
+static void
 staged_in_secret(void **state)
 {
-	_auto_free char *merged = at(SPACE "etc/merged");
+	_auto_free char *merged = at(SPACE "etc/merged"), *one = NULL, *line = NULL;
 	mode_t mask = umask(0);
-	_auto_free char *line = NULL;
 
 	(void)state;
-	(void)line;
 	CHECK(chmod(merged, 0600) == 0);
 	staged();
-	(void)umask(mask);
-	{
-		_auto_free char *one = xasprintf("base/js/.brig/change/www/1/new/%u", op_of("etc/merged")->n);
-
-		assert_int_equal(look(one).st_mode & 07777, 0600);
-	}
+	one = xasprintf("base/js/.brig/change/www/1/new/%u", op_of("etc/merged")->n);
+	assert_int_equal(look(one).st_mode & 07777, 0600);
 	assert_int_equal(look("base/js/.brig/change/www/1.json").st_mode & 07777, 0600);
 	assert_int_equal(look("base/js/.brig/change/www").st_mode & 07777, 0700);
 	assert_int_equal(look("base/js/.brig/change/www/1").st_mode & 07777, 0700);
+	new_jail();
+	CHECK(chmod(merged, 0600) == 0);
+	swapped = one;
+	line = xasprintf("own %s\n", one);
+	with(line, 1, still_secret, staged);
+	(void)umask(mask);
 }
 
 /* Going back, where the jail has something at the name that is given to what is in the way. */
@@ -596,6 +616,171 @@ kept_exchanged(void **state)
 		assert_true(has("etc/file", "two\n"));
 		assert_true(has("etc/other", "one\n"));
 	}
+}
+
+/* Owner and mode that the jail gave since are not taken back with the content, and are named. */
+static void
+owner_changed_since(void **state)
+{
+	static const char *const paths[] = {"etc/file", "etc/comes", "etc/owner", "etc/link"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		for (int how = 0; how < 3; how++) {
+			_auto_free char *path = xasprintf(SPACE "%s", paths[i]), *p = at(path);
+			struct stat st;
+
+			if (how == 2 && streq(paths[i], "etc/link"))
+				continue; /* a link has no mode */
+			new_jail();
+			upgraded();
+			st = look(path);
+			CHECK(how == 2
+				  ? chmod(p, 0604) == 0
+				  : lchown(p, how == 0 ? 55 : st.st_uid, how == 1 ? 66 : st.st_gid) == 0);
+			st = look(path);
+			rollback_staged();
+			carry_out();
+			if (!strv_has(&c.kept, paths[i]))
+				fail_msg("%s, %d: not named", paths[i], how);
+			assert_true(look(path).st_uid == st.st_uid && look(path).st_gid == st.st_gid &&
+				    look(path).st_mode == st.st_mode);
+			assert_true(has("etc/other", "one\n"));
+		}
+}
+
+static void
+another_giant(void)
+{
+	_auto_free char *from = at(SPACE "newest"), *to = at(swapped);
+	struct stat st = look(swapped);
+
+	put(SPACE "newest", "EVIL", 0644);
+	CHECK(truncate(from, BIG) == 0 && chown(from, 7, 7) == 0);
+	CHECK(utimensat(AT_FDCWD, from, (struct timespec[]){st.st_atim, st.st_mtim}, 0) == 0);
+	CHECK(rename(from, to) == 0);
+}
+
+static void
+back_without_goes(void)
+{
+	rollback_staged();
+	carry_out();
+	CHECK(strv_has(&c.kept, "etc/goes"));
+}
+
+/* A large file that must be copied to go back, since its owner was another one first. */
+static void
+copied_giant(void **state)
+{
+	_auto_free char *goes = at(SPACE "etc/goes");
+
+	(void)state;
+	for (int tamper = 0; tamper < 2; tamper++) {
+		struct change_op *op;
+		struct release to;
+
+		new_jail();
+		put(SPACE "etc/goes", "mine", 0644);
+		CHECK(truncate(goes, BIG) == 0);
+		begin(CHANGE_UPGRADE, R2);
+		op = change_add_op(&c, "etc/goes");
+		op->meta = true;
+		op->before = (struct change_node){.type = NODE_FILE, .mode = 0644};
+		op->after = (struct change_node){.type = NODE_FILE, .mode = 0644, .uid = 7, .gid = 7};
+		CHECK(change_seal(&c, &e) == 0);
+		carry_out();
+		assert_int_equal(look(SPACE "etc/goes").st_uid, 7);
+		begin(CHANGE_MERGE, R2);
+		CHECK(release_open(&store, "mroot", R2, &to, &e) == 0);
+		CHECK(change_stage_theirs(&c, "etc/goes", to.skel_fd, space, &e) == 0);
+		release_close(&to);
+		CHECK(change_seal(&c, &e) == 0);
+		carry_out();
+		assert_false(there(SPACE "etc/goes"));
+		if (tamper) {
+			swapped = "base/js/.brig/change/www/2/old/1";
+			with("open base/js/.brig/change/www/2/old/1\n", 1, another_giant, back_without_goes);
+			assert_false(there(SPACE "etc/goes"));
+			continue;
+		}
+		rollback_staged();
+		carry_out();
+		assert_int_equal(c.kept.n, 0);
+		assert_true(look(SPACE "etc/goes").st_size == (off_t)BIG &&
+			    look(SPACE "etc/goes").st_uid == 0);
+	}
+}
+
+/* The jail's root gave everything as many names as there can be: what is small is copied, a giant is not. */
+static void
+names_used_up(void **state)
+{
+	_auto_free char *goes = at(SPACE "etc/goes");
+	struct release to;
+
+	(void)state;
+	put(SPACE "etc/goes", "mine", 0644);
+	CHECK(truncate(goes, BIG) == 0);
+	upgraded();
+	begin(CHANGE_MERGE, R2);
+	CHECK(release_open(&store, "mroot", R2, &to, &e) == 0);
+	CHECK(change_stage_theirs(&c, "etc/goes", to.skel_fd, space, &e) == 0);
+	release_close(&to);
+	CHECK(change_seal(&c, &e) == 0);
+	carry_out();
+	assert_false(there(SPACE "etc/goes"));
+	no_links = true;
+	rollback_staged();
+	carry_out();
+	no_links = false;
+	assert_int_equal(c.kept.n, 1);
+	assert_string_equal(c.kept.v[0], "etc/goes");
+	assert_false(there(SPACE "etc/goes"));
+	assert_true(has("etc/file", "one\n") && has("etc/merged", "A\nb\nc\nd\ne\n"));
+}
+
+/* Where brig stages in the jailspace itself, its root can be there first: those files stay and are named. */
+static void
+there_first(void **state)
+{
+	(void)state;
+	upgraded();
+	begin(CHANGE_ROLLBACK, R1);
+	c.inside = true;
+	for (int n = 1; n < 20; n++) {
+		_auto_free char *path = xasprintf("base/js/.brig/change/www/2/new/%d", n);
+
+		put(path, "first\n", 0644);
+	}
+	assert_int_equal(change_stage_undo(&c, &rec, space, &e), 1);
+	assert_true(strv_has(&c.kept, "etc/file") && strv_has(&c.kept, "etc/link"));
+	/* elsewhere nobody but brig is: there it is an error */
+	new_jail();
+	upgraded();
+	begin(CHANGE_ROLLBACK, R1);
+	for (int n = 1; n < 20; n++) {
+		_auto_free char *path = xasprintf("base/js/.brig/change/www/2/new/%d", n);
+
+		put(path, "first\n", 0644);
+	}
+	assert_int_equal(change_stage_undo(&c, &rec, space, &e), -EEXIST);
+}
+
+/* What waited for a decision before the upgrade waits again after going back. */
+static void
+conflicts_come_back(void **state)
+{
+	(void)state;
+	record_add_conflict(&rec, "etc/x", R3, "first");
+	record_add_conflict(&rec, "etc/y", R3, "second");
+	CHECK(record_write(&store, "www", &rec, &e) == 0);
+	upgraded();
+	rollback_staged();
+	carry_out();
+	assert_int_equal(rec.n_conflict, 2);
+	assert_string_equal(record_conflict(&rec, "etc/x")->why, "first");
+	assert_string_equal(record_conflict(&rec, "etc/y")->base, R3);
 }
 
 /* A large file with two names that the jail writes to while it is put back. */
@@ -1068,6 +1253,9 @@ main(void)
 	    TEST(steps_of_the_record), TEST(digests),
 	    TEST(jails_doing),         TEST(name_of_what_is_in_the_way),
 	    TEST(looked_at_and_gone),  TEST(not_as_staged),
+	    TEST(owner_changed_since), TEST(conflicts_come_back),
+	    TEST(copied_giant),        TEST(names_used_up),
+	    TEST(there_first),
 	};
 
 	if (geteuid() != 0) {
