@@ -740,6 +740,78 @@ names_used_up(void **state)
 	assert_true(has("etc/file", "one\n") && has("etc/merged", "A\nb\nc\nd\ne\n"));
 }
 
+static void
+write_on(void)
+{
+	_auto_free char *p = at(swapped);
+	_auto_close int fd = open(p, O_WRONLY | O_CLOEXEC);
+
+	next_tick();
+	CHECK(fd >= 0 && pwrite(fd, "EVIL", 4, 0) == 4);
+}
+
+static void
+same_giant(void)
+{
+	_auto_free char *from = at(SPACE "newest"), *to = at(swapped);
+	struct stat st = look(swapped);
+
+	put(SPACE "newest", "EVIL", 0644);
+	CHECK(truncate(from, BIG) == 0);
+	CHECK(utimensat(AT_FDCWD, from, (struct timespec[]){st.st_atim, st.st_mtim}, 0) == 0);
+	CHECK(rename(from, to) == 0);
+}
+
+/* After a rollback that was given up the time of a large kept file says nothing any more: its inode and the time of
+ * its content do. */
+static void
+giant_given_up(void **state)
+{
+	static void (*const acts[])(void) = {NULL, write_on, same_giant};
+	_auto_free char *goes = at(SPACE "etc/goes");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(acts); i++) {
+		struct release to;
+
+		new_jail();
+		put(SPACE "etc/goes", "mine", 0644);
+		CHECK(truncate(goes, BIG) == 0);
+		upgraded();
+		begin(CHANGE_MERGE, R2);
+		CHECK(release_open(&store, "mroot", R2, &to, &e) == 0);
+		CHECK(change_stage_theirs(&c, "etc/goes", to.skel_fd, space, &e) == 0);
+		release_close(&to);
+		CHECK(change_seal(&c, &e) == 0);
+		carry_out();
+		rollback_staged();
+		CHECK(change_drop(&c, &rec, space, &e) == 0);
+		swapped = "base/js/.brig/change/www/2/old/1";
+		CHECK(there(swapped));
+		if (acts[i])
+			acts[i]();
+		rollback_staged();
+		carry_out();
+		assert_int_equal(c.kept.n, acts[i] ? 1 : 0);
+		assert_true(there(SPACE "etc/goes") == !acts[i]);
+	}
+}
+
+/* What the upgrade passed over has nothing to go back to, and is not named. */
+static void
+passed_over(void **state)
+{
+	(void)state;
+	staged();
+	write_over(SPACE "etc/file", "ONE\n");
+	carry_out();
+	assert_non_null(record_conflict(&rec, "etc/file"));
+	rollback_staged();
+	carry_out();
+	assert_int_equal(c.kept.n, 0);
+	assert_true(has("etc/file", "ONE\n") && has("etc/other", "one\n"));
+}
+
 /* Where brig stages in the jailspace itself, its root can be there first: those files stay and are named. */
 static void
 there_first(void **state)
@@ -1255,7 +1327,8 @@ main(void)
 	    TEST(looked_at_and_gone),  TEST(not_as_staged),
 	    TEST(owner_changed_since), TEST(conflicts_come_back),
 	    TEST(copied_giant),        TEST(names_used_up),
-	    TEST(there_first),
+	    TEST(there_first),         TEST(giant_given_up),
+	    TEST(passed_over),
 	};
 
 	if (geteuid() != 0) {
