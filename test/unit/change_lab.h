@@ -124,7 +124,7 @@ static void
 begin(enum change_kind kind, const char *to)
 {
 	change_free(&c);
-	CHECK(change_new(&store, "www", &rec, kind, to, "", space, &c, &e) == 0);
+	CHECK(change_new(&store, &(struct change_want){"www", &rec, kind, to, "", space}, &c, &e) == 0);
 }
 
 /* between: what the jail does after the plan was made. */

@@ -543,7 +543,7 @@ name_of_what_is_in_the_way(void **state)
 	assert_string_equal(left, "");
 	assert_true(strv_has(&c.kept, "etc/turns"));
 	assert_true(has("etc/file", "one\n"));
-	CHECK(change_drop(&c, &rec, space, &e) == 0);
+	CHECK(change_discard(&c, &rec, space, &e) == 0);
 }
 
 /* ---- the base of a merge ---- */
@@ -607,7 +607,7 @@ kept_exchanged(void **state)
 		if (i == 1) { /* the number that it has in the rollback */
 			rollback_staged();
 			n = op_of("etc/file")->n;
-			CHECK(change_drop(&c, &rec, space, &e) == 0);
+			CHECK(change_discard(&c, &rec, space, &e) == 0);
 		}
 		line = i ? xasprintf("link base/js/.brig/change/www/2/new/%u\n", n)
 			 : xasprintf("open base/js/.brig/change/www/1/old/%u\n", n);
@@ -785,7 +785,7 @@ giant_given_up(void **state)
 		CHECK(change_seal(&c, &e) == 0);
 		carry_out();
 		rollback_staged();
-		CHECK(change_drop(&c, &rec, space, &e) == 0);
+		CHECK(change_discard(&c, &rec, space, &e) == 0);
 		swapped = "base/js/.brig/change/www/2/old/1";
 		CHECK(there(swapped));
 		if (acts[i])
@@ -1163,14 +1163,14 @@ steps_of_the_record(void **state)
 		if (way == 3) {
 			CHECK(change_prepare(&c, &rec, &e) == 0);
 			says(RECORD_PREPARED, R1, R2, "old");
-			CHECK(change_drop(&c, &rec, space, &e) == 0);
+			CHECK(change_discard(&c, &rec, space, &e) == 0);
 			says(RECORD_SETTLED, R1, NULL, "old");
 			continue;
 		}
 		CHECK(change_commit(&c, &rec, &e) == 0);
 		says(RECORD_APPLY, R2, R1, "old new");
 		if (way == 2) { /* given up before anything was carried out */
-			CHECK(change_drop(&c, &rec, space, &e) == 0);
+			CHECK(change_discard(&c, &rec, space, &e) == 0);
 			says(RECORD_SETTLED, R1, NULL, "old");
 			continue;
 		}
@@ -1182,7 +1182,7 @@ steps_of_the_record(void **state)
 		}
 		CHECK(change_commit_back(&c, &rec, &e) == 0);
 		says(RECORD_REVERT, R1, R2, "old");
-		CHECK(change_revert(&c, space, &e) == 0 && change_drop(&c, &rec, space, &e) == 0);
+		CHECK(change_revert(&c, space, &e) == 0 && change_discard(&c, &rec, space, &e) == 0);
 		says(RECORD_SETTLED, R1, NULL, "old");
 		assert_true(has("etc/file", "one\n"));
 	}

@@ -135,7 +135,7 @@ there_and_back(void)
 	CHECK(change_apply(&c, space, &e) == 0);
 	CHECK(change_commit_back(&c, &rec, &e) == 0);
 	CHECK(change_revert(&c, space, &e) == 0);
-	CHECK(change_drop(&c, &rec, space, &e) == 0);
+	CHECK(change_discard(&c, &rec, space, &e) == 0);
 }
 
 static void
@@ -219,7 +219,7 @@ mark_kept(void **state)
 static void
 forget(void)
 {
-	CHECK(change_forget(&store, "www", &e) == 0);
+	CHECK(change_remove_all(&store, "www", &e) == 0);
 }
 
 static void
@@ -245,7 +245,7 @@ mark_is_no_link(void **state)
 	(void)state;
 	dirs("base/js/.brig/switch");
 	link_to("../../../victim", "base/js/.brig/switch/www");
-	assert_int_equal(change_new(&store, "www", &rec, CHANGE_UPGRADE, R2, "", space, &c, &e), -ELOOP);
+	assert_int_equal(change_new(&store, &(struct change_want){"www", &rec, CHANGE_UPGRADE, R2, "", space}, &c, &e), -ELOOP);
 	assert_false(there("base/victim"));
 	victim = text_of("base/victim");
 	assert_string_equal(victim, "");

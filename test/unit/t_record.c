@@ -146,8 +146,8 @@ plain_reasons(void **state)
 		assert_int_equal((unsigned char)r.conflict[1].why[ch - 1],
 				 ch >= 0x20 && ch < 0x7f ? ch : '?');
 	assert_null(record_conflict(&r, "aa"));
-	record_drop_conflict(&r, "aa");
-	record_drop_conflict(&r, "a");
+	record_remove_conflict(&r, "aa");
+	record_remove_conflict(&r, "a");
 	assert_int_equal(r.n_conflict, 2);
 	assert_non_null(record_conflict(&r, "b"));
 	record_free(&r);
