@@ -195,9 +195,8 @@ answer(struct ctx *c, const struct switch_answer *a, struct err *e)
 	c->stage_arg = a;
 	r = walk_go(c, &f, e);
 	if (r == 0 && c->change.kept.n > 0)
-		return err_set(e, EBUSY,
-			       "%s: changed since it was shown: look again (brig merge %s)",
-			       path, c->next.id.name);
+		return err_set(e, EBUSY, "%s: changed since it was shown: look again (brig merge %s)", path,
+			       c->next.id.name);
 	return r;
 }
 

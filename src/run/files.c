@@ -182,7 +182,8 @@ opts_of(const struct switch_to *to)
 	    .always = to->always, .ignore = to->ignore, .classes = &to->classes, .jail = true};
 }
 
-/* Configuration and data are told apart by the rules of the release that is aimed at. */
+/* The paths at which two releases differ: worked out once for all jails.  The rules of the new release say
+ * what is configuration and what is data. */
 static int
 classes_for(struct switch_to *to, const struct release *new, struct err *e)
 {
@@ -257,8 +258,8 @@ plan_waiting(struct switch_to *to, const struct record *rec, const char *base, c
 
 /*
  * Plans the merge from the record's release to the new one.  The jail's file of a conflict was last merged
- * with an older release, which is the base of its merge.
- * What an older brig merged and is data waits no more.
+ * with an older release, which is the base of its merge.  A conflict of an older version of brig about what
+ * is data now is not merged again.
  */
 static int
 plan_merge(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd,

@@ -34,8 +34,7 @@ struct upgrade {
 	const char *canary; /* goes first and alone; NULL none */
 	bool all_at_once;   /* stop all, switch all, start all */
 	bool keep_going;
-	bool
-	    details; /* plans keep every path, not only conflicts */
+	bool details;                 /* plans keep every path, not only conflicts */
 	struct switch_result *result; /* one a jail, shared with the processes that do the work */
 	const struct run_caller *who;
 	void (*done)(void *ctx, const struct upgrade_jail *j, const struct switch_result *res,

@@ -8,16 +8,16 @@
 /* One path over all those changes. */
 struct trace {
 	const char *path;
-	size_t at;                            /* among all operations: the order of the changes */
+	size_t at;                            /* its place among all operations, oldest first */
 	struct change *had;                   /* whose old/ has the content */
 	struct change_op *content;            /* its operation; NULL: only owner and mode were changed */
-	const struct change_op *last_content; /* the last one that was about more than owner and mode */
+	const struct change_op *last_content; /* the last one that changed more than owner and mode */
 	const struct change_op *first, *last;
 	const struct change *first_of; /* the change of first */
-	bool lost;                     /* what was kept is not there any more, or was changed since */
+	bool lost;                     /* what was kept is missing, or was changed since */
 	bool left;    /* data that is not put back: nothing is done, and the whole is named */
 	size_t piece; /* data of an older brig: the length of its piece's name (class.h); else 0 */
-	ino_t ino;    /* of what was kept, when it was looked at */
+	ino_t ino;    /* inode of what was kept, when it was looked at */
 };
 struct traces {
 	struct trace *v;

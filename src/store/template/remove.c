@@ -125,7 +125,7 @@ unlink_current(const struct store *s, int fd, const char *template, struct err *
  * maker of a jail holds until the record that names the release is written. */
 static int
 move_aside(const struct store *s, int fd, const char *template, const char *name, bool *ret_last,
-	  struct err *e)
+	   struct err *e)
 {
 	_auto_free char *current = tree_readlink(fd, "current");
 	_auto_strv struct strv names = STRV_INIT;
