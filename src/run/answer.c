@@ -181,7 +181,7 @@ static int
 answer(struct ctx *c, const struct switch_answer *a, struct err *e)
 {
 	struct switch_to to = {.store = c->s, .kind = CHANGE_MERGE, .release = c->rec.release};
-	struct walk_facts f = {.files = FILES_NEW, .settle = true};
+	struct walk_facts f = {.files = FILES_NEW, .finish = true};
 	bool runs = c->old.st.name != NULL;
 	_auto_free char *path = xstrdup(a->path);
 	int r = open_files(c->s, c->next.spec, runs, &c->space, e);

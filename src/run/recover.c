@@ -48,7 +48,7 @@ static int
 decided(struct ctx *c, const char *alive_on, bool again, char **ret_text, struct err *e)
 {
 	const struct change *ch = &c->change;
-	struct walk_facts f = {.settle = true, .volume = on_volume(c)};
+	struct walk_facts f = {.finish = true, .volume = on_volume(c)};
 	_auto_free char *kind = xstrdup(kind_word(ch)), *from = xstrdup(ch->from), *to = xstrdup(ch->to);
 	int r;
 
@@ -56,7 +56,7 @@ decided(struct ctx *c, const char *alive_on, bool again, char **ret_text, struct
 		f = (struct walk_facts){.files = FILES_BACK};
 		c->unwanted = true; /* a prepared change waits for the next start again */
 	} else if (alive_on && ch->kind != CHANGE_MERGE && streq(alive_on, ch->from)) {
-		f = (struct walk_facts){.files = FILES_DROP};
+		f = (struct walk_facts){.files = FILES_DISCARD};
 		r = walk_down(c, &f, e);
 		if (r == 0)
 			*ret_text = xasprintf("the %s to %s was interrupted before this jail was switched: it "

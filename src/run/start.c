@@ -97,7 +97,7 @@ start(struct ctx *c, struct err *e)
 	int r = c->next.spec->root == ROOT_TEMPLATE ? with_change(c, &to, &f, e) : 0;
 
 	c->marked = wants_restart(c->s, c->next.id.name);
-	f.settle = c->has_change || c->marked;
+	f.finish = c->has_change || c->marked;
 	f.volume = on_volume(c);
 	c->old.made = c->next.opts->before ? c->next.opts->before : c->next.spec;
 	if (r == 0)
@@ -185,7 +185,7 @@ run_start_plan(const struct store *s, const struct jailspec *spec, bool restart,
 		return 1;
 	c.next.spec = c.next.made = spec;
 	r = spec->root == ROOT_TEMPLATE ? with_change(&c, &to, &f, e) : 0;
-	f.settle = c.has_change || f.mark;
+	f.finish = c.has_change || f.mark;
 	f.volume = on_volume(&c);
 	if (r == 0) {
 		walk_make(&f, &w);

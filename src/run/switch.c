@@ -57,7 +57,7 @@ facts_of(struct ctx *c, struct walk_facts *f, struct err *e)
 	bool runs = c->old.st.name != NULL;
 	int r = 0;
 
-	*f = (struct walk_facts){.files = FILES_NEW, .settle = true, .volume = on_volume(c)};
+	*f = (struct walk_facts){.files = FILES_NEW, .finish = true, .volume = on_volume(c)};
 	f->upgrade = f->before = runs && is_upgrade(c);
 	if (runs && c->to->no_restart) {
 		f->intend = true;
@@ -113,7 +113,7 @@ switch_locked(struct ctx *c, struct walk_facts *f, enum part part, struct err *e
 		return 1;
 	/* somebody has started it meanwhile: it is switched completely */
 	if (r == 0 && part == PART_FILES && !c->res->ran) {
-		f->settle = !c->to->restart;
+		f->finish = !c->to->restart;
 		c->marked = c->to->restart;
 	}
 	if (r == 0)
@@ -171,7 +171,7 @@ int
 switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *ret, struct err *e)
 {
 	struct ctx c = CTX_INIT(to->store, NULL, spec->name);
-	struct walk_facts f = {.files = FILES_NEW, .settle = true};
+	struct walk_facts f = {.files = FILES_NEW, .finish = true};
 	struct walk w;
 	int r = run_made_of(to->store, spec->name, &c.made, e);
 

@@ -84,7 +84,7 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 		add(ret, STEP_INTEND, WAY_UP, WHO_NEXT);
 		return;
 	}
-	if (f->files == FILES_BACK || f->files == FILES_DROP)
+	if (f->files == FILES_BACK || f->files == FILES_DISCARD)
 		change_ends(ret, f->files == FILES_BACK);
 	if (f->files == FILES_NEW && !late)
 		add(ret, STEP_STAGE, WAY_UP, WHO_NEXT);
@@ -112,7 +112,7 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 		up_all(ret, WHO_NEXT, f->upgrade);
 	if (f->up && f->runs)
 		add(ret, STEP_MEASURE, WAY_UP, WHO_NEXT);
-	if (f->settle)
+	if (f->finish)
 		add(ret, STEP_FINISH, WAY_UP, WHO_NEXT);
 }
 

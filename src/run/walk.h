@@ -35,18 +35,18 @@ struct walk_facts {
 	bool beside;   /* the new instance can be made beside the old one */
 	bool volume;   /* the files can be opened only while nothing runs */
 	bool mark;     /* the mark says that it is to be started again, from the first move on */
-	bool settle;   /* the walk ends the change, or removes the mark */
+	bool finish;   /* the walk ends the change, or removes the mark */
 	bool upgrade;  /* it goes to another release, or did since it last ran: exec.upgrade, exec.postupgrade */
 	bool before;   /* and an instance runs on the old one: exec.preupgrade */
 	bool intend;   /* only prepares the change: it is staged at the next start */
 	bool anew;     /* regenerates files in the instance that keeps running */
 	enum {
-		FILES_STAY,  /* there is no change of files */
-		FILES_NEW,   /* one is to be staged and committed */
-		FILES_GO_ON, /* it is committed, and applied here */
-		FILES_DONE,  /* committed and applied: only the finish is missing */
-		FILES_BACK,  /* committed to go back: is reverted here */
-		FILES_DROP,  /* committed, but nothing applied yet: is discarded */
+		FILES_STAY,    /* there is no change of files */
+		FILES_NEW,     /* one is to be staged and committed */
+		FILES_GO_ON,   /* it is committed, and applied here */
+		FILES_DONE,    /* committed and applied: only the finish is missing */
+		FILES_BACK,    /* committed to go back: is reverted here */
+		FILES_DISCARD, /* committed, but nothing applied yet: is discarded */
 	} files;
 };
 void walk_make(const struct walk_facts *f, struct walk *ret);

@@ -10,9 +10,10 @@
 
 /* "+name" up, "-name" down; of the old instance in capitals: "-CREATE". */
 static const char *const words[STEP_N] = {
-    "mark",	 "preupgrade", "intend", "stage",   "decide",	 "prepare", "claim", "limits",	   "prestart", "create",
-    "network",	 "redirect", "names",   "listen",	 "created", "watch", "files",	   "regenerate", "upgrade", "start",
-    "command",	 "services", "health",  "postupgrade", "poststart", "running", "measure", "settle"};
+    "mark",     "preupgrade", "intend",      "stage",      "decide",   "prepare", "claim",
+    "limits",   "prestart",   "create",      "network",    "redirect", "names",   "listen",
+    "created",  "watch",      "files",       "regenerate", "upgrade",  "start",   "command",
+    "services", "health",     "postupgrade", "poststart",  "running",  "measure", "finish"};
 
 static char *
 text_of(const struct walk *w)
@@ -60,47 +61,61 @@ makes(struct walk_facts f, const char *want)
 }
 
 static const struct walk_facts start_ = {.up = true};
-static const struct walk_facts prepared = {.up = true, .returns = true, .settle = true, .files = FILES_NEW};
+static const struct walk_facts prepared = {.up = true, .returns = true, .finish = true, .files = FILES_NEW};
 static const struct walk_facts stop_ = {.runs = true};
 static const struct walk_facts stop_returns = {.runs = true, .returns = true, .mark = true};
 static const struct walk_facts beside = {
-    .runs = true, .up = true, .returns = true, .beside = true, .settle = true, .files = FILES_NEW};
+    .runs = true, .up = true, .returns = true, .beside = true, .finish = true, .files = FILES_NEW};
 static const struct walk_facts in_turn = {
-    .runs = true, .up = true, .returns = true, .settle = true, .files = FILES_NEW};
-static const struct walk_facts volume = {
-    .runs = true, .up = true, .returns = true, .settle = true, .volume = true, .mark = true, .files = FILES_NEW};
-static const struct walk_facts stopped = {.settle = true, .files = FILES_NEW};
-static const struct walk_facts goes_on = {.up = true, .returns = true, .settle = true, .files = FILES_GO_ON};
+    .runs = true, .up = true, .returns = true, .finish = true, .files = FILES_NEW};
+static const struct walk_facts volume = {.runs = true,
+					 .up = true,
+					 .returns = true,
+					 .finish = true,
+					 .volume = true,
+					 .mark = true,
+					 .files = FILES_NEW};
+static const struct walk_facts stopped = {.finish = true, .files = FILES_NEW};
+static const struct walk_facts goes_on = {.up = true, .returns = true, .finish = true, .files = FILES_GO_ON};
 
 static void
 walks(void **state)
 {
 	(void)state;
 	makes(start_, UP_ALL);
-	makes(prepared, "+stage +decide +files " UP_ALL " +settle");
+	makes(prepared, "+stage +decide +files " UP_ALL " +finish");
 	makes(stop_, DOWN_OLD);
 	makes(stop_returns, "+mark " DOWN_OLD);
-	makes(beside, "+stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files +regenerate "
-		      "+start +command +services +health +poststart +running +measure +settle");
-	makes(in_turn, "+stage +decide " DOWN_OLD " +files " UP_ALL " +measure +settle");
-	makes(volume, "+mark " DOWN_OLD " +stage +decide +files " UP_ALL " +measure +settle");
-	makes(stopped, "+stage +decide +files +settle");
-	makes(goes_on, "+files " UP_ALL " +settle");
+	makes(beside,
+	      "+stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files +regenerate "
+	      "+start +command +services +health +poststart +running +measure +finish");
+	makes(in_turn, "+stage +decide " DOWN_OLD " +files " UP_ALL " +measure +finish");
+	makes(volume, "+mark " DOWN_OLD " +stage +decide +files " UP_ALL " +measure +finish");
+	makes(stopped, "+stage +decide +files +finish");
+	makes(goes_on, "+files " UP_ALL " +finish");
 	makes((struct walk_facts){.runs = true, .intend = true}, "+intend");
 	/* the hooks of an upgrade: before anything else, before the services, when it is up */
 	makes((struct walk_facts){.runs = true, .before = true, .intend = true}, "+PREUPGRADE +intend");
 	makes((struct walk_facts){.runs = true, .before = true, .mark = true, .returns = true},
 	      "+mark +PREUPGRADE " DOWN_OLD);
-	makes((struct walk_facts){.runs = true, .before = true, .upgrade = true, .up = true, .returns = true,
-				  .beside = true, .settle = true, .files = FILES_NEW},
-	      "+PREUPGRADE +stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files +regenerate "
-	      "+upgrade +start +command +services +health +postupgrade +poststart +running +measure +settle");
-	makes((struct walk_facts){.settle = true, .anew = true, .files = FILES_NEW},
-	      "+stage +decide +files +REGENERATE +settle");
+	makes((struct walk_facts){.runs = true,
+				  .before = true,
+				  .upgrade = true,
+				  .up = true,
+				  .returns = true,
+				  .beside = true,
+				  .finish = true,
+				  .files = FILES_NEW},
+	      "+PREUPGRADE +stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files "
+	      "+regenerate "
+	      "+upgrade +start +command +services +health +postupgrade +poststart +running +measure +finish");
+	makes((struct walk_facts){.finish = true, .anew = true, .files = FILES_NEW},
+	      "+stage +decide +files +REGENERATE +finish");
 	makes((struct walk_facts){.files = FILES_BACK}, "-files -stage");
-	makes((struct walk_facts){.files = FILES_DROP}, "-stage");
-	makes((struct walk_facts){.files = FILES_DONE, .settle = true}, "+settle");
-	makes((struct walk_facts){.files = FILES_BACK, .up = true, .settle = true}, "-files -stage " UP_ALL " +settle");
+	makes((struct walk_facts){.files = FILES_DISCARD}, "-stage");
+	makes((struct walk_facts){.files = FILES_DONE, .finish = true}, "+finish");
+	makes((struct walk_facts){.files = FILES_BACK, .up = true, .finish = true},
+	      "-files -stage " UP_ALL " +finish");
 }
 
 static void
@@ -207,11 +222,18 @@ every_way_back(void **state)
 
 	(void)state;
 	for (unsigned bits = 0; bits < 1024; bits++)
-		for (int files = FILES_STAY; files <= FILES_DROP; files++) {
-			struct walk_facts f = {.runs = bits & 1, .up = bits & 2, .returns = bits & 4,
-					       .beside = bits & 8, .volume = bits & 16, .mark = bits & 32,
-					       .settle = bits & 64, .anew = bits & 128,
-					       .upgrade = bits & 256, .before = bits & 512, .files = files};
+		for (int files = FILES_STAY; files <= FILES_DISCARD; files++) {
+			struct walk_facts f = {.runs = bits & 1,
+					       .up = bits & 2,
+					       .returns = bits & 4,
+					       .beside = bits & 8,
+					       .volume = bits & 16,
+					       .mark = bits & 32,
+					       .finish = bits & 64,
+					       .anew = bits & 128,
+					       .upgrade = bits & 256,
+					       .before = bits & 512,
+					       .files = files};
 			struct walk w;
 
 			walk_make(&f, &w);
