@@ -1014,6 +1014,7 @@ signalled(const char *command, int sig, bool ignored)
 		struct os_exec x = FRESH;
 		struct err e = ERR_INIT;
 
+		x.signals = true;
 		/* a background command of a shell has some ignored */
 		(void)signal(sig, ignored ? SIG_IGN : SIG_DFL);
 		if (run(&x, command, &status, &e) < 0)
