@@ -63,9 +63,12 @@ writer() {
 	local n=0
 	while [ ! -e "$LAB/stop" ]; do
 		n=$((n + 1))
-		my "INSERT INTO app.t (v) VALUES ('w$1.$n'); INSERT INTO app.a (v) VALUES ('w$1.$n')" 2>/dev/null &&
+		if my "INSERT INTO app.t (v) VALUES ('w$1.$n'); INSERT INTO app.a (v) VALUES ('w$1.$n')" 2>/dev/null; then
 			echo "w$1.$n" >>"$LAB/my.rows"
-		pg "INSERT INTO t (v) VALUES ('w$1.$n')" 2>/dev/null && echo "w$1.$n" >>"$LAB/pg.rows"
+		fi
+		if pg "INSERT INTO t (v) VALUES ('w$1.$n')" 2>/dev/null; then
+			echo "w$1.$n" >>"$LAB/pg.rows"
+		fi
 	done
 }
 # switches with writes going on; nothing that was acknowledged is lost

@@ -171,6 +171,7 @@ record() { echo "$BRIG_BASE/js/.brig/$1.json"; }
 	[ "$(grep -c '"data": true' <<<"$output")" = 2 ]
 	[ "$(grep -c '"action"' <<<"$output")" = 4 ]
 	run brig upgrade mroot/r2 -n
+	[ "$status" = 0 ]
 	[[ "$output" != *var/* ]]
 	[[ "$output" != *srv/* ]]
 	brig -q upgrade mroot/r3
@@ -376,6 +377,7 @@ as_older() {
 		json.dump(r, open(sys.argv[1], "w"))
 	EOF
 	run brig merge
+	[ "$status" = 0 ]
 	[[ "$output" != *fakedb* ]]
 	run brig upgrade mroot/r2
 	[ "$status" = 0 ]
@@ -395,6 +397,8 @@ as_older() {
 		json.dump(r, open(sys.argv[1], "w"))
 	EOF
 	run brig merge --theirs /var/lib/fakedb/sys/user s
+	[ "$status" = 1 ]
+	one_line "$output"
 	[ "$(cat "$BRIG_BASE/js/s/var/lib/fakedb/sys/user")" = mine ]
 	run brig merge --theirs /etc/app.conf s
 	[ "$status" = 0 ]
