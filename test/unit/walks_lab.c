@@ -107,7 +107,7 @@ make_release(int n)
 
 	make_dirs(etc);
 	make_dirs(root);
-	put(dir, "rules", "move etc\n");
+	put(dir, "rules", "move etc\nconfig etc\n");
 	put(dir, "release.json", "{}");
 	put(etc, "same", "same\n");
 	put(etc, "version", n == 0 ? "1\n" : "2\n");

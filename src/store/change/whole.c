@@ -195,17 +195,6 @@ make_tree(struct change *c, const struct change_op *op, enum merge_whole how, in
 				 : tree_walk(src, copy_place, &dst, &e);
 }
 
-static bool
-has_directory(const struct change *c, const char *path, int space_fd)
-{
-	const char *slash = strrchr(path, '/');
-	_auto_free char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-	_auto_close int there =
-	    slash ? path_open(space_fd, dir, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, PATH_BENEATH) : -EBADF;
-
-	return !slash || there >= 0 || change_find_op(c, dir);
-}
-
 int
 change_stage_tree(struct change *c, const struct merge_item *it, const char *base, int new_fd)
 {
@@ -225,9 +214,18 @@ change_stage_tree(struct change *c, const struct merge_item *it, const char *bas
 	return r;
 }
 
-bool
+int
 change_takes_data(const struct change *c, const struct merge_item *it, int space_fd)
 {
+	const char *slash = strrchr(it->path, '/');
+	_auto_free char *dir = xstrndup(it->path, slash ? (size_t)(slash - it->path) : 0);
+	_auto_close int there = -EBADF;
+
 	/* a directory that configuration needed, too, is there already */
-	return !change_find_op(c, it->path) && has_directory(c, it->path, space_fd);
+	if (change_find_op(c, it->path))
+		return 0;
+	if (!slash || change_find_op(c, dir))
+		return 1;
+	there = path_open(space_fd, dir, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, PATH_BENEATH);
+	return there >= 0 ? 1 : change_is_jails_doing(there) ? 0 : there;
 }

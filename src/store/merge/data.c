@@ -164,22 +164,23 @@ merge_data(int old_fd, int new_fd, const struct merge_opts *o, struct merge_data
 
 /* ---- of one jail ---- */
 
-/* Has the jail nothing of this name, and the directory for it, or will it have that? */
-static bool
+/* 1: the jail has nothing of this name, and the directory for it, or will have that. */
+static int
 is_wanted(const struct merge_part *part, const char *piece, int dest_fd, const struct strv *made)
 {
 	const char *slash = strrchr(piece, '/');
 	_auto_free char *parent = xstrndup(piece, slash ? (size_t)(slash - piece) : 0);
 	struct merge_node here = {0}, up = {.type = NODE_DIR};
-	bool wanted = merge_node_at(dest_fd, piece, &here) == 0 && here.type == NODE_NONE;
+	int r = merge_node_at(dest_fd, piece, &here);
 
-	if (wanted && slash)
-		wanted = merge_node_at(dest_fd, parent, &up) == 0;
-	if (wanted && up.type != NODE_DIR)
-		wanted = up.type == NODE_NONE && (part->parent_comes || strv_has(made, parent));
+	if (r == 0 && here.type == NODE_NONE && slash)
+		r = merge_node_at(dest_fd, parent, &up);
+	if (r == 0 && here.type == NODE_NONE)
+		r = up.type == NODE_DIR ||
+		    (up.type == NODE_NONE && (part->parent_comes || strv_has(made, parent)));
 	merge_node_free(&here);
 	merge_node_free(&up);
-	return wanted;
+	return r == -EXDEV ? 0 : r; /* another mount is in the way: there is something */
 }
 
 static int
@@ -221,7 +222,7 @@ merge_data_plan(const struct merge_data *d, int new_fd, int dest_fd, struct merg
 {
 	_auto_strv struct strv made = STRV_INIT;
 	_auto_free char *last = NULL;
-	bool wanted = false;
+	int wanted = 0;
 
 	for (size_t i = 0; i < d->n; i++) {
 		const struct merge_part *part = &d->v[i];
@@ -232,6 +233,8 @@ merge_data_plan(const struct merge_data *d, int new_fd, int dest_fd, struct merg
 			wanted = is_wanted(part, piece, dest_fd, &made);
 		free(last);
 		last = piece;
+		if (wanted < 0)
+			return err_sys(e, -wanted, "the jail's %s", piece);
 		r = wanted ? add_part(part, new_fd, plan) : 0;
 		if (r < 0)
 			return err_sys(e, -r, "the new tree: %s", part->path);
