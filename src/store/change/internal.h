@@ -41,8 +41,8 @@ int change_save(struct change *c, struct err *e); /* atomic, synced */
 int change_read(struct change *c, struct err *e); /* into a change with id, jail and change_fd */
 char *change_file_name(unsigned id);
 
-/* whole.c: directories of data.  Is there room for what is given?  New/N with all of it, or its directories. */
-bool change_takes_data(const struct change *c, const struct merge_item *it, int space_fd);
+/* whole.c: directories of data.  1 there is room for what is given.  New/N with all of it, or its directories. */
+int change_takes_data(const struct change *c, const struct merge_item *it, int space_fd);
 int change_stage_tree(struct change *c, const struct merge_item *it, const char *base, int new_fd);
 /* 1 it is as it was given, 0 not, also where the jail is in the way; no more of it is read than was given. */
 int change_tree_as_given(int dir, const char *name, const struct change_tree *given);

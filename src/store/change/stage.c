@@ -283,10 +283,11 @@ static int
 stage_item(struct change *c, const struct merge_item *it, const char *base, int new_fd, int space_fd)
 {
 	struct change_op *op;
-	int r = 0;
+	int r = it->whole == WHOLE_NO ? 1 : change_takes_data(c, it, space_fd);
 
-	if (it->whole != WHOLE_NO && !change_takes_data(c, it, space_fd))
-		return 0;
+	if (r <= 0)
+		return r;
+	r = 0;
 	if (it->whole == WHOLE_TREE || it->whole == WHOLE_DIRS)
 		return change_stage_tree(c, it, base, new_fd);
 	if (it->act == MERGE_ADD && it->whole == WHOLE_NO)
