@@ -244,7 +244,7 @@ record() { echo "$BRIG_BASE/js/.brig/$1.json"; }
 	sed -i 's/exec.start = "true"/exec.start = "[ ! -d \/var\/lib\/newdb ] || echo x >\/var\/lib\/newdb\/used"/' "$BRIG_CONF"
 	run brig upgrade mroot/r3
 	[ "$status" = 1 ]
-	[[ "$output" == *"var/lib/newdb: kept, because the jail changed it meanwhile"* ]]
+	[[ "$output" == *"a: warning: var/lib/newdb: kept, because the jail changed it meanwhile"* ]]
 	[ "$(cat "$BRIG_BASE/js/a/var/lib/newdb/used")" = x ]
 	[ "$(cat "$BRIG_BASE/js/a/etc/app.conf")" = "conf 1" ]
 }
