@@ -1182,6 +1182,8 @@ no_files(void **state)
 	    "busybox mkfifo /etc/passwd /etc/group", "busybox mkdir /etc/passwd /etc/group",
 	    "busybox ln -s passwd /etc/passwd; busybox ln -s group /etc/group"};
 	struct os_exec x = CLEAN;
+	struct err e = ERR_INIT;
+	int status;
 
 	(void)state;
 	(void)says(&x, "busybox mv /etc/passwd /etc/p; busybox mv /etc/group /etc/g");
@@ -1189,6 +1191,10 @@ no_files(void **state)
 		(void)alarm(30);
 		(void)says(&x, make[i]);
 		assert_string_equal(says(&x, "echo $USER $HOME"), "root /root\n");
+		x.jail_user = "joe";
+		assert_int_equal(run(&x, "true", &status, &e), -ENOENT);
+		assert_non_null(strstr(e.msg, i < 2 ? "Invalid argument" : "symbolic links"));
+		x.jail_user = NULL;
 		(void)says(&x, "busybox rm -rf /etc/passwd /etc/group");
 		(void)alarm(0);
 	}
