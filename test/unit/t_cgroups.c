@@ -603,6 +603,22 @@ does_not_go(void **state)
 	assert_true(there("memory"));
 }
 
+/* What is not counted is -1, and not 0. */
+static void
+usage_of_none(void **state)
+{
+	struct os_usage u = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(os_limit_usage(&id, &u, &e), 0);
+	assert_true(u.memory == -1 && u.pids == -1 && u.cpu_ns == -1);
+	hierarchy("two", "/", "cgroup2", "nsdelegate");
+	version_1();
+	assert_int_equal(os_limit_usage(&id, &u, &e), 0);
+	assert_true(u.memory == -1 && u.pids == -1 && u.cpu_ns == -1);
+}
+
 /* ---- memory shortage ---- */
 
 static int
@@ -715,7 +731,7 @@ main(void)
 	    TEST(mounts),         TEST(values_v1),   TEST(values_v2),          TEST(io_values),
 	    TEST(whole_discs),    TEST(shares),      TEST(missing_controller), TEST(cannot_be_made),
 	    TEST(all_or_nothing), TEST(of_others),   TEST(left_over),          TEST(born_with_limits),
-	    TEST(joins),          TEST(does_not_go), TEST(memory_shortage),    TEST(value_written),
+	    TEST(joins),          TEST(does_not_go), TEST(memory_shortage), TEST(usage_of_none),    TEST(value_written),
 	};
 
 	if (geteuid() != 0) {

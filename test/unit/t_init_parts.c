@@ -210,6 +210,26 @@ last_records(void **state)
 		assert_memory_equal(text + i * INIT_RECORD, want[i], strlen(want[i]));
 }
 
+static void
+endless_body(void)
+{
+	int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+
+	if (dup2(null, INIT_FD_LOG) != INIT_FD_LOG)
+		_exit(1);
+	(void)alarm(10);
+	copy_pipe(zero, 1, PIPE_CHUNKS);
+	_exit(lseek(zero, 0, SEEK_CUR) < 0);
+}
+
+/* What has always something to say is not listened to for ever. */
+static void
+endless_output(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(endless_body), 0);
+}
+
 /* Directories of PATH that just fit and that just do not (_FORTIFY_SOURCE is what looks). */
 static void
 search_body(void)
@@ -239,7 +259,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(back_off),        cmocka_unit_test(good_run), cmocka_unit_test(numbers),
 	    cmocka_unit_test(argument_bounds), cmocka_unit_test(names),    cmocka_unit_test(last_records),
-	    cmocka_unit_test(search_bounds),
+	    cmocka_unit_test(search_bounds), cmocka_unit_test(endless_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
