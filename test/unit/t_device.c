@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "os/linux/limits/device.c"
 
 /* eBPF, as far as the program uses it; registers hold 32 bits. */
@@ -68,13 +70,15 @@ every_device(void **state)
 	for (size_t t = 0; t < ARRAY_LEN(types); t++)
 		for (unsigned access = 1; access < 8; access++)
 			for (unsigned major = 0; major < 600; major++)
-				for (unsigned minor = 0; minor < 300; minor += major > 10 ? 37 : 1) {
-					struct bpf_cgroup_dev_ctx ctx = {.access_type = access << 16 | types[t],
+				for (unsigned minor = 0; minor<300; minor += major> 10 ? 37 : 1) {
+					struct bpf_cgroup_dev_ctx ctx = {.access_type =
+									     access << 16 | types[t],
 									 .major = major,
 									 .minor = minor};
 
 					if (answer_of(&ctx) != wanted(types[t], major, minor))
-						fail_msg("type %u access %u %u:%u", types[t], access, major, minor);
+						fail_msg("type %u access %u %u:%u", types[t], access, major,
+							 minor);
 				}
 }
 
