@@ -75,7 +75,7 @@ look_at(const struct store *s, const struct record *rec, const char *base, struc
 			strv_add(&paths, rec->conflict[i].path);
 	if (release_open(s, rec->template, base, &from, e) < 0 ||
 	    release_open(s, rec->template, rec->release, &to, e) < 0 ||
-	    merge_plan(&paths, from.skel_fd, to.skel_fd, w->space_fd, &rules, NULL, &plan, e) < 0)
+	    merge_plan(&paths, &(struct merge_trees){from.skel_fd, to.skel_fd, w->space_fd, NULL}, &rules, &plan, e) < 0)
 		return -e->num;
 	for (size_t i = 0; i < rec->n_conflict; i++) {
 		struct switch_waiting *one = &w->v[i];

@@ -217,16 +217,26 @@ delta_of(struct switch_to *to, const struct release *from, const struct release 
 typedef int (*part_fn)(void *ctx, struct merge_plan *part, const char *base, const struct release *new,
 		       struct err *e);
 
+/* One jail to be planned for. */
+struct planner {
+	struct switch_to *to;
+	const struct record *rec;
+	const struct release *new;
+	int space_fd;
+	part_fn fn;
+	void *ctx;
+};
+
 static int
-plan_part(struct switch_to *to, const struct strv *paths, const struct release *base,
-	  const struct release *new, int space_fd, part_fn fn, void *ctx, struct err *e)
+plan_part(const struct planner *p, const struct strv *paths, const struct release *base, struct err *e)
 {
 	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
-	struct merge_opts o = opts_of(to);
+	struct merge_opts o = opts_of(p->to);
+	const struct merge_trees trees = {base->skel_fd, p->new->skel_fd, p->space_fd, NULL};
 
-	if (merge_plan(paths, base->skel_fd, new->skel_fd, space_fd, &o, NULL, &plan, e) < 0)
+	if (merge_plan(paths, &trees, &o, &plan, e) < 0)
 		return -e->num;
-	return fn(ctx, &plan, base->name, new, e);
+	return p->fn(p->ctx, &plan, base->name, p->new, e);
 }
 
 static bool
@@ -240,20 +250,22 @@ is_first_with_base(const struct record *rec, size_t i)
 
 /* Plans the conflicts that were last merged with release base together: account files must agree. */
 static int
-plan_waiting(struct switch_to *to, const struct record *rec, const char *base, const struct release *new,
-	     int space_fd, part_fn fn, void *ctx, struct err *e)
+plan_waiting(const struct planner *p, const char *base, struct err *e)
 {
 	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_strv struct strv paths = STRV_INIT;
 
-	for (size_t i = 0; i < rec->n_conflict; i++)
-		if (streq(rec->conflict[i].base, base) && !class_is_data(&to->classes, rec->conflict[i].path))
-			strv_add(&paths, rec->conflict[i].path);
+	for (size_t i = 0; i < p->rec->n_conflict; i++) {
+		const struct record_conflict *c = &p->rec->conflict[i];
+
+		if (streq(c->base, base) && !class_is_data(&p->to->classes, c->path))
+			strv_add(&paths, c->path);
+	}
 	if (paths.n == 0)
 		return 0;
-	if (release_open(to->store, rec->template, base, &from, e) < 0)
+	if (release_open(p->to->store, p->rec->template, base, &from, e) < 0)
 		return -e->num;
-	return plan_part(to, &paths, &from, new, space_fd, fn, ctx, e);
+	return plan_part(p, &paths, &from, e);
 }
 
 /*
@@ -262,31 +274,31 @@ plan_waiting(struct switch_to *to, const struct record *rec, const char *base, c
  * is data now is not merged again.
  */
 static int
-plan_merge(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd,
-	   part_fn fn, void *ctx, struct err *e)
+plan_merge(const struct planner *p, struct err *e)
 {
+	const struct record *rec = p->rec;
 	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_(merge_plan_free) struct merge_plan data = MERGE_PLAN_INIT;
 	_auto_strv struct strv paths = STRV_INIT;
 	const struct switch_delta *d = NULL;
-	int r = release_open(to->store, rec->template, rec->release, &from, e);
+	int r = release_open(p->to->store, rec->template, rec->release, &from, e);
 
 	if (r == 0)
-		r = classes_for(to, new, e);
+		r = classes_for(p->to, p->new, e);
 	if (r == 0)
-		r = delta_of(to, &from, new, &d, e);
+		r = delta_of(p->to, &from, p->new, &d, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < d->paths.n; i++)
 		if (!record_conflict(rec, d->paths.v[i]))
 			strv_add(&paths, d->paths.v[i]);
-	r = plan_part(to, &paths, &from, new, space_fd, fn, ctx, e);
+	r = plan_part(p, &paths, &from, e);
 	for (size_t i = 0; i < rec->n_conflict && r == 0; i++)
 		if (is_first_with_base(rec, i))
-			r = plan_waiting(to, rec, rec->conflict[i].base, new, space_fd, fn, ctx, e);
+			r = plan_waiting(p, rec->conflict[i].base, e);
 	if (r == 0)
-		r = merge_data_plan(&d->data, new->skel_fd, space_fd, &data, e);
-	return r == 0 ? fn(ctx, &data, from.name, new, e) : r;
+		r = merge_data_plan(&d->data, p->new->skel_fd, p->space_fd, &data, e);
+	return r == 0 ? p->fn(p->ctx, &data, from.name, p->new, e) : r;
 }
 
 /* ---- what is prepared ---- */
@@ -334,7 +346,7 @@ switch_stage(struct switch_to *to, struct change *c, const struct record *rec, i
 	if (r >= 0 && !back && space_fd >= 0) {
 		c->kind =
 		    CHANGE_UPGRADE; /* a rollback to where it has not come from is a merge like any other */
-		r = plan_merge(to, rec, &new, space_fd, stage_part, &s, e);
+		r = plan_merge(&(struct planner){to, rec, &new, space_fd, stage_part, &s}, e);
 	}
 	if (r >= 0 && space_fd >= 0)
 		r = switch_regenerate(c, &new, space_fd, e);
@@ -404,20 +416,20 @@ count_plan(const struct merge_plan *p, struct switch_counts *ret)
 
 /* Plans a rollback from what earlier changes kept. */
 static int
-plan_undo(struct switch_to *to, const struct record *rec, const char *jail, int space_fd,
-	  struct merge_plan *ret, struct switch_counts *counts, struct err *e)
+plan_undo(const struct planner *p, const char *jail, struct merge_plan *ret, struct switch_counts *counts,
+	  struct err *e)
 {
 	_auto_(change_free) struct change c = CHANGE_INIT;
 	int r;
 
-	c.store = to->store;
+	c.store = p->to->store;
 	c.kind = CHANGE_ROLLBACK;
 	c.jail = xstrdup(jail);
-	c.template = xstrdup(rec->template);
-	c.to = xstrdup(to->release);
+	c.template = xstrdup(p->rec->template);
+	c.to = xstrdup(p->to->release);
 	r = change_open(&c, e);
 	if (r == 0)
-		r = change_stage_undo(&c, rec, space_fd, e);
+		r = change_stage_undo(&c, p->rec, p->space_fd, e);
 	if (r <= 0)
 		return r;
 	switch_count(&c, counts);
@@ -462,7 +474,8 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	_auto_free char *where = space_where(spec);
 	_auto_close int space = -EBADF;
 	struct rules rules = RULES_INIT;
-	struct planning p = {ret, &rules};
+	struct planning all = {ret, &rules};
+	struct planner p = {to, &rec, &new, -EBADF, plan_add, &all};
 	int r = record_read(to->store, spec->name, &rec, e);
 
 	*counts = (struct switch_counts){0};
@@ -481,14 +494,15 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	r = space_by_where(to->store, spec->name, where, &space, e);
 	if (r < 0 || space < 0)
 		return r;
+	p.space_fd = space;
 	if (to->kind == CHANGE_ROLLBACK) {
-		r = plan_undo(to, &rec, spec->name, space, ret, counts, e);
+		r = plan_undo(&p, spec->name, ret, counts, e);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}
 	r = rules_of_release(&new, &rules, e);
 	if (r == 0)
-		r = plan_merge(to, &rec, &new, space, plan_add, &p, e);
+		r = plan_merge(&p, e);
 	rules_free(&rules);
 	if (r == 0)
 		count_plan(ret, counts);

@@ -61,7 +61,7 @@ conflicts(const int tree[3], int dest, bool jail)
 	size_t n = 0;
 
 	must(merge_delta(tree[0], tree[1], &opts, &paths, &e) == 0, "the trees can be compared");
-	must(merge_plan(&paths, tree[0], tree[1], dest, &opts, "/dest", &plan, &e) == 0, "there is a plan");
+	must(merge_plan(&paths, &(struct merge_trees){tree[0], tree[1], dest, "/dest"}, &opts, &plan, &e) == 0, "there is a plan");
 	for (size_t i = 0; i < plan.n; i++) {
 		const struct merge_item *it = &plan.v[i];
 

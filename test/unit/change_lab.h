@@ -140,7 +140,7 @@ try_stage(const char *base, const char *new, void (*between)(void), struct err *
 	CHECK(release_open(&store, "mroot", base, &from, &e) == 0 &&
 	      release_open(&store, "mroot", new, &to, &e) == 0);
 	CHECK(merge_delta(from.skel_fd, to.skel_fd, &o, &paths, &e) == 0);
-	CHECK(merge_plan(&paths, from.skel_fd, to.skel_fd, space, &o, NULL, &plan, &e) == 0);
+	CHECK(merge_plan(&paths, &(struct merge_trees){from.skel_fd, to.skel_fd, space, NULL}, &o, &plan, &e) == 0);
 	if (between)
 		between();
 	r = change_stage(&c, &plan, base, to.skel_fd, space, err);

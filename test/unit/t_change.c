@@ -344,7 +344,7 @@ stage_upgrade(struct job *j, const char *to)
 	classes_of(to, &classes);
 	o.classes = older ? NULL : &classes;
 	CHECK(merge_delta(from_fd, to_fd, &o, &paths, &e) == 0);
-	CHECK(merge_plan(&paths, from_fd, to_fd, space, &o, NULL, &plan, &e) == 0);
+	CHECK(merge_plan(&paths, &(struct merge_trees){from_fd, to_fd, space, NULL}, &o, &plan, &e) == 0);
 	CHECK(change_stage(&j->c, &plan, j->rec.release, to_fd, space, &e) == 0);
 	CHECK(older || (merge_data(from_fd, to_fd, &o, &data, &e) == 0 &&
 			merge_data_plan(&data, to_fd, space, &given, &e) == 0 &&
@@ -1295,7 +1295,7 @@ kept_many(void **state)
 		_auto_close int from_fd = skel_of(R1), to_fd = skel_of(R2);
 
 		CHECK(merge_delta(from_fd, to_fd, &o, &paths, &e) == 0);
-		CHECK(merge_plan(&paths, from_fd, to_fd, space, &o, NULL, &plan, &e) == 0);
+		CHECK(merge_plan(&paths, &(struct merge_trees){from_fd, to_fd, space, NULL}, &o, &plan, &e) == 0);
 		start = bytes_read();
 		CHECK(change_stage(&j.c, &plan, R1, to_fd, space, &e) == 0);
 	}

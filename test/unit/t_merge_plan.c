@@ -190,7 +190,7 @@ planned(void)
 
 	merge_plan_free(&plan);
 	if (merge_delta(fd[0], fd[1], &opts, &paths, &e) < 0 ||
-	    merge_plan(&paths, fd[0], fd[1], fd[2], &opts, "/dest", &plan, &e) < 0)
+	    merge_plan(&paths, &(struct merge_trees){fd[0], fd[1], fd[2], "/dest"}, &opts, &plan, &e) < 0)
 		return xasprintf("error: %s", e.msg);
 	buf_adds(&b, "");
 	for (size_t i = 0; i < plan.n; i++) {
@@ -606,7 +606,7 @@ the_stock_trees_must_be_whole(void **state)
 	(void)state;
 	memset(name, 'x', 299);
 	strv_add(&paths, name);
-	assert_int_equal(merge_plan(&paths, fd[0], fd[1], fd[2], &opts, NULL, &p, &e), -ENAMETOOLONG);
+	assert_int_equal(merge_plan(&paths, &(struct merge_trees){fd[0], fd[1], fd[2], NULL}, &opts, &p, &e), -ENAMETOOLONG);
 	assert_non_null(strstr(e.msg, "the old tree: /xxx"));
 	assert_int_equal(p.n, 0);
 	err_clear(&e);
@@ -631,7 +631,7 @@ planned_by(const char *rules_text)
 	if (rules_parse(rules_text, "rules", &rules, &e) == 0) {
 		classes_add(&classes, &rules, &rules, true);
 		if (merge_delta(fd[0], fd[1], &opts, &paths, &e) == 0 &&
-		    merge_plan(&paths, fd[0], fd[1], fd[2], &opts, NULL, &plan, &e) == 0 &&
+		    merge_plan(&paths, &(struct merge_trees){fd[0], fd[1], fd[2], NULL}, &opts, &plan, &e) == 0 &&
 		    merge_data(fd[0], fd[1], &opts, &data, &e) == 0)
 			(void)merge_data_plan(&data, fd[1], fd[2], &plan, &e);
 	}

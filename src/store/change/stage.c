@@ -515,7 +515,7 @@ change_stage_again(struct change *c, const struct change_op *op, int space_fd, s
 		return -e->num;
 	if (class_is_data(&classes, op->path)) /* of an older brig: it stays as it is now */
 		return 0;
-	if (merge_plan(&path, base.skel_fd, to.skel_fd, space_fd, &rules, NULL, &plan, e) < 0)
+	if (merge_plan(&path, &(struct merge_trees){base.skel_fd, to.skel_fd, space_fd, NULL}, &rules, &plan, e) < 0)
 		return -e->num;
 	return change_stage(c, &plan, base_name, to.skel_fd, space_fd, e);
 }

@@ -858,15 +858,15 @@ needs_update(struct planner *p)
 }
 
 int
-merge_plan(const struct strv *paths, int old_fd, int new_fd, int dest_fd, const struct merge_opts *o,
-	   const char *dest_prefix, struct merge_plan *ret, struct err *e)
+merge_plan(const struct strv *paths, const struct merge_trees *trees, const struct merge_opts *o,
+	   struct merge_plan *ret, struct err *e)
 {
-	struct planner p = {.paths = paths, .opts = o, .dest = dest_prefix ? dest_prefix : ""};
+	struct planner p = {.paths = paths, .opts = o, .dest = trees->dest_prefix ? trees->dest_prefix : ""};
 	int r;
 
-	p.top[SIDE_O] = old_fd;
-	p.top[SIDE_N] = new_fd;
-	p.top[SIDE_D] = dest_fd;
+	p.top[SIDE_O] = trees->old_fd;
+	p.top[SIDE_N] = trees->new_fd;
+	p.top[SIDE_D] = trees->dest_fd;
 	p.at = xcalloc(paths->n + 1, sizeof(*p.at));
 	r = look_at_all(&p, e);
 	for (enum pass pass = PASS_GOES; r == 0 && pass <= PASS_NEW; pass++)

@@ -91,8 +91,12 @@ int merge_delta(int old_fd, int new_fd, const struct merge_opts *o, struct strv 
  *
  * New directories: with opts->jail each is a MERGE_ADD of its own, also a missing one above something that is
  * added; without, there is none (etcupdate makes them when something is put in them). */
-int merge_plan(const struct strv *paths, int old_fd, int new_fd, int dest_fd, const struct merge_opts *o,
-	       const char *dest_prefix, struct merge_plan *ret, struct err *e);
+struct merge_trees {
+	int old_fd, new_fd, dest_fd;
+	const char *dest_prefix; /* or NULL */
+};
+int merge_plan(const struct strv *paths, const struct merge_trees *trees, const struct merge_opts *o,
+	       struct merge_plan *ret, struct err *e);
 
 /* What is data in the new tree and not in the old one; o->classes is not NULL, IGNORE is applied. */
 struct merge_part {

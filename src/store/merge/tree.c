@@ -342,7 +342,7 @@ merge_tree(const struct merge_tree *t, size_t *ret_conflicts, size_t *ret_warnin
 	int r = merge_delta(t->old_fd, t->new_fd, &t->opts, &paths, e);
 
 	if (r == 0)
-		r = merge_plan(&paths, t->old_fd, t->new_fd, t->dest_fd, &t->opts, t->dest, &plan, e);
+		r = merge_plan(&paths, &(struct merge_trees){t->old_fd, t->new_fd, t->dest_fd, t->dest}, &t->opts, &plan, e);
 	if (r < 0)
 		return r;
 	copy_fs_init(&c.fs);
