@@ -8,6 +8,9 @@
 #include "store/record/ids.h"
 #include "store/record/record.h"
 #include "store/record/state.h"
+#include "store/tree.h"
+
+#define TEMP_PREFIX ".tmp." /* fsx_symlink_swap() */
 
 #define ID_FILE_MAX (1u << 20)
 
@@ -41,6 +44,21 @@ linked_jail(const struct store *s, uint32_t idbase, char ret[NAME_MAX_LEN + 1], 
 	return name_ok(ret);
 }
 
+/* Temporary links of killed writers.  The caller holds the registry's lock, so none is being written. */
+static int
+tidy_links(int dir, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+	int r = tree_names(dir, &names);
+
+	if (r < 0)
+		return err_sys(e, -r, "read js/.brig/ids");
+	for (size_t i = 0; i < names.n; i++)
+		if (str_after(names.v[i], TEMP_PREFIX) && unlinkat(dir, names.v[i], 0) < 0 && errno != ENOENT)
+			return err_sys(e, errno, "remove js/.brig/ids/%s", names.v[i]);
+	return 0;
+}
+
 /* The link, for good. */
 static int
 put_link(const struct store *s, const char *jail, uint32_t idbase, struct err *e)
@@ -50,7 +68,7 @@ put_link(const struct store *s, const char *jail, uint32_t idbase, struct err *e
 
 	if (dir < 0)
 		return err_sys(e, errno, "%s/js/.brig/ids", s->base);
-	return fsx_symlink_swap(dir, jail, name, FSX_SYNC, e);
+	return tidy_links(dir, e) < 0 ? -e->num : fsx_symlink_swap(dir, jail, name, FSX_SYNC, e);
 }
 
 int
