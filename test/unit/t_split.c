@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "store/template/build.h"
 #include "store/template/class.h"
+#include "store/template/links.h"
 #include "store/template/split.h"
 #include "store/tree.h"
 
@@ -146,14 +147,14 @@ static size_t
 check(const char *text)
 {
 	struct rules rules;
-	int n;
+	struct split_look look = {root_fd, skel_fd, &rules, NULL, note, NULL, NULL, 0};
 
 	assert_int_equal(rules_parse(text, "test.rules", &rules, &e), 0);
-	n = split_check(root_fd, skel_fd, &rules, note, NULL, &e);
+	assert_int_equal(split_check(&look, &e), 0);
 	rules_free(&rules);
-	assert_int_equal(n, faults.n);
+	assert_int_equal(look.faults, faults.n);
 	strv_sort(&faults);
-	return (size_t)n;
+	return look.faults;
 }
 
 static void
@@ -427,6 +428,62 @@ dangling(void **state)
 }
 
 static void
+note_warning(void *ctx, const char *path, const char *what)
+{
+	strv_addf(ctx, "%s: %s", path, what);
+}
+
+/* Links as packages ship them, as rules leave them, and as the split led them astray. */
+static void
+links_of_packages(void **state)
+{
+	static const char text[] = "move etc\nmove usr/local usr-local\nempty s\nfresh etc/ssl/*.key remove\n"
+				   "drop usr/share/gone\nkeep etc/db usr/lib/db\nlink etc/own nowhere\n"
+				   "dangling /usr/share/may\ndangling /s/etc/may\n";
+	_auto_strv struct strv warnings = STRV_INIT;
+	struct rules rules;
+	struct links before = {0};
+	struct split_look look = {root_fd, skel_fd, &rules, &before, note, note_warning, &warnings, 0};
+
+	(void)state;
+	put("root/etc/ssl/a.key", "x");
+	put("root/etc/conf", "x");
+	put("root/usr/lib/x", "x");
+	put("root/usr/share/gone", "x");
+	put_dir("root/etc/db");
+	put_dir("root/etc/sub");
+	put("root/etc/db/y", "x");
+	put_link("root/etc/sub/modules.conf",
+		 "../modules");                     /* to a file of a package that is not installed */
+	put_link("root/etc/key", "/etc/ssl/a.key"); /* each jail gets its own */
+	put_link("root/usr/share/left", "gone");
+	put_link("root/usr/share/may", "nowhere");
+	put_link("root/etc/may", "nowhere");
+	put_link("root/usr/share/round", "../../etc/../usr/lib/x"); /* .. of /s/etc is /s */
+	put_link("root/etc/db/back", "../conf");
+	put_link("root/usr/share/space", "/s/etc/conf"); /* known only when it is split */
+	assert_int_equal(links_read(root_fd, &before, &e), 0);
+	assert_int_equal(rules_parse(text, "test.rules", &rules, &e), 0);
+	assert_int_equal(split_tree(root_fd, skel_fd, &rules, &e), 0);
+	assert_int_equal(split_check(&look, &e), 0);
+	strv_sort(&warnings);
+	assert_int_equal(warnings.n, 2);
+	assert_string_equal(warnings.v[0],
+			    "/etc/sub/modules.conf: the link to '../modules' leads nowhere in a jail");
+	assert_string_equal(
+	    warnings.v[1],
+	    "/usr/share/left: the link to 'gone' leads to what the rules of the split leave out");
+	/* what a rule makes itself is the fault of who wrote it */
+	assert_int_equal(look.faults, 1);
+	assert_string_equal(faults.v[0], "/s/etc/own: the link to 'nowhere' leads nowhere in a jail");
+	assert_link("root/usr/share/round", "/usr/lib/x");
+	assert_link("root/usr/lib/db/back", "/etc/conf");
+	assert_link("skel/etc/key", "/etc/ssl/a.key");
+	rules_free(&rules);
+	links_free(&before);
+}
+
+static void
 special(void **state)
 {
 	(void)state;
@@ -597,6 +654,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(planted_links, setup, teardown),
 	    cmocka_unit_test_setup_teardown(planted_places, setup, teardown),
 	    cmocka_unit_test_setup_teardown(dangling, setup, teardown),
+	    cmocka_unit_test_setup_teardown(links_of_packages, setup, teardown),
 	    cmocka_unit_test_setup_teardown(special, setup, teardown),
 	    cmocka_unit_test_setup_teardown(foreign_owner, setup, teardown),
 	    cmocka_unit_test_setup_teardown(apt_lists, setup, teardown),

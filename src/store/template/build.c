@@ -16,12 +16,14 @@
 #include "base/path.h"
 #include "store/record/record.h"
 #include "store/template/build.h"
+#include "store/template/links.h"
 #include "store/template/manifest.h"
 #include "store/template/split.h"
 #include "store/tree.h"
 
 #define LOCK_WAIT_MS 2000
 #define TRIES_A_DAY 1000
+#define LINKS_TOLD 200 /* of a release's warnings about links */
 
 struct build {
 	const struct store *s;
@@ -31,6 +33,8 @@ struct build {
 	char *rules_file;     /* resolved; NULL: default */
 	struct rules rules;
 	struct strv warnings;
+	size_t links_told;
+	struct links links; /* of the tree before it is split */
 	struct source_image image;
 	const struct progress *pr;
 	int template_fd, dir_fd, root_fd, skel_fd;
@@ -55,6 +59,7 @@ build_free(struct build *b)
 	strv_free(&b->overlays);
 	strv_free(&b->warnings);
 	rules_free(&b->rules);
+	links_free(&b->links);
 }
 
 /* ---- before anything is made ---- */
@@ -126,6 +131,67 @@ make_place(struct build *b, struct err *e)
 	return r;
 }
 
+struct faults {
+	struct buf text;
+	size_t n;
+};
+
+static void
+note_fault(struct faults *f, const char *path, const char *what)
+{
+	_auto_free char *shown = text_printable(path, 200);
+
+	if (f->n++ < 3)
+		buf_addf(&f->text, "%s%s: %s", f->text.len ? "; " : "", shown, what);
+}
+
+static int
+tell_faults(struct faults *f, const char *before, struct err *e)
+{
+	if (f->n > 3)
+		buf_addf(&f->text, "; and %zu more", f->n - 3);
+	if (f->n)
+		(void)err_set(e, EINVAL, "%s%s", before, f->text.s);
+	buf_free(&f->text);
+	return f->n ? -EINVAL : 0;
+}
+
+/* Links that lead nowhere since the overlays were copied: the source's own were there before them. */
+static int
+blame_overlays(struct build *b, const struct links *source, struct err *e)
+{
+	struct faults f = {BUF_INIT, 0};
+
+	for (size_t i = 0; i < b->links.n; i++) {
+		const struct link *l = &b->links.v[i], *was = links_find(source, l->path);
+		_auto_free char *path = NULL, *text = NULL, *what = NULL;
+
+		if (!l->wrong || (was && was->wrong && streq(was->text, l->text)) ||
+		    rules_may_dangle(&b->rules, l->path))
+			continue;
+		path = xasprintf("/%s", l->path);
+		text = text_printable(l->text, 200);
+		what = xasprintf("the link to '%s' %s", text, l->wrong);
+		note_fault(&f, path, what);
+	}
+	return tell_faults(&f, "with the overlays: ", e);
+}
+
+static int
+add_overlays(struct build *b, const struct source_place *at, struct err *e)
+{
+	_auto_(links_free) struct links source = {0};
+	int r = links_read(b->root_fd, b->overlays.n ? &source : &b->links, e);
+
+	if (r < 0 || b->overlays.n == 0)
+		return r;
+	for (size_t i = 0; i < b->overlays.n && r == 0; i++)
+		r = source_overlay(at, b->overlays.v[i], e);
+	if (r == 0)
+		r = links_read(b->root_fd, &b->links, e);
+	return r == 0 ? blame_overlays(b, &source, e) : r;
+}
+
 static int
 fill(struct build *b, struct err *e)
 {
@@ -133,8 +199,8 @@ fill(struct build *b, struct err *e)
 					b->root_fd, b->pr,       &b->warnings, &b->image};
 	int r = source_fill(&at, b->source, e);
 
-	for (size_t i = 0; i < b->overlays.n && r == 0; i++)
-		r = source_overlay(&at, b->overlays.v[i], e);
+	if (r == 0)
+		r = add_overlays(b, &at, e);
 	if (r == 0 && tree_empty(b->root_fd))
 		r = err_set(e, ENOENT, "%s: made an empty tree", b->source);
 	/* a source may have given the top another mode and owner */
@@ -143,36 +209,46 @@ fill(struct build *b, struct err *e)
 	return r;
 }
 
-struct faults {
-	struct buf text;
-	size_t n;
+struct looking {
+	struct build *b;
+	struct faults faults;
 };
 
 static void
-note_fault(void *ctx, const char *path, const char *what)
+say_fault(void *ctx, const char *path, const char *what)
 {
-	struct faults *f = ctx;
+	struct looking *l = ctx;
+
+	note_fault(&l->faults, path, what);
+}
+
+static void
+say_warning(void *ctx, const char *path, const char *what)
+{
+	struct looking *l = ctx;
 	_auto_free char *shown = text_printable(path, 200);
 
-	if (f->n++ < 3)
-		buf_addf(&f->text, "%s%s: %s", f->text.len ? "; " : "", shown, what);
+	if (l->b->links_told++ < LINKS_TOLD)
+		strv_addf(&l->b->warnings, "%s: %s", shown, what);
 }
 
 static int
 split(struct build *b, struct err *e)
 {
-	struct faults f = {BUF_INIT, 0};
+	struct looking l = {b, {BUF_INIT, 0}};
+	struct split_look look = {b->root_fd, b->skel_fd,  &b->rules, &b->links,
+				  say_fault,  say_warning, &l,        0};
 	int r;
 
 	build_step(b->pr, "splitting into template and skeleton");
 	r = split_tree(b->root_fd, b->skel_fd, &b->rules, e);
 	if (r == 0)
-		r = split_check(b->root_fd, b->skel_fd, &b->rules, note_fault, &f, e);
-	if (r > 3)
-		r = err_set(e, EINVAL, "%s; and %d more", f.text.s, r - 3);
-	else if (r > 0)
-		r = err_set(e, EINVAL, "%s", f.text.s);
-	buf_free(&f.text);
+		r = split_check(&look, e);
+	if (b->links_told > LINKS_TOLD)
+		strv_addf(&b->warnings, "%zu more links that lead nowhere", b->links_told - LINKS_TOLD);
+	if (r == 0)
+		return tell_faults(&l.faults, "", e);
+	buf_free(&l.faults.text);
 	return r;
 }
 

@@ -3,121 +3,26 @@
  * What a template must not have: links that lead nowhere in a jail, and FIFOs, sockets and devices (all jails
  * would share them: a channel between jails).
  *
- * Links are resolved here as a jail would, with the template at / and the skeleton at /s, one component at a
- * time.  Nothing is opened: the components walked so far are known to be directories, so that one
- * fstatat(2) with the path collected so far follows nothing.
+ * A link that led nowhere before the split is as the tree was made (Debian's packages have such links to
+ * files of others): a warning.  One that the split led astray is put right; where a rule takes away what it
+ * leads to, each jail gets its own (fresh), or it is a warning.
  */
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <limits.h>
 #include <sys/stat.h>
 
 #include "base/name.h"
 #include "base/path.h"
 #include "store/record/ids.h"
+#include "store/template/links.h"
 #include "store/template/split.h"
 #include "store/tree.h"
 
-#define HOPS_MAX 40 /* as the kernel's: path_resolution(7) */
-
 struct check {
-	int root_fd, skel_fd;
+	struct split_look *look;
+	struct view view;
 	bool skel; /* walking the skeleton */
-	const struct rules *rules;
-	void (*say)(void *ctx, const char *path, const char *what);
-	void *ctx;
-	size_t faults;
 };
-
-/* Filled when the jail runs: what is there cannot be known now. */
-static bool
-is_volatile(const char *path)
-{
-	static const char *const dirs[] = {"run", "proc", "dev", "sys", "tmp", "s/tmp"};
-
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
-		if (path_below(path, dirs[i]))
-			return true;
-	return false;
-}
-
-static int
-jail_lstat(const struct check *c, const char *path, struct stat *st)
-{
-	const char *in = str_after(path, "s/");
-
-	return fstatat(in ? c->skel_fd : c->root_fd, in ? in : path, st, AT_SYMLINK_NOFOLLOW);
-}
-
-static char *
-jail_readlink(const struct check *c, const char *path)
-{
-	const char *in = str_after(path, "s/");
-
-	return tree_readlink(in ? c->skel_fd : c->root_fd, in ? in : path);
-}
-
-static void
-up(struct buf *at)
-{
-	char *slash = at->len ? strrchr(at->s, '/') : NULL;
-
-	at->len = slash ? (size_t)(slash - at->s) : 0;
-	if (at->s)
-		at->s[at->len] = '\0';
-}
-
-/* Where text, read as a path in directory at ("" is /), leads: NULL fine, else what is wrong. */
-static const char *
-resolve(const struct check *c, struct buf *at, const char *text)
-{
-	_auto_free char *rest = xstrdup(text);
-	const char *p = rest;
-	int hops = 0;
-
-	if (*p == '/')
-		at->len = 0;
-	while (*(p += strspn(p, "/"))) {
-		size_t n = strcspn(p, "/"), before = at->len;
-		struct stat st;
-
-		if (n == 1 && *p == '.') {
-			p += n;
-			continue;
-		}
-		if (n == 2 && p[0] == '.' && p[1] == '.') {
-			up(at);
-			p += n;
-			continue;
-		}
-		if (at->len)
-			buf_addc(at, '/');
-		buf_add(at, p, n);
-		p += n;
-		if (is_volatile(at->s))
-			return NULL;
-		if (at->len >= PATH_MAX)
-			return "too long";
-		if (jail_lstat(c, at->s, &st) < 0)
-			return errno == ENOENT || errno == ENOTDIR ? "leads nowhere in a jail"
-								   : "leads to what cannot be read";
-		if (S_ISLNK(st.st_mode)) {
-			_auto_free char *link = jail_readlink(c, at->s), *joined = NULL;
-
-			if (!link || ++hops > HOPS_MAX)
-				return "leads in a circle";
-			joined = path_join(*link ? link : ".", p);
-			free(rest);
-			rest = TAKE_PTR(joined);
-			p = rest;
-			at->len = *p == '/' ? 0 : before;
-			at->s[at->len] = '\0';
-		} else if (!S_ISDIR(st.st_mode) && *p) {
-			return "leads through a file";
-		}
-	}
-	return NULL;
-}
 
 static bool
 may_dangle(const struct rules *rules, const char *path)
@@ -131,8 +36,60 @@ may_dangle(const struct rules *rules, const char *path)
 static void
 fault(struct check *c, const char *path, const char *what)
 {
-	c->say(c->ctx, path, what);
-	c->faults++;
+	c->look->say(c->look->ctx, path, what);
+	c->look->faults++;
+}
+
+/* path begins with dir: what it is with now instead. */
+static char *
+moved_back(const char *path, const char *dir, const char *now)
+{
+	return path_below(path, dir) ? xasprintf("%s%s", now, path + strlen(dir)) : NULL;
+}
+
+/* The link of the tree before the split that is now at path, as a jail sees it without the slash. */
+static const struct link *
+was_link(const struct check *c, const char *path)
+{
+	const struct rules *rules = c->look->rules;
+	const struct link *was = links_find(c->look->before, path); /* nothing moved it */
+	const char *in = str_after(path, "s/");
+
+	for (size_t i = 0; i < rules->n && !was; i++) {
+		const struct rule *r = &rules->v[i];
+		_auto_free char *old = NULL;
+
+		if (in && (r->kind == RULE_MOVE || r->kind == RULE_MOVE_IF))
+			old = moved_back(in, r->arg, r->path);
+		else if (!in && r->kind == RULE_KEEP)
+			old = moved_back(path, r->arg, r->path);
+		was = old ? links_find(c->look->before, old) : NULL;
+	}
+	return was;
+}
+
+static void
+warn_link(struct check *c, const struct link *was, const char *wrong)
+{
+	_auto_free char *text = text_printable(was->text, 200), *path = xasprintf("/%s", was->path);
+	_auto_free char *what = xasprintf("the link to '%s' %s", text, wrong);
+
+	if (!rules_may_dangle(c->look->rules, was->path))
+		c->look->warn(c->look->ctx, path, what);
+}
+
+/* The link led somewhere before the split. */
+static int
+put_right(struct check *c, const struct tree_entry *t, const struct link *was, struct err *e)
+{
+	_auto_free char *text = xasprintf("/%s", was->to);
+	_auto_buf struct buf at = BUF_INIT;
+
+	if (!view_resolve(&c->view, &at, text))
+		return link_set(t, text, e);
+	if (!rules_fresh(c->look->rules, was->to))
+		warn_link(c, was, "leads to what the rules of the split leave out");
+	return 0;
 }
 
 static int
@@ -140,15 +97,21 @@ check_link(struct check *c, const struct tree_entry *t, const char *jail_path, s
 {
 	_auto_free char *target = tree_readlink(t->dir_fd, t->name), *shown = NULL, *what = NULL;
 	_auto_buf struct buf at = BUF_INIT;
+	const struct link *was;
 	const char *wrong;
 
 	if (!target)
 		return err_sys(e, errno, "%s", jail_path);
-	buf_adds(&at, jail_path + 1);
-	up(&at);
-	wrong = resolve(c, &at, target);
-	if (!wrong || may_dangle(c->rules, jail_path))
+	wrong = view_link(&c->view, jail_path + 1, target, &at);
+	if (!wrong || may_dangle(c->look->rules, jail_path))
 		return 0;
+	was = c->look->before && wrong != view_unreadable ? was_link(c, jail_path + 1) : NULL;
+	if (was && was->to)
+		return put_right(c, t, was, e);
+	if (was && was->wrong) {
+		warn_link(c, was, was->wrong);
+		return 0;
+	}
 	shown = text_printable(target, 200);
 	what = xasprintf("the link to '%s' %s", shown, wrong);
 	fault(c, jail_path, what);
@@ -187,14 +150,11 @@ check_entry(void *ctx, const struct tree_entry *t, struct err *e)
 }
 
 int
-split_check(int root_fd, int skel_fd, const struct rules *rules,
-	    void (*say)(void *ctx, const char *path, const char *what), void *ctx, struct err *e)
+split_check(struct split_look *look, struct err *e)
 {
-	struct check c = {root_fd, skel_fd, false, rules, say, ctx, 0};
-	int r = tree_walk(root_fd, check_entry, &c, e);
+	struct check c = {look, {look->root_fd, look->skel_fd, NULL, 0}, false};
+	int r = tree_walk(look->root_fd, check_entry, &c, e);
 
 	c.skel = true;
-	if (r == 0)
-		r = tree_walk(skel_fd, check_entry, &c, e);
-	return r < 0 ? r : c.faults < INT_MAX ? (int)c.faults : INT_MAX;
+	return r == 0 ? tree_walk(look->skel_fd, check_entry, &c, e) : r;
 }

@@ -14,6 +14,7 @@
 #include "base/name.h"
 #include "base/path.h"
 #include "base/where.h"
+#include "store/template/links.h"
 #include "store/template/split.h"
 #include "store/tree.h"
 
@@ -103,7 +104,6 @@ fix_link(void *ctx, const struct tree_entry *t, struct err *e)
 {
 	const struct moved *m = ctx;
 	_auto_free char *target = NULL, *old = NULL, *place = NULL, *text = NULL;
-	const struct timespec times[2] = {t->st.st_atim, t->st.st_mtim};
 
 	if (!S_ISLNK(t->st.st_mode))
 		return 0;
@@ -115,12 +115,7 @@ fix_link(void *ctx, const struct tree_entry *t, struct err *e)
 		return 0;
 	place = link_place(old, target);
 	text = xasprintf("/%s", place ? place : "");
-	if (fsx_symlink_swap(t->dir_fd, text, t->name, 0, e) < 0)
-		return err_wrap(e, "%s", old);
-	if (fchownat(t->dir_fd, t->name, t->st.st_uid, t->st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    utimensat(t->dir_fd, t->name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, errno, "%s", old);
-	return 0;
+	return link_set(t, text, e) < 0 ? err_wrap(e, "%s", m->from) : 0;
 }
 
 /* The directory that was from in the tree now stands at name in dir. */

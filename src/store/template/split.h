@@ -82,9 +82,20 @@ char *rules_skel_path(const struct rules *rules, const char *path);
 /* Splits the tree root_fd; what moves goes to skel_fd (an empty directory of the same file system).  All by
  * descriptors, no link is followed.  -EEXIST: two paths claim one place of the skeleton, both are named. */
 int split_tree(int root_fd, int skel_fd, const struct rules *rules, struct err *e);
-/* Every link of both must lead somewhere inside a jail (root at /, skel at /s), and neither may hold FIFOs,
- * sockets and devices.  say() gets every fault as path (as the jail sees it) and text.  Returns their number. */
-int split_check(int root_fd, int skel_fd, const struct rules *rules,
-		void (*say)(void *ctx, const char *path, const char *what), void *ctx, struct err *e);
+struct links; /* links.h */
+struct split_look {
+	int root_fd, skel_fd;
+	const struct rules *rules;
+	const struct links *before; /* of the tree before the split; NULL: not known, nothing is changed */
+	/* Both get a path as the jail sees it, and text. */
+	void (*say)(void *ctx, const char *path, const char *what);
+	void (*warn)(void *ctx, const char *path, const char *what); /* with before */
+	void *ctx;
+	size_t faults; /* how many times say() was called */
+};
+/* Every link of both halves must lead somewhere inside a jail (root at /, skel at /s), and neither may hold FIFOs,
+ * sockets and devices: faults.  With before, links that lead nowhere as the tree was made are warnings, and what
+ * the split led astray is put right. */
+int split_check(struct split_look *look, struct err *e);
 
 #endif

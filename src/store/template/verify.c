@@ -212,11 +212,12 @@ verify_by_hand(const struct release *r, struct verify *v, struct err *e)
 {
 	_auto_(rules_free) struct rules rules = RULES_INIT;
 	int got = rules_load(NULL, &rules, e);
+	struct split_look look = {r->root_fd, r->skel_fd, &rules, NULL, v->say, NULL, v->ctx, 0};
 
 	if (got == 0)
-		got = split_check(r->root_fd, r->skel_fd, &rules, v->say, v->ctx, e);
-	v->diffs = got > 0 ? (size_t)got : 0;
-	return got < 0 ? got : 0;
+		got = split_check(&look, e);
+	v->diffs += look.faults;
+	return got;
 }
 
 static int

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/fsx.h"
+#include "base/path.h"
+#include "store/template/links.h"
+
+#define HOPS_MAX 40 /* as the kernel's: path_resolution(7) */
+
+/* Filled when the jail runs: what is there cannot be known now. */
+static bool
+is_volatile(const char *path)
+{
+	static const char *const dirs[] = {"run", "proc", "dev", "sys", "tmp", "s/tmp"};
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (path_below(path, dirs[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_at(int fd, const char *path, struct stat *st)
+{
+	return fstatat(fd, path, st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* What an overlay has in bin goes to usr/bin where the tree's bin is a link there. */
+static const char *
+merged_usr(const char *path)
+{
+	static const char *const dirs[] = {"bin/", "sbin/", "lib"};
+	const char *in = str_after(path, "usr/");
+
+	for (size_t i = 0; in && i < ARRAY_LEN(dirs); i++)
+		if (str_after(in, dirs[i]))
+			return in;
+	return NULL;
+}
+
+/* The directory that shows path, and its name there; -1: nothing does. */
+static int
+shown_by(const struct view *v, const char *path, const char **ret_rel, struct stat *st)
+{
+	const char *in = v->skel_fd >= 0 ? str_after(path, "s/") : NULL, *alias = merged_usr(path);
+	int fd = in ? v->skel_fd : v->root_fd;
+
+	for (size_t i = v->n_over; i-- > 0;) {
+		*ret_rel = path;
+		if (is_at(v->over[i], path, st))
+			return v->over[i];
+		*ret_rel = alias;
+		if (alias && is_at(v->over[i], alias, st))
+			return v->over[i];
+	}
+	*ret_rel = in ? in : path;
+	return fd >= 0 && is_at(fd, *ret_rel, st) ? fd : -1;
+}
+
+bool
+view_has(const struct view *v, const char *path)
+{
+	const char *rel;
+	struct stat st;
+
+	return shown_by(v, path, &rel, &st) >= 0;
+}
+
+static void
+up(struct buf *at)
+{
+	char *slash = at->len ? strrchr(at->s, '/') : NULL;
+
+	at->len = slash ? (size_t)(slash - at->s) : 0;
+	if (at->s)
+		at->s[at->len] = '\0';
+}
+
+static const char *
+nowhere(struct buf *at, const char *rest)
+{
+	buf_adds(at, rest);
+	return "leads nowhere in a jail";
+}
+
+const char view_unreadable[] = "leads to what cannot be read";
+
+const char *
+view_resolve(const struct view *v, struct buf *at, const char *text)
+{
+	_auto_free char *rest = xstrdup(text);
+	const char *p = rest;
+	int hops = 0;
+
+	buf_adds(at, "");
+	if (*p == '/')
+		at->len = 0, at->s[0] = '\0';
+	while (*(p += strspn(p, "/"))) {
+		size_t n = strcspn(p, "/"), before = at->len;
+		const char *rel;
+		struct stat st;
+		int fd;
+
+		if (n == 1 && *p == '.') {
+			p += n;
+			continue;
+		}
+		if (n == 2 && p[0] == '.' && p[1] == '.') {
+			up(at);
+			p += n;
+			continue;
+		}
+		if (at->len)
+			buf_addc(at, '/');
+		buf_add(at, p, n);
+		p += n;
+		if (is_volatile(at->s))
+			return NULL;
+		if (at->len >= PATH_MAX)
+			return "too long";
+		fd = shown_by(v, at->s, &rel, &st);
+		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+			return view_unreadable;
+		if (fd < 0 && v->skel_fd < 0 && path_below(at->s, "s"))
+			return NULL; /* what will be there only the split says */
+		if (fd < 0)
+			return nowhere(at, p);
+		if (S_ISLNK(st.st_mode)) {
+			_auto_free char *link = tree_readlink(fd, rel), *joined = NULL;
+
+			if (!link || ++hops > HOPS_MAX)
+				return "leads in a circle";
+			joined = path_join(*link ? link : ".", p);
+			free(rest);
+			rest = TAKE_PTR(joined);
+			p = rest;
+			at->len = *p == '/' ? 0 : before;
+			at->s[at->len] = '\0';
+		} else if (!S_ISDIR(st.st_mode) && *p) {
+			return "leads through a file";
+		}
+	}
+	return NULL;
+}
+
+const char *
+view_link(const struct view *v, const char *path, const char *text, struct buf *ret_at)
+{
+	ret_at->len = 0;
+	buf_adds(ret_at, path);
+	up(ret_at);
+	return view_resolve(v, ret_at, text);
+}
+
+/* ---- all links of a tree ---- */
+
+struct reading {
+	struct view view;
+	struct links *links;
+};
+
+static int
+read_link(void *ctx, const struct tree_entry *t, struct err *e)
+{
+	struct reading *r = ctx;
+	struct links *l = r->links;
+	_auto_buf struct buf at = BUF_INIT;
+	struct link one = {0};
+
+	if (!S_ISLNK(t->st.st_mode))
+		return 0;
+	one.text = tree_readlink(t->dir_fd, t->name);
+	if (!one.text)
+		return err_sys(e, errno, "%s", t->path);
+	one.wrong = view_link(&r->view, t->path, one.text, &at);
+	if (one.wrong == view_unreadable) {
+		free(one.text);
+		return err_set(e, EIO, "%s: the link %s", t->path, one.wrong);
+	}
+	one.path = xstrdup(t->path);
+	if (!one.wrong && (at.len == 0 || view_has(&r->view, at.s)))
+		one.to = buf_take(&at);
+	GROW(l->v, l->n, l->cap);
+	l->v[l->n++] = one;
+	return 0;
+}
+
+static int
+by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct link *)a)->path, ((const struct link *)b)->path);
+}
+
+int
+links_read(int root_fd, struct links *ret, struct err *e)
+{
+	struct links l = {0};
+	struct reading r = {{root_fd, -1, NULL, 0}, &l};
+
+	if (tree_walk(root_fd, read_link, &r, e) < 0) {
+		links_free(&l);
+		return -e->num;
+	}
+	if (l.n)
+		qsort(l.v, l.n, sizeof(*l.v), by_path);
+	*ret = l;
+	return 0;
+}
+
+const struct link *
+links_find(const struct links *l, const char *path)
+{
+	struct link key = {.path = xstrdup(path)};
+	const struct link *found = l->n ? bsearch(&key, l->v, l->n, sizeof(*l->v), by_path) : NULL;
+
+	free(key.path);
+	return found;
+}
+
+void
+links_free(struct links *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].path);
+		free(l->v[i].text);
+		free(l->v[i].to);
+	}
+	free(l->v);
+	*l = (struct links){0};
+}
+
+/* ---- what the rules say ---- */
+
+bool
+rules_may_dangle(const struct rules *rules, const char *path)
+{
+	_auto_free char *skel = rules_skel_path(rules, path), *in_space = NULL,
+			*in_tree = xasprintf("/%s", path);
+
+	if (skel)
+		in_space = xasprintf("/s/%s", skel);
+	for (size_t i = 0; i < rules->n; i++) {
+		const struct rule *r = &rules->v[i];
+
+		if (r->kind == RULE_DANGLING &&
+		    (fnmatch(r->path, in_tree, 0) == 0 || (in_space && fnmatch(r->path, in_space, 0) == 0)))
+			return true;
+	}
+	return false;
+}
+
+bool
+rules_fresh(const struct rules *rules, const char *path)
+{
+	for (size_t i = 0; i < rules->n; i++)
+		if (rules->v[i].kind == RULE_FRESH &&
+		    fnmatch(rules->v[i].path, path, FNM_PATHNAME | FNM_LEADING_DIR) == 0)
+			return true;
+	return false;
+}
+
+/* ---- changing one ---- */
+
+int
+link_set(const struct tree_entry *t, const char *text, struct err *e)
+{
+	const struct timespec times[2] = {t->st.st_atim, t->st.st_mtim};
+
+	if (fsx_symlink_swap(t->dir_fd, text, t->name, 0, e) < 0)
+		return -e->num;
+	if (fchownat(t->dir_fd, t->name, t->st.st_uid, t->st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    utimensat(t->dir_fd, t->name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, errno, "%s", t->path);
+	return 0;
+}

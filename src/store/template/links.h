@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where the links of a tree lead: before it is split, after it, and before it is there at all.
+ *
+ * Links are resolved as a jail would, one component at a time.  Nothing is opened: the components walked so
+ * far are known to be directories, so that one fstatat(2) with the path collected so far follows nothing.
+ */
+#ifndef BRIG_STORE_TEMPLATE_LINKS_H
+#define BRIG_STORE_TEMPLATE_LINKS_H
+
+#include "store/template/split.h"
+#include "store/tree.h"
+
+/* What stands at / : a tree; with skel_fd, that at /s; and what will be copied over them. */
+struct view {
+	int root_fd, skel_fd; /* <0: none */
+	const int *over;      /* directories, the last one on top */
+	size_t n_over;
+};
+/* Where text, read as a path in directory at ("" is /), leads: NULL fine, else what is wrong with it.  at becomes
+ * the place, without a leading slash, also where nothing is there. */
+extern const char view_unreadable[]; /* what is wrong where nobody can say */
+const char *view_resolve(const struct view *v, struct buf *at, const char *text);
+/* The same for a link at path. */
+const char *view_link(const struct view *v, const char *path, const char *text, struct buf *ret_at);
+bool view_has(const struct view *v, const char *path); /* path without links */
+
+struct link {
+	char *path, *text; /* where it is in the tree, and what it says */
+	char *to;          /* the place that it leads to; NULL: nowhere, or not known before a jail runs */
+	const char *wrong; /* why nowhere, else NULL */
+};
+struct links {
+	struct link *v;
+	size_t n, cap;
+};
+/* Every link of a tree that is not split yet. */
+int links_read(int root_fd, struct links *ret, struct err *e);
+const struct link *links_find(const struct links *l, const char *path);
+void links_free(struct links *l);
+
+/* May a link at path of the tree dangle by the rules?  The pattern may have its place in the tree, or in /s. */
+bool rules_may_dangle(const struct rules *rules, const char *path);
+/* Is path of the tree one that each jail gets its own of, or below one? */
+bool rules_fresh(const struct rules *rules, const char *path);
+
+/* A link gets another text; owner and times stay. */
+int link_set(const struct tree_entry *t, const char *text, struct err *e);
+
+#endif
