@@ -4,6 +4,8 @@
 
 #include "cli/recipe.h"
 
+#define WARNINGS_SAID 8 /* the others can be looked up */
+
 void
 recipe_free(struct recipe *r)
 {
@@ -74,7 +76,7 @@ recipe_built(struct cli *cli, const char *template, const char *name, bool curre
 	_auto_free char *size = NULL;
 	struct err e = ERR_INIT;
 	struct release r;
-	json_t *info = NULL, *warning;
+	json_t *info = NULL, *warnings, *warning;
 	int64_t files;
 	size_t i;
 	int got = release_open(&cli->store, template, name, &r, &e);
@@ -85,10 +87,15 @@ recipe_built(struct cli *cli, const char *template, const char *name, bool curre
 	}
 	if (got < 0)
 		return cli_error(cli, &e);
-	json_array_foreach(json_object_get(info, "warnings"), i, warning)
+	warnings = json_object_get(info, "warnings");
+	json_array_foreach(warnings, i, warning)
 	{
-		cli_warn(cli, "template %s: %s", template, json_string_value(warning));
+		if (i < WARNINGS_SAID)
+			cli_warn(cli, "template %s: warning: %s", template, json_string_value(warning));
 	}
+	if (i > WARNINGS_SAID)
+		cli_warn(cli, "template %s: %zu more warnings: brig template show %s/%s", template,
+			 i - WARNINGS_SAID, template, name);
 	if (cli->json)
 		return cli_json(info);
 	files = json_integer_value(json_object_get(info, "files"));
