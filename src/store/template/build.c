@@ -18,6 +18,7 @@
 #include "store/template/build.h"
 #include "store/template/links.h"
 #include "store/template/manifest.h"
+#include "store/template/packages.h"
 #include "store/template/split.h"
 #include "store/tree.h"
 
@@ -305,6 +306,8 @@ describe(struct build *b, struct err *e)
 {
 	int r = fsx_write_atomic(b->dir_fd, "rules", b->rules.text, strlen(b->rules.text), 0444, 0, e);
 
+	if (r == 0)
+		r = packages_write(b->dir_fd, b->root_fd, b->skel_fd, &b->rules, e);
 	build_step(b->pr, "writing the manifest");
 	return r < 0 ? r : manifest_write(b->dir_fd, b->pr, &b->sum, e);
 }
