@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `brig template build|list|show|verify|remove`: releases of templates. */
+/* `brig template build|list|show|diff|verify|remove`: releases of templates. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -7,6 +7,7 @@
 #include "base/name.h"
 #include "cli/cli.h"
 #include "cli/recipe.h"
+#include "cli/release_diff.h"
 #include "store/template/release.h"
 
 #define NAMES_WIDTH 40 /* of the names of jails in a row of the list */
@@ -272,7 +273,8 @@ show_list(const char *what, const json_t *list)
 }
 
 static void
-show_info(const struct release *r, const json_t *info, bool current, const struct strv *users)
+show_info(const struct release *r, const json_t *info, bool current, const struct strv *users,
+	  const struct packages *packages)
 {
 	const json_t *recipe = json_object_get(info, "recipe");
 	const json_t *files = json_object_get(info, "files"), *bytes = json_object_get(info, "bytes");
@@ -303,6 +305,11 @@ show_info(const struct release *r, const json_t *info, bool current, const struc
 	}
 	for (size_t i = 0; i < users->n; i++)
 		show_line(i ? "" : "jails", users->v[i]);
+	for (size_t i = 0; i < packages->n; i++) {
+		_auto_free char *line = xasprintf("%s %s", packages->v[i].name, packages->v[i].version);
+
+		show_line(i ? "" : "installed", line);
+	}
 }
 
 static int
@@ -310,6 +317,7 @@ do_show(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
 	_auto_free char *template = NULL, *name = NULL, *current = NULL;
 	_auto_strv struct strv users = STRV_INIT;
+	_auto_(packages_free) struct packages packages = {0};
 	struct err e = ERR_INIT, ignored;
 	json_t *info = NULL;
 	struct release r;
@@ -326,18 +334,68 @@ do_show(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	got = release_info(&r, &info, &e);
 	if (got == 0)
 		got = release_users(&cli->store, r.template, r.name, &users, &e);
+	if (got == 0)
+		got = packages_read(&r, &packages, &e);
 	(void)release_current(&cli->store, template, &current, &ignored);
 	is_current = current && streq(current, r.name);
 	if (got == 0 && cli->json) {
 		(void)json_object_set_new(info, "current", json_boolean(is_current));
 		(void)json_object_set_new(info, "path", json_string(r.root_path));
+		(void)json_object_set_new(info, "installed", packages_json(&packages));
 		got = cli_json(json_incref(info)) ? -EIO : 0;
 	} else if (got == 0) {
-		show_info(&r, info, is_current, &users);
+		show_info(&r, info, is_current, &users, &packages);
 	}
 	json_decref(info);
 	release_close(&r);
 	return got < 0 ? cli_error(cli, &e) : 0;
+}
+
+/* ---- diff ---- */
+
+static int
+open_named(struct cli *cli, const char *arg, struct release *ret, struct err *e)
+{
+	_auto_free char *template = NULL, *name = NULL;
+
+	split_name(arg, &template, &name);
+	return release_open(&cli->store, template, name, ret, e);
+}
+
+static json_t *
+diff_json(const struct release *a, const struct release *b, const struct release_diff *d)
+{
+	return json_pack("{s:{s:s, s:s}, s:{s:s, s:s}, s:o, s:o}", "from", "template", a->template, "release",
+			 a->name, "to", "template", b->template, "release", b->name, "packages",
+			 package_changes_json(d), "files", path_changes_json(d));
+}
+
+/* Two releases, or a template and two of its. */
+static int
+do_diff(struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	_auto_(release_close) struct release a = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF},
+					     b = a;
+	_auto_(release_diff_free) struct release_diff d = {0};
+	_auto_free char *from = NULL, *to = NULL;
+	struct err e = ERR_INIT;
+
+	if (argc < 2 || argc > 3 || (argc == 3 && strchr(argv[0], '/')))
+		return cli_usage(cli, cmd,
+				 "template diff: two of NAME and NAME/RELEASE, or NAME RELEASE RELEASE");
+	from = argc == 3 ? xasprintf("%s/%s", argv[0], argv[1]) : xstrdup(argv[0]);
+	to = argc == 3 ? xasprintf("%s/%s", argv[0], argv[2]) : xstrdup(argv[1]);
+	if (cli_store(cli, STORE_READ) != 0)
+		return 1;
+	if (open_named(cli, from, &a, &e) < 0 || open_named(cli, to, &b, &e) < 0 ||
+	    release_diff(&a, &b, true, &d, &e) < 0)
+		return cli_error(cli, &e);
+	if (cli->json)
+		return cli_json(diff_json(&a, &b, &d));
+	cli_say(cli, "from %s/%s to %s/%s", a.template, a.name, b.template, b.name);
+	print_package_changes(&d);
+	print_path_changes(&d, cli->verbose > 0);
+	return 0;
 }
 
 /* ---- verify ---- */
@@ -536,7 +594,7 @@ run_template(struct cli *cli, int argc, char **argv)
 	const char *word = argc > 0 ? argv[0] : NULL;
 
 	if (!word)
-		return cli_usage(cli, cmd, "template: build, list, show, verify or remove?");
+		return cli_usage(cli, cmd, "template: build, list, show, diff, verify or remove?");
 	if (!streq(word, "build") && (opt.overlays.n || opt.rules || opt.release || opt.no_current))
 		return cli_usage(cli, cmd, "template %s: the options belong to template build", word);
 	if ((opt.unused || opt.keep) && !(streq(word, "remove") && opt.unused))
@@ -552,16 +610,20 @@ run_template(struct cli *cli, int argc, char **argv)
 		return do_list(cli, argc, argv);
 	if (streq(word, "show"))
 		return do_show(cli, cmd, argc, argv);
+	if (streq(word, "diff"))
+		return do_diff(cli, cmd, argc, argv);
 	if (streq(word, "verify"))
 		return do_verify(cli, argc, argv);
 	if (streq(word, "remove"))
 		return do_remove(cli, cmd, argc, argv);
-	return cli_usage(cli, cmd, "template %s: expected build, list, show, verify or remove", word);
+	return cli_usage(cli, cmd, "template %s: expected build, list, show, diff, verify or remove", word);
 }
 
 const struct command cmd_template = {
     "template",
-    "build NAME [SOURCE] | list [NAME...] | show NAME[/RELEASE] | verify [NAME[/RELEASE]...] | remove "
+    "build NAME [SOURCE] | list [NAME...] | show NAME[/RELEASE] | diff NAME[/RELEASE] NAME[/RELEASE] | diff "
+    "NAME RELEASE "
+    "RELEASE | verify [NAME[/RELEASE]...] | remove "
     "NAME/RELEASE... | remove --unused [NAME...]",
     "build, look at, check and remove releases of templates",
     opts,

@@ -8,6 +8,7 @@
 #include "base/name.h"
 #include "cli/cli.h"
 #include "cli/recipe.h"
+#include "cli/release_diff.h"
 #include "run/upgrade.h"
 
 static struct {
@@ -282,6 +283,24 @@ print_plan(const struct job *j)
 	table_free(&t);
 }
 
+/* What the packages of the release are, beside those that the jails have. */
+static void
+each_from(const struct job *j, json_t *json)
+{
+	_auto_strv struct strv from = STRV_INIT;
+
+	for (size_t i = 0; i < j->u.n; i++)
+		if (!j->u.jail[i].pinned && j->u.jail[i].from && !strv_has(&from, j->u.jail[i].from))
+			strv_add(&from, j->u.jail[i].from);
+	for (size_t i = 0; i < from.n; i++)
+		if (json)
+			(void)json_object_set_new(
+			    json, from.v[i],
+			    packages_between_json(j->cli, j->template, from.v[i], j->release));
+		else
+			print_packages_between(j->cli, j->template, from.v[i], j->release);
+}
+
 static json_t *
 counts_json(const struct switch_counts *c)
 {
@@ -476,9 +495,12 @@ carry_out(struct job *j)
 static int
 finish_json(struct job *j, json_t *plan)
 {
-	json_t *o = json_pack("{s:s, s:s, s:o, s:o*}", "template", j->template, "release", j->release, "plan",
-			      plan, "jails", j->jails);
+	json_t *packages = json_object();
+	json_t *o;
 
+	each_from(j, packages);
+	o = json_pack("{s:s, s:s, s:o, s:o, s:o*}", "template", j->template, "release", j->release,
+		      "packages", packages, "plan", plan, "jails", j->jails);
 	j->jails = NULL;
 	return cli_json(o);
 }
@@ -531,6 +553,8 @@ switch_all(struct job *j)
 		plan = plan_json(j);
 	else if (!j->cli->quiet && j->u.n > 0) {
 		print_plan(j);
+		if (opt.dry || j->cli->verbose)
+			each_from(j, NULL);
 		print_lines(&j->u, opt.dry || j->cli->verbose);
 		if (opt.dry && j->cli->verbose)
 			print_walks(j);
