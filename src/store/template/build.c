@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "store/record/record.h"
 #include "store/template/build.h"
+#include "store/template/kept.h"
 #include "store/template/links.h"
 #include "store/template/manifest.h"
 #include "store/template/packages.h"
@@ -38,8 +39,10 @@ struct build {
 	struct links links; /* of the tree before it is split */
 	struct source_image image;
 	const struct progress *pr;
+	bool resume;
 	int template_fd, dir_fd, root_fd, skel_fd;
-	char tmp[64]; /* name in template_fd */
+	char tmp[64];  /* name in template_fd */
+	char kept[80]; /* there, too: the tree of the source, aside */
 	char *path;   /* of dir_fd */
 	struct manifest_sum sum;
 	struct timespec start;
@@ -66,22 +69,61 @@ build_free(struct build *b)
 /* ---- before anything is made ---- */
 
 static int
-resolve_recipe(struct build *b, const struct recipe *recipe, struct err *e)
+resolve_overlays(struct build *b, const struct strv *overlays, struct err *e)
 {
-	if (source_resolve(recipe->source, &b->source, e) < 0)
-		return -e->num;
-	for (size_t i = 0; i < recipe->overlays.n; i++) {
-		char *real = realpath(recipe->overlays.v[i], NULL);
+	for (size_t i = 0; i < overlays->n; i++) {
+		char *real = realpath(overlays->v[i], NULL);
 		struct stat st;
 
 		if (!real || stat(real, &st) < 0 || !S_ISDIR(st.st_mode)) {
 			free(real);
-			return err_sys(e, real ? ENOTDIR : errno, "overlay %s", recipe->overlays.v[i]);
+			return err_sys(e, real ? ENOTDIR : errno, "overlay %s", overlays->v[i]);
 		}
 		strv_take(&b->overlays, real);
 	}
-	if (recipe->rules && !(b->rules_file = realpath(recipe->rules, NULL)))
-		return err_sys(e, errno, "rules of the split: %s", recipe->rules);
+	return 0;
+}
+
+/* The source of the tree that is kept, what is known of it, and what was not asked for otherwise. */
+static int
+resume_recipe(struct build *b, struct kept *kept, const struct recipe *asked, struct err *e)
+{
+	_auto_free char *source = NULL;
+
+	if (kept_read(b->s, b->template, kept, e) < 0 ||
+	    (asked->source && source_resolve(asked->source, &source, e) < 0))
+		return -e->num;
+	if (source && !streq(source, kept->recipe.source)) {
+		_auto_free char *shown = text_printable(kept->recipe.source, 300);
+
+		return err_set(e, EINVAL,
+			       "the tree that was kept is of %s: without --resume another one is made",
+			       shown);
+	}
+	b->source = xstrdup(kept->recipe.source);
+	strv_copy(&b->warnings, &kept->warnings);
+	b->image = kept->image;
+	kept->image = (struct source_image){0};
+	b->resume = true;
+	return 0;
+}
+
+static int
+resolve_recipe(struct build *b, const struct recipe *asked, struct err *e)
+{
+	_auto_(kept_free) struct kept kept = {0};
+	const char *rules = asked->rules;
+	int r;
+
+	r = asked->resume ? resume_recipe(b, &kept, asked, e) : source_resolve(asked->source, &b->source, e);
+	if (r == 0)
+		r = resolve_overlays(b, asked->overlays.n ? &asked->overlays : &kept.recipe.overlays, e);
+	if (r < 0)
+		return r;
+	if (!rules)
+		rules = kept.recipe.rules;
+	if (rules && !(b->rules_file = realpath(rules, NULL)))
+		return err_sys(e, errno, "rules of the split: %s", rules);
 	return rules_load(b->rules_file, &b->rules, e);
 }
 
@@ -193,17 +235,46 @@ add_overlays(struct build *b, const struct source_place *at, struct err *e)
 	return r == 0 ? blame_overlays(b, &source, e) : r;
 }
 
+/* What took long is kept aside, in case that the rest of the build fails.  Where that cannot be it is not. */
+static void
+keep_source(struct build *b)
+{
+	const struct kept k = {{b->source, b->overlays, b->rules_file, false}, b->warnings, b->image};
+	struct err ignored;
+
+	(void)snprintf(b->kept, sizeof(b->kept), "%s.kept", b->tmp);
+	if (kept_make(b->template_fd, b->kept, b->root_fd, &k, &ignored) == 0)
+		return;
+	(void)fsx_rm_rf_at(b->template_fd, b->kept, &ignored);
+	*b->kept = '\0';
+}
+
+static int
+fill_root(struct build *b, const struct source_place *at, struct err *e)
+{
+	int r;
+
+	if (b->resume) {
+		build_step(b->pr, "going on with the tree that was kept");
+		return kept_take(b->s, b->template, b->root_fd, e);
+	}
+	r = source_fill(at, b->source, e);
+	if (r == 0 && tree_empty(b->root_fd))
+		r = err_set(e, ENOENT, "%s: made an empty tree", b->source);
+	if (r == 0 && kept_wanted(b->source))
+		keep_source(b);
+	return r;
+}
+
 static int
 fill(struct build *b, struct err *e)
 {
 	const struct source_place at = {b->s,       b->template, b->dir_fd,    b->path,
 					b->root_fd, b->pr,       &b->warnings, &b->image};
-	int r = source_fill(&at, b->source, e);
+	int r = fill_root(b, &at, e);
 
 	if (r == 0)
 		r = add_overlays(b, &at, e);
-	if (r == 0 && tree_empty(b->root_fd))
-		r = err_set(e, ENOENT, "%s: made an empty tree", b->source);
 	/* a source may have given the top another mode and owner */
 	if (r == 0 && (fchown(b->root_fd, 0, 0) < 0 || fchmod(b->root_fd, 0755) < 0))
 		r = err_sys(e, errno, "%s", b->path);
@@ -255,8 +326,8 @@ split(struct build *b, struct err *e)
 
 /* ---- the description ---- */
 
-static json_t *
-json_list(const struct strv *v)
+json_t *
+json_strings(const struct strv *v)
 {
 	json_t *a = json_array();
 
@@ -271,7 +342,7 @@ json_list(const struct strv *v)
 }
 
 /* NULL where the source is no image: then there is no such member. */
-static json_t *
+json_t *
 json_image(const struct source_image *image)
 {
 	return image->digest ? json_pack("{s:s, s:s?}", "digest", image->digest, "tag", image->tag) : NULL;
@@ -290,9 +361,9 @@ write_info(struct build *b, const char *name, struct err *e)
 	j = json_pack("{s:s, s:s, s:s, s:f, s:{s:s, s:o, s:o, s:s?}, s:o*, s:o, s:I, s:I, s:s, s:s}",
 		      "template", b->template, "release", name, "built", built, "seconds",
 		      (double)(now.tv_sec - b->start.tv_sec) + (double)(now.tv_nsec - b->start.tv_nsec) / 1e9,
-		      "recipe", "source", b->source, "packages", json_list(&packages), "overlays",
-		      json_list(&b->overlays), "rules", b->rules_file, "image", json_image(&b->image),
-		      "warnings", json_list(&b->warnings), "files", (json_int_t)b->sum.files, "bytes",
+		      "recipe", "source", b->source, "packages", json_strings(&packages), "overlays",
+		      json_strings(&b->overlays), "rules", b->rules_file, "image", json_image(&b->image),
+		      "warnings", json_strings(&b->warnings), "files", (json_int_t)b->sum.files, "bytes",
 		      (json_int_t)b->sum.bytes, "manifest_sha256", b->sum.digest, "brig", BRIG_VERSION);
 	text = j ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
 	json_decref(j);
@@ -440,15 +511,33 @@ build_steps(struct build *b, const struct release_want *want, char **ret_name, s
 	return r;
 }
 
-/* After a failure nothing stays, not even the template's directory when this was its first build. */
+/* After a failure nothing stays but the tree of the source, if it is kept, not even the template's directory when
+ * this was its first build. */
 static void
-clean_up(struct build *b)
+clean_up(struct build *b, struct err *e)
 {
-	struct err ignored;
+	struct err said = *e, ignored;
 
+	if (b->resume || (*b->kept && kept_name(b->s, b->template, b->template_fd, b->kept, &ignored) == 0))
+		(void)err_set(e, said.num,
+			      "%.800s; its tree is kept for a second try: brig template build --resume %s",
+			      said.msg, b->template);
+	else if (*b->kept)
+		(void)fsx_rm_rf_at(b->template_fd, b->kept, &ignored);
 	if (b->template_fd >= 0 && *b->tmp)
 		(void)fsx_rm_rf_at(b->template_fd, b->tmp, &ignored);
 	(void)unlinkat(b->s->templates_fd, b->template, AT_REMOVEDIR);
+}
+
+/* The release is there: what is left of these the next command tidies up. */
+static void
+drop_kept(struct build *b)
+{
+	struct err ignored;
+
+	if (*b->kept)
+		(void)fsx_rm_rf_at(b->template_fd, b->kept, &ignored);
+	(void)kept_drop(b->s, b->template, &ignored);
 }
 
 int
@@ -463,6 +552,7 @@ release_build(const struct store *s, const char *template, const struct recipe *
 			  .root_fd = -EBADF,
 			  .skel_fd = -EBADF};
 	_auto_close int lock = -EBADF;
+	size_t tidied = 0;
 	int r;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &b.start);
@@ -479,10 +569,14 @@ release_build(const struct store *s, const char *template, const struct recipe *
 	if (r == 0)
 		r = release_tidy_locked(b.template_fd, template, e);
 	if (r == 0)
+		r = release_tidy_kept(s, KEPT_SECONDS, &tidied, e);
+	if (r == 0)
 		r = build_steps(&b, want, ret_name, e);
+	if (r == 0)
+		drop_kept(&b);
 	if (r < 0) {
 		r = err_wrap(e, "template %s", template);
-		clean_up(&b);
+		clean_up(&b, e);
 	}
 	build_free(&b);
 	return r;

@@ -23,6 +23,10 @@ struct source_image {
 	char *tag;    /* or NULL */
 };
 
+/* build.c: for release.json and its like. */
+json_t *json_strings(const struct strv *v);
+json_t *json_image(const struct source_image *image); /* NULL where the source is none */
+
 /* source.c */
 struct source_place {
 	const struct store *store;

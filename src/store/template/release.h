@@ -68,6 +68,8 @@ struct recipe {
 	char *source;         /* dir:PATH tar:FILE oci:DIR[:TAG] debian:SUITE[,PKG...] cmd:COMMAND busybox */
 	struct strv overlays; /* directories copied over the tree, in order */
 	char *rules;          /* file with the rules of the split; NULL: the installed default */
+	bool
+	    resume; /* begin with the tree that the last, failed build kept; what is missing above is that one's */
 };
 struct release_want {
 	const char *name; /* NULL: today's date, ".1" ... when taken */
@@ -80,6 +82,9 @@ int release_build(const struct store *s, const char *template, const struct reci
 /* Removes what interrupted builds and removals left of one template (NULL: of all), unless its builder
  * still lives. */
 int release_tidy(const struct store *s, const char *template, struct err *e);
+/* Trees that failed builds kept (template/kept.h): those that are so old go; *ret_n of them did. */
+#define KEPT_SECONDS (7 * 86400)
+int release_tidy_kept(const struct store *s, int64_t seconds, size_t *ret_n, struct err *e);
 struct release_check {
 	const struct progress *pr;
 	/* gets one line per difference ("usr/bin/x: mode 0755, was built as 0555") */

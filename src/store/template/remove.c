@@ -74,9 +74,12 @@ int
 release_tidy(const struct store *s, const char *template, struct err *e)
 {
 	_auto_strv struct strv all = STRV_INIT;
+	size_t n = 0;
 
 	if (template)
 		return tidy_one(s, template, e);
+	if (s->lock_fd >= 0 && release_tidy_kept(s, KEPT_SECONDS, &n, e) < 0)
+		return -e->num;
 	if (release_templates(s, &all, e) < 0)
 		return -e->num;
 	for (size_t i = 0; i < all.n; i++)

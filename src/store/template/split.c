@@ -14,6 +14,7 @@
 #include "base/name.h"
 #include "base/path.h"
 #include "base/where.h"
+#include "store/jailspace/copy_file.h"
 #include "store/template/links.h"
 #include "store/template/split.h"
 #include "store/tree.h"
@@ -379,13 +380,37 @@ do_link(struct split *s, const struct rule *r, struct err *e)
 	return 0;
 }
 
-/* Reads a file of the tree to change it in place (owner, mode and attributes stay).  1: there is one. */
+/* A file with other names (kept.h, or its packages') is one of its own before it is changed; as it was otherwise. */
+static int
+own_copy(int half, const char *rel, int src, const struct stat *st)
+{
+	_auto_close int dir = -EBADF;
+	struct copy_fs fs;
+	const char *leaf;
+	char tmp[64];
+	int r = tree_dir_of(half, rel, &leaf);
+
+	if (r < 0)
+		return r;
+	dir = r;
+	fsx_temp_name(tmp, sizeof(tmp), ".tmp");
+	copy_fs_init(&fs);
+	r = copy_file(&fs, src, dir, tmp, st);
+	copy_fs_free(&fs);
+	if (r == 0 && renameat(dir, tmp, dir, leaf) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(dir, tmp, 0);
+	return r < 0 ? r : path_open(half, rel, O_RDWR, 0, PATH_BENEATH);
+}
+
+/* Reads a file of the tree to change it (owner, mode and attributes stay).  1: there is one. */
 static int
 edit_open(struct split *s, const struct rule *r, int *ret_fd, char **ret_text, struct err *e)
 {
 	_auto_free char *rel = NULL;
 	int half = half_of(s, r->path, &rel), got;
-	_auto_close int fd = path_open(half, rel, O_RDWR | O_NONBLOCK, 0, PATH_BENEATH);
+	_auto_close int fd = path_open(half, rel, O_RDWR | O_NONBLOCK, 0, PATH_BENEATH), own = -EBADF;
 	struct stat st;
 
 	if (fd == -ENOENT)
@@ -394,6 +419,13 @@ edit_open(struct split *s, const struct rule *r, int *ret_fd, char **ret_text, s
 		return err_sys(e, fd < 0 ? -fd : errno, "%s", r->path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "%s is not a regular file", r->path);
+	if (st.st_nlink > 1) {
+		own = own_copy(half, rel, fd, &st);
+		if (own < 0)
+			return err_sys(e, -own, "%s", r->path);
+		fd_close(fd);
+		fd = TAKE_FD(own);
+	}
 	got = fsx_read_fd(fd, EDIT_MAX, ret_text, NULL);
 	if (got < 0)
 		return err_sys(e, -got, "%s", r->path);
