@@ -6,6 +6,8 @@
  * SUITE-security are written into files of the build's own, which mmdebstrap takes as its mirrors and leaves
  * in the tree's /etc/apt.  A host without such entries: mmdebstrap's default mirror.
  *
+ * Packages that an earlier build downloaded come from a cache (cache.h).
+ *
  * Accounts of the release before keep their ids, whatever packages are new.
  */
 #include <fcntl.h>
@@ -18,6 +20,7 @@
 #include "base/path.h"
 #include "base/where.h"
 #include "store/template/build.h"
+#include "store/template/cache.h"
 
 #define LIST_MAX (1u << 20)
 
@@ -309,23 +312,49 @@ last_etc(const struct source_place *at)
 	return xasprintf("%s/j/%s/etc", at->store->base, skel);
 }
 
+/* A script of ours at one of mmdebstrap's stages: SCRIPT WORD DIR ROOT. */
+static void
+add_hook(struct strv *argv, const char *stage, const char *script, const char *word, const char *dir)
+{
+	_auto_free char *path = where_data(script);
+	_auto_buf struct buf hook = BUF_INIT;
+
+	buf_addf(&hook, "--%s-hook=sh ", stage);
+	add_quoted(&hook, path);
+	buf_addf(&hook, " %s ", word);
+	add_quoted(&hook, dir);
+	buf_adds(&hook, " \"$1\"");
+	strv_add(argv, hook.s);
+}
+
 /* Accounts keep their ids, and their shadow entries, from release to release (data/debian-accounts). */
 static void
 keep_accounts(const struct source_place *at, struct strv *argv)
 {
-	static const char *const hooks[][2] = {{"essential", "add"}, {"customize", "settle"}};
-	_auto_free char *etc = last_etc(at), *script = where_data("debian-accounts");
+	_auto_free char *etc = last_etc(at);
 
-	for (size_t i = 0; etc && i < ARRAY_LEN(hooks); i++) {
-		_auto_buf struct buf hook = BUF_INIT;
+	if (!etc)
+		return;
+	add_hook(argv, "essential", "debian-accounts", "add", etc);
+	add_hook(argv, "customize", "debian-accounts", "settle", etc);
+}
 
-		buf_addf(&hook, "--%s-hook=sh ", hooks[i][0]);
-		add_quoted(&hook, script);
-		buf_addf(&hook, " %s ", hooks[i][1]);
-		add_quoted(&hook, etc);
-		buf_adds(&hook, " \"$1\"");
-		strv_add(argv, hook.s);
-	}
+/* What was downloaded before is taken from the cache, what is downloaded is kept there (data/debian-packages). */
+static int
+use_cache(const struct source_place *at, struct strv *argv, struct err *e)
+{
+	_auto_free char *dir = xasprintf("%s/cache/packages", at->store->base);
+	_auto_close int fd = -EBADF;
+
+	if (cache_open(at->store, "packages", &fd, e) < 0)
+		return -e->num;
+	add_hook(argv, "setup", "debian-packages", "load", dir);
+	add_hook(argv, "extract", "debian-packages", "keep", dir);
+	add_hook(argv, "essential", "debian-packages", "fetch", dir);
+	add_hook(argv, "customize", "debian-packages", "keep", dir);
+	/* those that mmdebstrap itself unpacks would be gone before they are kept */
+	strv_add(argv, "--skip=essential/unlink");
+	return 0;
 }
 
 int
@@ -335,6 +364,8 @@ debian_fill(const struct source_place *at, const char *spec, struct err *e)
 	_auto_free char *suite = xstrndup(spec, n);
 	_auto_buf struct buf list = BUF_INIT, sources = BUF_INIT;
 	_auto_strv struct strv argv = STRV_INIT, env = STRV_INIT;
+	struct release_cleaned trimmed = {0};
+	struct err ignored;
 	int r;
 
 	strv_add(&argv, "mmdebstrap");
@@ -344,6 +375,9 @@ debian_fill(const struct source_place *at, const char *spec, struct err *e)
 	if (spec[n] && spec[n + 1])
 		strv_addf(&argv, "--include=%s", spec + n + 1);
 	keep_accounts(at, &argv);
+	r = use_cache(at, &argv, e);
+	if (r < 0)
+		return r;
 	strv_add(&argv, suite);
 	strv_addf(&argv, "%s/root", at->path);
 	debian_sources("/etc/apt", suite, &list, &sources);
@@ -354,6 +388,7 @@ debian_fill(const struct source_place *at, const char *spec, struct err *e)
 		return r;
 	make_env(&env);
 	r = source_run(at, argv.v, env.v, e);
+	(void)cache_trim(at->store, CACHE_PACKAGES_MAX, &trimmed, &ignored);
 	if (r < 0)
 		return explain(e);
 	return fsx_rm_rf_at(at->dir_fd, "mirrors", e);

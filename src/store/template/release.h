@@ -85,6 +85,12 @@ int release_tidy(const struct store *s, const char *template, struct err *e);
 /* Trees that failed builds kept (template/kept.h): those that are so old go; *ret_n of them did. */
 #define KEPT_SECONDS (7 * 86400)
 int release_tidy_kept(const struct store *s, int64_t seconds, size_t *ret_n, struct err *e);
+/* What builds of debian: keep below BASE/cache: all of it goes. */
+struct release_cleaned {
+	size_t packages;
+	uint64_t bytes; /* of packages, and of lists of mirrors */
+};
+int release_clean_cache(const struct store *s, struct release_cleaned *ret, struct err *e);
 struct release_check {
 	const struct progress *pr;
 	/* gets one line per difference ("usr/bin/x: mode 0755, was built as 0555") */
