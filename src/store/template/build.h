@@ -52,6 +52,8 @@ void build_step(const struct progress *pr, const char *what);
 int debian_fill(const struct source_place *at, const char *spec, struct err *e);
 /* What apt's lists in etc_apt ("/etc/apt") offer of suite, in apt's two forms. */
 void debian_sources(const char *etc_apt, const char *suite, struct buf *ret_list, struct buf *ret_sources);
+/* Our environment for apt and mmdebstrap: their messages in English, the proxy of the host's apt. */
+void debian_env(struct strv *ret);
 int busybox_fill(const struct source_place *at, struct err *e);
 /* Unpacks the archive that in_fd reads into the tree, by brig-import. */
 int import_archive(const struct source_place *at, int in_fd, struct err *e);

@@ -245,8 +245,8 @@ add_proxy(struct strv *env)
 		strv_addf(env, "http_proxy=%s", out.s);
 }
 
-static void
-make_env(struct strv *env)
+void
+debian_env(struct strv *env)
 {
 	for (char **v = environ; *v; v++)
 		if (!str_after(*v, "LC_") && !str_after(*v, "LANG=") && !str_after(*v, "LANGUAGE=") &&
@@ -386,7 +386,7 @@ debian_fill(const struct source_place *at, const char *spec, struct err *e)
 		r = give_mirrors(at, "brig.sources", &sources, &argv, e);
 	if (r < 0)
 		return r;
-	make_env(&env);
+	debian_env(&env);
 	r = source_run(at, argv.v, env.v, e);
 	(void)cache_trim(at->store, CACHE_PACKAGES_MAX, &trimmed, &ignored);
 	if (r < 0)
