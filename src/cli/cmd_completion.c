@@ -16,7 +16,7 @@ static const char *opt_words;
 static const struct {
 	const char *command, *words;
 } fixed[] = {
-    {"template", "build list show diff verify remove"},
+    {"template", "build list show diff outdated verify remove clean"},
     {"completion", "bash zsh fish"},
 };
 

@@ -8,14 +8,16 @@
 #include "cli/cli.h"
 #include "cli/recipe.h"
 #include "cli/release_diff.h"
+#include "store/template/outdated.h"
 #include "store/template/release.h"
 
+#define STATUS_NEWER 3 /* of template outdated: there is something newer */
 #define NAMES_WIDTH 40 /* of the names of jails in a row of the list */
 
 static struct {
 	struct strv overlays;
 	const char *rules, *release;
-	bool no_current, unused;
+	bool no_current, resume, unused, packages;
 	int keep;
 } opt;
 
@@ -24,8 +26,10 @@ static const struct opt opts[] = {
     {0, "rules", OPT_STRING, &opt.rules, "FILE", "build: rules of the split into template and skeleton"},
     {0, "release", OPT_STRING, &opt.release, "NAME", "build: name of the release (default: today's date)"},
     {0, "no-current", OPT_FLAG, &opt.no_current, NULL, "build: new jails do not get this release yet"},
+    {0, "resume", OPT_FLAG, &opt.resume, NULL, "build: go on with the tree that a failed build kept"},
     {0, "unused", OPT_FLAG, &opt.unused, NULL, "remove: all releases that no jail needs"},
     {0, "keep", OPT_INT, &opt.keep, "N", "remove --unused: but the newest N of them stay"},
+    {0, "packages", OPT_FLAG, &opt.packages, NULL, "clean: only the package cache"},
     OPT_END,
 };
 
@@ -67,6 +71,7 @@ do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 					  : "template build: one name and one source (quote a cmd:)");
 	if (cli_store(cli, STORE_CREATE) != 0)
 		return 1;
+	recipe.resume = opt.resume;
 	r = recipe_make(cli, argv[0], argc > 1 ? argv[1] : NULL, &opt.overlays, opt.rules, &recipe, &e);
 	if (r == 0) {
 		title = xasprintf("template %s", argv[0]);
@@ -587,6 +592,118 @@ do_remove(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	return status;
 }
 
+/* ---- outdated ---- */
+
+static void
+add_outdated(struct cli *cli, const struct release *r, const struct outdated *o, struct table *t,
+	     json_t *list)
+{
+	json_t *packages = json_array();
+
+	for (size_t i = 0; i < o->n; i++) {
+		const struct newer *n = &o->v[i];
+
+		table_row(t, r->template, r->name, n->package, n->current ? n->current : "-",
+			  n->candidate ? n->candidate : "-");
+		(void)json_array_append_new(packages,
+					    json_pack("{s:s, s:s?, s:s?}", "package", n->package, "current",
+						      n->current, "candidate", n->candidate));
+	}
+	(void)json_array_append_new(list,
+				    json_pack("{s:s, s:s, s:b, s:o}", "template", r->template, "release",
+					      r->name, "outdated", o->n > 0, "packages", packages));
+	if (o->n == 0)
+		cli_say(cli, "template %s: release %s has the newest packages", r->template, r->name);
+}
+
+/* named: another source than debian: is an error, else it is passed over. */
+static int
+outdated_one(struct cli *cli, const char *template, bool named, struct table *t, json_t *list)
+{
+	_auto_(release_close) struct release r = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(outdated_free) struct outdated o = {0};
+	_auto_free char *title = xasprintf("template %s", template);
+	struct err e = ERR_INIT;
+	struct progress *pr;
+	int got = release_open(&cli->store, template, NULL, &r, &e);
+
+	if (got < 0)
+		return named || e.num != ENOENT ? cli_error(cli, &e) : 0;
+	if (!named && !outdated_applies(&r))
+		return 0;
+	pr = progress_start(cli, title);
+	got = release_outdated(&cli->store, &r, pr, &o, &e);
+	progress_end(pr);
+	if (got < 0)
+		return cli_fail(cli, template, &e);
+	add_outdated(cli, &r, &o, t, list);
+	return o.n ? STATUS_NEWER : 0;
+}
+
+/* A failure is said before everything else: what is newer may not be all. */
+static int
+do_outdated(struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	static const char *const titles[] = {"TEMPLATE", "RELEASE", "PACKAGE", "CURRENT", "CANDIDATE"};
+	struct table t = {.n_cols = ARRAY_LEN(titles), .titles = titles};
+	_auto_strv struct strv all = STRV_INIT;
+	struct err e = ERR_INIT;
+	json_t *list;
+	int status = 0;
+
+	for (int i = 0; i < argc; i++)
+		if (strchr(argv[i], '/'))
+			return cli_usage(cli, cmd, "template outdated: templates are named, not releases");
+	if (cli_store(cli, STORE_CREATE) != 0)
+		return 1;
+	for (int i = 0; i < argc; i++)
+		strv_add(&all, argv[i]);
+	if (argc == 0 && release_templates(&cli->store, &all, &e) < 0)
+		return cli_error(cli, &e);
+	list = json_array();
+	for (size_t i = 0; i < all.n; i++) {
+		int one = outdated_one(cli, all.v[i], argc > 0, &t, list);
+
+		status = status == 1 || one == 0 ? status : one;
+	}
+	if (!cli->json && t.cells.n)
+		table_print(&t, stdout);
+	table_free(&t);
+	if (!cli->json)
+		json_decref(list);
+	else if (cli_json(list) != 0)
+		return 1;
+	return status;
+}
+
+/* ---- clean ---- */
+
+static int
+do_clean(struct cli *cli, const struct command *cmd, int argc)
+{
+	struct release_cleaned done = {0};
+	_auto_free char *size = NULL;
+	struct err e = ERR_INIT;
+	size_t trees = 0;
+
+	if (argc > 0)
+		return cli_usage(cli, cmd, "template clean: it cleans for all templates");
+	if (cli_store(cli, STORE_CREATE) != 0 || tidy(cli) != 0)
+		return 1;
+	if ((!opt.packages && release_tidy_kept(&cli->store, 0, &trees, &e) < 0) ||
+	    release_clean_cache(&cli->store, &done, &e) < 0)
+		return cli_error(cli, &e);
+	size = out_size(done.bytes);
+	if (cli->json)
+		return cli_json(json_pack("{s:I, s:I, s:I}", "trees", (json_int_t)trees, "packages",
+					  (json_int_t)done.packages, "cache_bytes", (json_int_t)done.bytes));
+	if (!opt.packages)
+		cli_say(cli, "removed the trees of %zu failed build%s", trees, trees == 1 ? "" : "s");
+	cli_say(cli, "removed %zu package%s and the lists of mirrors: %s", done.packages,
+		done.packages == 1 ? "" : "s", size);
+	return 0;
+}
+
 static int
 run_template(struct cli *cli, int argc, char **argv)
 {
@@ -594,12 +711,16 @@ run_template(struct cli *cli, int argc, char **argv)
 	const char *word = argc > 0 ? argv[0] : NULL;
 
 	if (!word)
-		return cli_usage(cli, cmd, "template: build, list, show, diff, verify or remove?");
-	if (!streq(word, "build") && (opt.overlays.n || opt.rules || opt.release || opt.no_current))
+		return cli_usage(cli, cmd,
+				 "template: build, list, show, diff, outdated, verify, remove or clean?");
+	if (!streq(word, "build") &&
+	    (opt.overlays.n || opt.rules || opt.release || opt.no_current || opt.resume))
 		return cli_usage(cli, cmd, "template %s: the options belong to template build", word);
 	if ((opt.unused || opt.keep) && !(streq(word, "remove") && opt.unused))
 		return cli_usage(cli, cmd, "template %s: --unused and --keep belong to template remove",
 				 word);
+	if (opt.packages && !streq(word, "clean"))
+		return cli_usage(cli, cmd, "template %s: --packages belongs to template clean", word);
 	if (cli_conf(cli, true) != 0)
 		return 1;
 	argc--;
@@ -612,19 +733,25 @@ run_template(struct cli *cli, int argc, char **argv)
 		return do_show(cli, cmd, argc, argv);
 	if (streq(word, "diff"))
 		return do_diff(cli, cmd, argc, argv);
+	if (streq(word, "outdated"))
+		return do_outdated(cli, cmd, argc, argv);
 	if (streq(word, "verify"))
 		return do_verify(cli, argc, argv);
 	if (streq(word, "remove"))
 		return do_remove(cli, cmd, argc, argv);
-	return cli_usage(cli, cmd, "template %s: expected build, list, show, diff, verify or remove", word);
+	if (streq(word, "clean"))
+		return do_clean(cli, cmd, argc);
+	return cli_usage(cli, cmd,
+			 "template %s: expected build, list, show, diff, outdated, verify, remove or clean",
+			 word);
 }
 
 const struct command cmd_template = {
     "template",
     "build NAME [SOURCE] | list [NAME...] | show NAME[/RELEASE] | diff NAME[/RELEASE] NAME[/RELEASE] | diff "
     "NAME RELEASE "
-    "RELEASE | verify [NAME[/RELEASE]...] | remove "
-    "NAME/RELEASE... | remove --unused [NAME...]",
+    "RELEASE | outdated [NAME...] | verify [NAME[/RELEASE]...] | remove "
+    "NAME/RELEASE... | remove --unused [NAME...] | clean",
     "build, look at, check and remove releases of templates",
     opts,
     WORDS_TEMPLATE,

@@ -50,14 +50,15 @@ recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struc
 	return 0;
 }
 
-/* The source of the command line, or the recorded recipe; options replace parts of it. */
+/* The source of the command line, or the recorded recipe (a build that is resumed has that of its tree); options
+ * replace parts of it. */
 int
 recipe_make(struct cli *cli, const char *template, const char *source, const struct strv *overlays,
 	    const char *rules, struct recipe *ret, struct err *e)
 {
 	if (source)
 		ret->source = xstrdup(source);
-	else if (recorded_recipe(cli, template, ret, e) < 0)
+	else if (!ret->resume && recorded_recipe(cli, template, ret, e) < 0)
 		return -e->num;
 	if (overlays->n) {
 		strv_free(&ret->overlays);
