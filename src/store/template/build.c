@@ -490,8 +490,11 @@ static int
 build_steps(struct build *b, const struct release_want *want, char **ret_name, struct err *e)
 {
 	_auto_free char *name = NULL;
+	const struct early early = {b->s, b->template, b->source, &b->overlays, &b->rules};
 	int r = choose_name(b, want->name, &name, e);
 
+	if (r == 0 && !b->resume) /* what takes long is behind us, and will be looked at itself */
+		r = overlays_check(&early, e);
 	if (r == 0)
 		r = make_place(b, e);
 	if (r == 0)
@@ -557,6 +560,8 @@ release_build(const struct store *s, const char *template, const struct recipe *
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &b.start);
 	r = check_request(&b, want->name, e);
+	if (r == 0 && !recipe->resume)
+		r = release_tidy_kept(s, KEPT_SECONDS, &tidied, e); /* takes the locks of the others */
 	if (r == 0)
 		r = store_lock(s, "template", template, LOCK_WAIT_MS, NULL, &lock, e);
 	if (r < 0) {
@@ -568,8 +573,6 @@ release_build(const struct store *s, const char *template, const struct recipe *
 		r = fsx_mkdir_open(s->templates_fd, template, 0755, &b.template_fd, e);
 	if (r == 0)
 		r = release_tidy_locked(b.template_fd, template, e);
-	if (r == 0)
-		r = release_tidy_kept(s, KEPT_SECONDS, &tidied, e);
 	if (r == 0)
 		r = build_steps(&b, want, ret_name, e);
 	if (r == 0)

@@ -44,6 +44,14 @@ int source_resolve(const char *source, char **ret, struct err *e);
 int source_fill(const struct source_place *at, const char *source, struct err *e);
 /* overlay.c.  Copies a directory over the tree: files replace files and links, directories are merged. */
 int source_overlay(const struct source_place *at, const char *dir, struct err *e);
+/* early.c.  Is there a link in the overlays that leads nowhere, as far as can be known before the tree is made? */
+struct early {
+	const struct store *store;
+	const char *template, *source; /* resolved */
+	const struct strv *overlays;   /* resolved */
+	const struct rules *rules;
+};
+int overlays_check(const struct early *b, struct err *e);
 /* The packages named in "debian:SUITE,a,b". */
 void source_packages(const char *source, struct strv *ret);
 void build_step(const struct progress *pr, const char *what);

@@ -152,7 +152,7 @@ check_entry(void *ctx, const struct tree_entry *t, struct err *e)
 int
 split_check(struct split_look *look, struct err *e)
 {
-	struct check c = {look, {look->root_fd, look->skel_fd, NULL, 0}, false};
+	struct check c = {look, {look->root_fd, look->skel_fd, NULL, NULL, 0}, false};
 	int r = tree_walk(look->root_fd, check_entry, &c, e);
 
 	c.skel = true;

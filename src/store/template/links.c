@@ -42,29 +42,59 @@ merged_usr(const char *path)
 	return NULL;
 }
 
-/* The directory that shows path, and its name there; -1: nothing does. */
+/* In a tree that was split: where what is at path of the tree is. */
 static int
-shown_by(const struct view *v, const char *path, const char **ret_rel, struct stat *st)
+split_place(const struct view *v, const char *path, char **ret_rel)
 {
-	const char *in = v->skel_fd >= 0 ? str_after(path, "s/") : NULL, *alias = merged_usr(path);
-	int fd = in ? v->skel_fd : v->root_fd;
+	const char *in = str_after(path, "s/");
+
+	if (v->split_by) {
+		if ((*ret_rel = rules_kept_path(v->split_by, path)))
+			return v->root_fd;
+		if ((*ret_rel = rules_skel_path(v->split_by, path)))
+			return v->skel_fd;
+	} else if (v->skel_fd >= 0 && in) {
+		*ret_rel = xstrdup(in);
+		return v->skel_fd;
+	}
+	*ret_rel = xstrdup(path);
+	return v->root_fd;
+}
+
+/* The directory that shows path, and its name there, which the caller frees; -1 and errno: nothing does. */
+static int
+shown_by(const struct view *v, const char *path, char **ret_rel, struct stat *st)
+{
+	const char *alias = merged_usr(path);
+	char *rel;
+	int fd, num;
 
 	for (size_t i = v->n_over; i-- > 0;) {
-		*ret_rel = path;
-		if (is_at(v->over[i], path, st))
+		const char *found = is_at(v->over[i], path, st)             ? path
+				    : alias && is_at(v->over[i], alias, st) ? alias
+									    : NULL;
+
+		if (found) {
+			*ret_rel = xstrdup(found);
 			return v->over[i];
-		*ret_rel = alias;
-		if (alias && is_at(v->over[i], alias, st))
-			return v->over[i];
+		}
 	}
-	*ret_rel = in ? in : path;
-	return fd >= 0 && is_at(fd, *ret_rel, st) ? fd : -1;
+	fd = split_place(v, path, &rel);
+	errno = ENOENT; /* there is no tree at all */
+	if (fd >= 0 && is_at(fd, rel, st)) {
+		*ret_rel = rel;
+		return fd;
+	}
+	num = errno;
+	free(rel);
+	errno = num;
+	return -1;
 }
 
 bool
 view_has(const struct view *v, const char *path)
 {
-	const char *rel;
+	_auto_free char *rel = NULL;
 	struct stat st;
 
 	return shown_by(v, path, &rel, &st) >= 0;
@@ -101,7 +131,8 @@ view_resolve(const struct view *v, struct buf *at, const char *text)
 		at->len = 0, at->s[0] = '\0';
 	while (*(p += strspn(p, "/"))) {
 		size_t n = strcspn(p, "/"), before = at->len;
-		const char *rel;
+		_auto_free char *rel = NULL;
+		bool split = v->skel_fd >= 0 && !v->split_by;
 		struct stat st;
 		int fd;
 
@@ -125,7 +156,7 @@ view_resolve(const struct view *v, struct buf *at, const char *text)
 		fd = shown_by(v, at->s, &rel, &st);
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
 			return view_unreadable;
-		if (fd < 0 && v->skel_fd < 0 && path_below(at->s, "s"))
+		if (fd < 0 && !split && path_below(at->s, "s"))
 			return NULL; /* what will be there only the split says */
 		if (fd < 0)
 			return nowhere(at, p);
@@ -199,7 +230,7 @@ int
 links_read(int root_fd, struct links *ret, struct err *e)
 {
 	struct links l = {0};
-	struct reading r = {{root_fd, -1, NULL, 0}, &l};
+	struct reading r = {{root_fd, -1, NULL, NULL, 0}, &l};
 
 	if (tree_walk(root_fd, read_link, &r, e) < 0) {
 		links_free(&l);
@@ -234,6 +265,18 @@ links_free(struct links *l)
 }
 
 /* ---- what the rules say ---- */
+
+char *
+rules_kept_path(const struct rules *rules, const char *path)
+{
+	for (size_t i = 0; i < rules->n; i++) {
+		const struct rule *r = &rules->v[i];
+
+		if (r->kind == RULE_KEEP && path_below(path, r->path))
+			return xasprintf("%s%s", r->arg, path + strlen(r->path));
+	}
+	return NULL;
+}
 
 bool
 rules_may_dangle(const struct rules *rules, const char *path)

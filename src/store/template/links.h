@@ -11,10 +11,12 @@
 #include "store/template/split.h"
 #include "store/tree.h"
 
-/* What stands at / : a tree; with skel_fd, that at /s; and what will be copied over them. */
+/* What stands at / : a tree, and what will be copied over it.  One that was split is seen as a jail sees it, with the
+ * skeleton at /s; or, with the rules that it was split by, as it was before. */
 struct view {
 	int root_fd, skel_fd; /* <0: none */
-	const int *over;      /* directories, the last one on top */
+	const struct rules *split_by;
+	const int *over; /* directories, the last one on top */
 	size_t n_over;
 };
 /* Where text, read as a path in directory at ("" is /), leads: NULL fine, else what is wrong with it.  at becomes
@@ -39,6 +41,8 @@ int links_read(int root_fd, struct links *ret, struct err *e);
 const struct link *links_find(const struct links *l, const char *path);
 void links_free(struct links *l);
 
+/* A path of the tree that rules keep in the template, in its place there.  NULL: it is none; the caller frees. */
+char *rules_kept_path(const struct rules *rules, const char *path);
 /* May a link at path of the tree dangle by the rules?  The pattern may have its place in the tree, or in /s. */
 bool rules_may_dangle(const struct rules *rules, const char *path);
 /* Is path of the tree one that each jail gets its own of, or below one? */

@@ -5,6 +5,7 @@
 
 #include "base/fsx.h"
 #include "base/path.h"
+#include "store/template/links.h"
 #include "store/template/packages.h"
 #include "store/tree.h"
 
@@ -124,20 +125,10 @@ is_file(int fd, const char *path)
 	return file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Where rules keep a path in the template, it is the template's. */
-static char *
-kept_as(const struct rules *rules, const char *path)
-{
-	for (size_t i = 0; i < rules->n; i++)
-		if (rules->v[i].kind == RULE_KEEP && path_below(path, rules->v[i].path))
-			return xasprintf("%s%s", rules->v[i].arg, path + strlen(rules->v[i].path));
-	return NULL;
-}
-
 char *
 packages_status(int root_fd, int skel_fd, const struct rules *rules)
 {
-	_auto_free char *kept = kept_as(rules, STATUS), *skel = rules_skel_path(rules, STATUS);
+	_auto_free char *kept = rules_kept_path(rules, STATUS), *skel = rules_skel_path(rules, STATUS);
 
 	if (kept && is_file(root_fd, kept))
 		return xasprintf("root/%s", kept);
