@@ -349,3 +349,79 @@ hooks() {
 		[ "$status" = 2 ]
 	done
 }
+
+# ---- overlays, before packages are downloaded ----
+
+# A mmdebstrap that says that it ran and makes a small tree.
+fake_mmdebstrap() {
+	mkdir -p "$LAB/bin"
+	cat >"$LAB/bin/mmdebstrap" <<-END
+		#!/bin/sh
+		echo x >>$LAB/ran
+		for a; do
+			case \$a in */root) break ;; esac
+		done
+		cd "\$a" && mkdir -p etc/nginx/sites-available usr/bin usr/share/zoneinfo var/lib home
+		echo x >etc/nginx/sites-available/default
+		echo x >usr/share/zoneinfo/UTC
+		ln -s usr/bin bin
+	END
+	chmod 755 "$LAB/bin/mmdebstrap"
+	PATH=$LAB/bin:$PATH
+	rm -f "$LAB/ran"
+}
+
+# refused TEXT: the overlay "o" over Debian is, before anything is downloaded
+refused() {
+	run brig -q template build early debian:bookworm,x --overlay "$LAB/o"
+	[ "$status" = 1 ]
+	one_line "$output"
+	[[ "$output" == *"template early: overlay $LAB/o: /etc/l: the link to "*"$1" ]]
+	[ ! -e "$LAB/ran" ]
+}
+
+@test "a link in an overlay that certainly leads nowhere is an error before anything is downloaded" {
+	fake_mmdebstrap
+	rm -rf "$LAB/o"
+	mkdir -p "$LAB/o/etc/avail" "$LAB/o/bin"
+	echo x >"$LAB/o/etc/avail/a"
+	echo x >"$LAB/o/bin/mine"
+	ln -s avail/a/b "$LAB/o/etc/l"
+	refused "leads through a file"
+	ln -sfn l "$LAB/o/etc/l"
+	refused "leads in a circle"
+	ln -sfn /home/me/file "$LAB/o/etc/l"
+	refused "leads nowhere in a jail"
+	ln -sfn "$LAB/o/etc/avail/a" "$LAB/o/etc/l"
+	refused "leads nowhere in a jail"
+	# a rule allows it
+	{
+		cat "$BRIG_TOP/data/split.rules"
+		echo 'dangling /etc/l'
+	} >"$LAB/o.rules"
+	brig -q template build early debian:bookworm,x --overlay "$LAB/o" --rules "$LAB/o.rules" --release e0
+	[ "$(wc -l <"$LAB/ran")" = 1 ]
+	brig -q template remove early/e0
+	rm "$LAB/ran"
+	# a package may bring it: known when it is there, and nothing is downloaded again
+	ln -sfn nginx/sites-available/none "$LAB/o/etc/l"
+	run brig -q template build early debian:bookworm,x --overlay "$LAB/o"
+	[ "$status" = 1 ]
+	one_line "$output"
+	[[ "$output" == *"/etc/l: the link to "*"nowhere in a jail"*"brig template build --resume early" ]]
+	ln -sfn nginx/sites-available/default "$LAB/o/etc/l"
+	ln -s /usr/bin/mine "$LAB/o/etc/l2"
+	ln -s /run/x "$LAB/o/etc/l3"
+	ln -s /s/etc/avail "$LAB/o/etc/l4"
+	ln -s ../usr/share/zoneinfo/UTC "$LAB/o/etc/l5"
+	ln -s /bin/mine "$LAB/o/etc/l6"
+	brig -q template build --resume early --release e1
+	[ "$(wc -l <"$LAB/ran")" = 1 ]
+	# the same packages again: what they bring is known
+	rm "$LAB/ran"
+	ln -sfn nginx/sites-available/none "$LAB/o/etc/l"
+	refused "leads nowhere in a jail"
+	ln -sfn nginx/sites-available/default "$LAB/o/etc/l"
+	brig -q template build early debian:bookworm,x --overlay "$LAB/o" --release e2
+	cmp "$T/early/e1/manifest" "$T/early/e2/manifest"
+}
