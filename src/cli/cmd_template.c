@@ -221,6 +221,27 @@ list_template(struct cli *cli, const char *template, struct listing *l)
 	return status;
 }
 
+/* Trees of failed builds, of the templates that are asked for or of all. */
+static void
+list_kept(struct cli *cli, int argc, char **argv)
+{
+	_auto_strv struct strv kept = STRV_INIT;
+	struct err ignored;
+
+	(void)release_kept(&cli->store, &kept, &ignored);
+	for (size_t i = 0; i < kept.n; i++) {
+		bool asked = argc == 0;
+
+		for (int k = 0; k < argc; k++)
+			asked |= streq(argv[k], kept.v[i]);
+		if (asked && !cli->quiet)
+			cli_warn(cli,
+				 "template %s: the tree of a failed build is kept: brig template build "
+				 "--resume %s",
+				 kept.v[i], kept.v[i]);
+	}
+}
+
 static int
 do_list(struct cli *cli, int argc, char **argv)
 {
@@ -251,6 +272,8 @@ do_list(struct cli *cli, int argc, char **argv)
 		cli_warn(cli, "there is no template yet (brig template build " STORE_TEMPLATE " SOURCE)");
 	if (l.table.cells.n)
 		table_print(&l.table, stdout);
+	fflush(stdout);
+	list_kept(cli, argc, argv);
 	listing_free(&l);
 	return status;
 }

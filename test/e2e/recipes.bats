@@ -138,7 +138,9 @@ made_by() {
 	[[ "$output" == *"/etc/broken: the link to 'nowhere' leads nowhere"*"brig template build --resume k" ]]
 	[ ! -e "$T/k" ]
 	[ "$(ls "$K")" = k ]
-	[ "$(brig template list | grep -c '^\.\|^k')" = 0 ]
+	[ "$(brig template list 2>/dev/null | grep -c '^\.\|^k')" = 0 ]
+	[[ "$(brig template list 2>&1)" == *"template k: the tree of a failed build is kept: brig template build --resume k" ]]
+	[[ "$(brig template list p 2>&1)" != *kept* ]]
 	# the same again, then with another overlay, another rules file that cannot be, then right
 	run brig -q template build --resume k
 	[ "$status" = 1 ]

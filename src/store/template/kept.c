@@ -239,6 +239,19 @@ is_old(int top_fd, const char *template, int64_t seconds)
 }
 
 int
+release_kept(const struct store *s, struct strv *ret, struct err *e)
+{
+	_auto_close int top = open_kept(s, ".");
+	_auto_strv struct strv names = STRV_INIT;
+	int r = top == -ENOENT || top == -EACCES ? 0 : top < 0 ? top : tree_names(top, &names);
+
+	for (size_t i = 0; i < names.n; i++)
+		if (name_ok(names.v[i]))
+			strv_add(ret, names.v[i]);
+	return r < 0 ? err_sys(e, -r, KEPT_TOP) : 0;
+}
+
+int
 release_tidy_kept(const struct store *s, int64_t seconds, size_t *ret_n, struct err *e)
 {
 	_auto_close int top = open_kept(s, ".");

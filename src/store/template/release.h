@@ -85,6 +85,8 @@ int release_tidy(const struct store *s, const char *template, struct err *e);
 /* Trees that failed builds kept (template/kept.h): those that are so old go; *ret_n of them did. */
 #define KEPT_SECONDS (7 * 86400)
 int release_tidy_kept(const struct store *s, int64_t seconds, size_t *ret_n, struct err *e);
+/* Templates with one. */
+int release_kept(const struct store *s, struct strv *ret, struct err *e);
 /* What builds of debian: keep below BASE/cache: all of it goes. */
 struct release_cleaned {
 	size_t packages;
