@@ -117,6 +117,7 @@ assert len(d["files"]) == 7, d'
 	[[ "$output" == *"  U /etc/motd"* ]]
 	brig --json upgrade -n p/r2 | tr -d ' \n' | grep -qF '"r3":{"added":[{"package":"libc6:i386"'
 	run brig upgrade -n p/r1
+	[ "$status" = 0 ]
 	[[ "$output" != *packages:* ]]
 	brig destroy -y www
 }
@@ -182,7 +183,9 @@ made_by() {
 	mkdir -p "$LAB/over/etc"
 	ln -sf nowhere "$LAB/over/etc/broken"
 	run brig -q template build k "$src" --overlay "$LAB/over"
+	[ "$status" = 1 ]
 	run brig -q template build k2 "$src" --overlay "$LAB/over"
+	[ "$status" = 1 ]
 	[ "$(ls "$K" | tr '\n' ' ')" = "k k2 " ]
 	touch -d '6 days ago' "$K/k/build.json"
 	touch -d '8 days ago' "$K/k2/build.json"
@@ -196,6 +199,7 @@ made_by() {
 	brig -q template build k busybox --release r3
 	[ ! -e "$K" ]
 	run brig -q template build k "$src" --overlay "$LAB/over"
+	[ "$status" = 1 ]
 	[ -d "$K/k" ]
 	run brig template clean
 	[ "$status" = 0 ]
@@ -336,6 +340,7 @@ hooks() {
 	ln -sf nowhere "$LAB/over/etc/broken"
 	echo x >"$BRIG_BASE/cache/packages/x_1_all.deb"
 	run brig -q template build k "$(made_by)" --overlay "$LAB/over"
+	[ "$status" = 1 ]
 	[ -d "$K/k" ]
 	run brig template clean --packages
 	[ "$status" = 0 ]
