@@ -22,8 +22,10 @@ int os_ready(struct err *e);
 int os_boot_id(char buf[40], struct err *e);
 
 /* Runs work() in a process of its own.  Everything that this process starts and mounts ends when work()
- * returns, and also when the caller dies: for package tools and scripts that fill a template.  work() cannot
- * change the caller's memory.  wait: the result of work(), with its message. */
+ * returns, and also when the caller dies: for package tools and scripts that fill a template.  The host has the
+ * name OS_CONTAINED_NAME for them, so that what they write down can be found.  work() cannot change the caller's
+ * memory.  wait: the result of work(), with its message. */
+#define OS_CONTAINED_NAME "brig-template.invalid"
 struct os_task {
 	pid_t pid;
 	int report_fd;

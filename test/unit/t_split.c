@@ -172,7 +172,7 @@ rules_text(void **state)
 	    {"move usr/local ..\n", "r:1: '..' is not a name"},
 	    {"move tmp tmp 9\n", "r:1: '9' is not a mode"},
 	    {"keep a /b\n", "r:1: '/b' is not a path relative to the tree"},
-	    {"fresh a thing\n", "r:1: 'thing': expected machine-id, hostname, ssh-host-keys or remove"},
+	    {"fresh a thing\n", "r:1: 'thing': expected machine-id, hostname, name, ssh-host-keys or remove"},
 	    {"add etc/x ../x 0644\n", "r:1: '../x': a file of the directory skel beside the rules is meant"},
 	    {"add etc/x x 0644 if etc/y\n", "r:1: after the mode only 'unless PATH' can stand"},
 	    {"drop a\\0b\n", "r:1: after a backslash three octal digits are expected"},

@@ -4,11 +4,15 @@
 #include <fnmatch.h>
 #include <stdint.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include "base/fsx.h"
 #include "base/path.h"
 #include "store/jailspace/fresh.h"
+#include "os/os.h"
 #include "store/template/split.h"
+
+#define NAMED_MAX (256 << 10)
 
 /* machine-id(5): 32 lower-case hex digits, not all zero, a random (version 4) UUID.  The file is 0444. */
 static int
@@ -36,9 +40,8 @@ make_hostname(int dir, const char *name, const char *hostname, struct err *e)
 }
 
 static int
-remove_matching(int dir_fd, const char *pattern, struct err *e)
+find_matching(int dir_fd, const char *pattern, struct strv *names, struct err *e)
 {
-	_auto_strv struct strv names = STRV_INIT;
 	_auto_closedir DIR *dir = NULL;
 	struct dirent *d;
 	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -51,11 +54,62 @@ remove_matching(int dir_fd, const char *pattern, struct err *e)
 	while ((errno = 0, d = readdir(dir)))
 		if (!streq(d->d_name, ".") && !streq(d->d_name, "..") &&
 		    fnmatch(pattern, d->d_name, FNM_PERIOD) == 0)
-			strv_add(&names, d->d_name);
-	if (errno)
-		return err_sys(e, errno, "read the directory of '%s'", pattern);
+			strv_add(names, d->d_name);
+	return errno ? err_sys(e, errno, "read the directory of '%s'", pattern) : 0;
+}
+
+static int
+remove_matching(int dir_fd, const char *pattern, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+
+	if (find_matching(dir_fd, pattern, &names, e) < 0)
+		return -e->num;
 	for (size_t i = 0; i < names.n; i++)
 		if (fsx_rm_rf_at(dir_fd, names.v[i], e) < 0)
+			return -e->num;
+	return 0;
+}
+
+/* What packages wrote there when they were installed.  In place: owner, mode and attributes stay. */
+static int
+give_name(int dir, const char *name, const char *hostname, struct err *e)
+{
+	_auto_close int fd = path_open(dir, name, O_RDWR | O_NONBLOCK, 0, PATH_BENEATH);
+	_auto_free char *text = NULL;
+	_auto_buf struct buf out = BUF_INIT;
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > NAMED_MAX)
+		return 0; /* a link, say: not one that a package wrote a name into */
+	r = fsx_read_fd(fd, NAMED_MAX, &text, NULL);
+	if (r < 0)
+		return err_sys(e, -r, "%s", name);
+	if (!strstr(text, OS_CONTAINED_NAME))
+		return 0;
+	for (const char *p = text, *at; *p; p = at + strlen(OS_CONTAINED_NAME)) {
+		at = strstr(p, OS_CONTAINED_NAME);
+		buf_add(&out, p, at ? (size_t)(at - p) : strlen(p));
+		if (!at)
+			break;
+		buf_adds(&out, hostname);
+	}
+	if (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0)
+		return err_sys(e, errno, "%s", name);
+	r = fsx_write_all(fd, out.s, out.len);
+	return r < 0 ? err_sys(e, -r, "%s", name) : 0;
+}
+
+static int
+give_names(int dir_fd, const char *pattern, const char *hostname, struct err *e)
+{
+	_auto_strv struct strv names = STRV_INIT;
+
+	if (find_matching(dir_fd, pattern, &names, e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < names.n; i++)
+		if (give_name(dir_fd, names.v[i], hostname, e) < 0)
 			return -e->num;
 	return 0;
 }
@@ -81,6 +135,8 @@ apply(int space_fd, const struct rule *rule, const char *path, const char *hostn
 		return make_machine_id(dir, name, e);
 	case FRESH_HOSTNAME:
 		return make_hostname(dir, name, hostname, e);
+	case FRESH_NAME:
+		return give_names(dir, name, hostname, e);
 	case FRESH_REMOVE:
 	case FRESH_SSH_HOST_KEYS:
 		break;

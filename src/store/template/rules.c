@@ -24,7 +24,7 @@ static const struct word {
     {"empty", RULE_EMPTY, 1, 1, "PATH"},
     {"drop", RULE_DROP, 1, 1, "PATTERN"},
     {"keep", RULE_KEEP, 2, 2, "PATH PLACE"},
-    {"fresh", RULE_FRESH, 2, 2, "PATTERN machine-id|hostname|ssh-host-keys|remove"},
+    {"fresh", RULE_FRESH, 2, 2, "PATTERN machine-id|hostname|name|ssh-host-keys|remove"},
     {"link", RULE_LINK, 2, 2, "PATH TARGET"},
     {"lock", RULE_LOCK, 2, 2, "PATH USER"},
     {"line", RULE_LINE, 2, 2, "PATH TEXT"},
@@ -42,6 +42,7 @@ static const char *const fresh_words[] = {
     [FRESH_MACHINE_ID] = "machine-id",
     [FRESH_HOSTNAME] = "hostname",
     [FRESH_SSH_HOST_KEYS] = "ssh-host-keys",
+    [FRESH_NAME] = "name",
 };
 
 void
@@ -152,7 +153,7 @@ fill_fresh(struct rule *rule, const char *word, struct err *e)
 			rule->fresh = (enum fresh)i;
 			return 0;
 		}
-	return err_set(e, EINVAL, "'%s': expected machine-id, hostname, ssh-host-keys or remove", word);
+	return err_set(e, EINVAL, "'%s': expected machine-id, hostname, name, ssh-host-keys or remove", word);
 }
 
 static int

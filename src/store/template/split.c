@@ -566,8 +566,11 @@ apply(struct split *s, const struct rule *r, struct err *e)
 	switch (r->kind) {
 	case RULE_EMPTY:
 		return do_empty(s, r, e);
-	case RULE_DROP:
 	case RULE_FRESH:
+		if (r->fresh == FRESH_NAME)
+			return 0;
+		return do_remove(s, r, e);
+	case RULE_DROP:
 		return do_remove(s, r, e);
 	case RULE_KEEP:
 		return do_keep(s, r, e);

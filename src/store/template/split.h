@@ -17,6 +17,7 @@ enum fresh {
 	FRESH_MACHINE_ID,    /* 32 hex digits and a newline */
 	FRESH_HOSTNAME,      /* the jail's host name and a newline */
 	FRESH_SSH_HOST_KEYS, /* ssh host keys, where the jail has the tools to make them */
+	FRESH_NAME,          /* stays; OS_CONTAINED_NAME in it becomes the jail's host name */
 };
 
 enum rule_kind {

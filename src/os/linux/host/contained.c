@@ -20,7 +20,7 @@
 static pid_t
 fork_contained(bool *ret_namespaces)
 {
-	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD};
+	struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS, .exit_signal = SIGCHLD};
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
 	*ret_namespaces = pid >= 0;
@@ -37,6 +37,8 @@ contained_main(int (*work)(void *ctx, struct err *e), void *ctx, int report, boo
 		_exit(1); /* it died before the line above */
 	if (namespaces && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
 		(void)mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	if (namespaces)
+		(void)sethostname(OS_CONTAINED_NAME, strlen(OS_CONTAINED_NAME));
 	if (work(ctx, &e) < 0)
 		(void)err_send(report, &e);
 	_exit(e.num ? 1 : 0);
