@@ -19,7 +19,6 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/service.h"
-#include "init/proto.h"
 #include "os/limits.h"
 #include "store/record/ids.h"
 #include "store/record/record.h"
@@ -42,6 +41,7 @@ struct view {
 	struct os_usage use;
 	struct service_status *svc;
 	size_t n_svc, svc_up, svc_failed;
+	bool degraded; /* one that the jail's rc starts is among the failed */
 };
 
 static void
@@ -70,17 +70,24 @@ read_services(const struct store *s, struct view *v)
 	size_t len = 0;
 	_auto_free char *rel = xasprintf("%s/services", v->name);
 
-	if (!v->spec || v->spec->service.n == 0 || !v->alive)
+	if (!v->spec || !v->alive)
 		return;
 	if (s->jail_fd >= 0)
-		(void)fsx_read_at(s->jail_fd, rel, INIT_RECORD * INIT_MAX_SERVICES, &data, &len, &e);
+		(void)fsx_read_at(s->jail_fd, rel, SERVICE_FILE_MAX, &data, &len, &e);
 	v->n_svc = v->spec->service.n;
-	v->svc = xcalloc(v->n_svc, sizeof(*v->svc));
+	v->svc = xcalloc(v->n_svc + INIT_MAX_FOLLOWED, sizeof(*v->svc));
 	for (size_t i = 0; i < v->n_svc; i++) {
 		v->svc[i].command = xstrdup(v->spec->service.v[i]);
 		service_parse(data, len, i, &v->svc[i]);
-		v->svc_up += streq(v->svc[i].state, "up");
-		v->svc_failed += streq(v->svc[i].state, "failed");
+	}
+	for (size_t k = 0; service_followed(data, len, v->spec->service.n, k, &v->svc[v->n_svc]); k++)
+		v->n_svc++;
+	for (size_t i = 0; i < v->n_svc; i++) {
+		bool failed = streq(v->svc[i].state, "failed");
+
+		v->svc_up += streq(v->svc[i].state, "up") || streq(v->svc[i].state, "started");
+		v->svc_failed += failed;
+		v->degraded |= failed && i >= v->spec->service.n;
 	}
 	free(data);
 }
@@ -121,7 +128,7 @@ state_word(const struct view *v)
 			return "starting";
 		if (v->st.phase == PHASE_STOPPING)
 			return "stopping";
-		return v->svc_failed ? "failed" : "running";
+		return v->degraded ? "degraded" : v->svc_failed ? "failed" : "running";
 	}
 	/* ended by itself, or its start or stop was killed: brig cleans up at its next command as root */
 	if (v->has_state)

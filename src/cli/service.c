@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <ctype.h>
 #include <limits.h>
 
 #include "base/mem.h"
 #include "base/num.h"
 #include "cli/service.h"
-#include "init/proto.h"
 
 void
 service_free(struct service_status *s)
@@ -36,4 +36,22 @@ service_parse(const char *data, size_t len, size_t i, struct service_status *s)
 		s->since = (int64_t)secs;
 	if (num_int(field[4], 0, INT_MAX, &s->last) < 0)
 		s->last = -1;
+}
+
+bool
+service_followed(const char *data, size_t len, size_t n, size_t k, struct service_status *ret)
+{
+	size_t at = n + 2 * k, name_len;
+	const char *name;
+
+	if (!data || k >= INIT_MAX_FOLLOWED || at + 2 > len / INIT_RECORD)
+		return false;
+	name = data + (at + 1) * INIT_RECORD;
+	for (name_len = 0; name_len < INIT_RECORD && (isalnum((unsigned char)name[name_len]) || name[name_len] == '_');)
+		name_len++;
+	if (name_len == 0 || name_len == INIT_RECORD)
+		return false;
+	*ret = (struct service_status){.command = xstrndup(name, name_len)};
+	service_parse(data, len, at, ret);
+	return true;
 }

@@ -3,12 +3,15 @@
 #ifndef BRIG_CLI_SERVICE_H
 #define BRIG_CLI_SERVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "init/proto.h"
+
 struct service_status {
-	char *command;
-	char *state; /* up, wait, failed, done; "?" when init has not said anything yet */
+	char *command; /* of one that is followed: its name in rc.conf */
+	char *state;   /* up, wait, failed, done, started; "?" when init has not said anything yet */
 	int pid, restarts, last;
 	int64_t since;
 };
@@ -16,5 +19,9 @@ void service_free(struct service_status *s);
 /* Everything but the command, from record number i of the status file.  The file may be short or missing
  * (data NULL). */
 void service_parse(const char *data, size_t len, size_t i, struct service_status *ret);
+/* Number k of those that the jail's rc has started, behind the records of n of the configuration.  True: *ret is
+ * one. */
+bool service_followed(const char *data, size_t len, size_t n, size_t k, struct service_status *ret);
+#define SERVICE_FILE_MAX (INIT_RECORD * (INIT_MAX_SERVICES + 2 * INIT_MAX_FOLLOWED))
 
 #endif

@@ -121,6 +121,7 @@ static const struct field {
     {"mount.procfs", OFF(mount_procfs), 0, 0},
     {"nat", OFF(nat), 0, 0},
     {"service", OFF(service), 0, 0},
+    {"syslog", OFF(syslog), 0, 0},
     {"health", OFF(health), 0, 0},
     {"depend", OFF(depend), 0, 0},
     {"limit.memory", OFF(limit.memory), 0, 0},
@@ -470,6 +471,7 @@ defaults(void)
 
 	s->sysvipc = s->host = SHARE_NEW;
 	s->stop_timeout = 10;
+	s->syslog = true;
 	s->mount_devfs = s->mount_fdescfs = s->mount_procfs = true;
 	s->devfs_ruleset = 4;
 	s->enforce_statfs = 2;

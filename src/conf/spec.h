@@ -133,6 +133,7 @@ struct jailspec {
 	bool exec_clean, system_jail_user;
 	char *jail_user, *system_user; /* NULL: root */
 	int exec_timeout;              /* seconds, 0 none */
+	bool syslog;                   /* default true */
 	int stop_timeout;              /* seconds, default 10; 0 no SIGTERM */
 	char *consolelog;              /* NULL: the installation's default */
 	bool persist;

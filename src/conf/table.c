@@ -146,6 +146,7 @@ const struct param_def param_table[] = {
     {"space", PARAM_STRING, B | C, NULL, "jailspace: directory, image:FILE, device:DEV, tmpfs:SIZE"},
     {"space.size", PARAM_SIZE, B, NULL, "size of an image or tmpfs jailspace"},
     {"service", PARAM_LIST, B, NULL, "commands kept running in the jail"},
+    {"syslog", PARAM_BOOL, B, NULL, "what no daemon takes from /dev/log goes to the console log (on)"},
     {"limit.memory", PARAM_SIZE, B, NULL, "memory it may use"},
     {"limit.pids", PARAM_INT, B, NULL, "processes it may have"},
     {"limit.cpu", PARAM_STRING, B, NULL, "CPUs it may use: 0.5, 50%"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PID 1 of a jail.  It keeps services running, copies what they print to the console log, reaps, and ends
- * the jail in order.  proto.h says how it is started and what it answers to.
+ * PID 1 of a jail.  It keeps services running, looks after those that the jail's rc has started, copies what they
+ * print and what is sent to syslog(3) to the console log, reaps, and ends the jail in order.  proto.h says how it is started and what it answers to.
  *
  * It stays in memory once a jail, so: no heap, no stdio, nothing but system calls and a few string
  * functions, statically linked.  One process, one poll(2) loop, signals through signalfd(2).
@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,25 +39,48 @@
 
 #define FD_SIGNAL (INIT_FD_LISTEN - 1)        /* of signalfd(2) */
 #define FD_COMMANDS_IN (INIT_FD_COMMANDS + 1) /* the reading end */
-#define SOURCE_COMMANDS (INIT_MAX_SERVICES + 1)
+#define FD_FOLLOW (INIT_FD_COMMANDS + 2)      /* the FIFO of -f, -1 where there is none: follow_fd */
+#define FD_SYSLOG (INIT_FD_COMMANDS + 3)
+#define FD_OTHERS (INIT_FD_COMMANDS + 4) /* and up: what must not get in the way of those that are sent */
+#define SOURCE_COMMANDS (SERVICES_MAX + 1)
+#define SERVICES_MAX (INIT_MAX_SERVICES + INIT_MAX_FOLLOWED)
+#define NAME_LEN (INIT_RECORD - 1)
+#define LEFT_TERM_MS 10000 /* how long what is left of a service has after TERM */
+#define LEFT_LOOK_MS 100
+#define SYSLOG_MAX 1024 /* of a message, RFC 3164 */
 
-enum state { STATE_UP, STATE_WAIT, STATE_FAILED, STATE_DONE };
-static const char *const state_names[] = {"up", "wait", "failed", "done"};
+enum state { STATE_UP, STATE_WAIT, STATE_FAILED, STATE_DONE, STATE_STARTED };
+static const char *const state_names[] = {"up", "wait", "failed", "done", "started"};
+
+/* Of a service that is followed; those of the configuration have ALWAYS. */
+enum policy { POLICY_ALWAYS, POLICY_ON_FAILURE, POLICY_NO };
+static const char *const policy_names[] = {"always", "on-failure", "no"};
 
 struct service {
 	char *command;
 	pid_t pid;   /* 0: not running */
-	int in, out; /* of its pipe: we read in; out is what its processes get */
+	int in, out; /* of its pipe: we read in; out is what its processes get.  Followed: in is its pidfd */
+	pid_t starter;                /* followed: of the rc that is to start it again, 0: none runs */
+	pid_t group;                  /* followed: its own process group, 0: it has none */
+	unsigned char follow, policy;
+	unsigned char gone;  /* its pidfd says that it has ended */
+	unsigned char quiet; /* it was told to: its end is none to speak of */
 	unsigned char state, failures;
 	unsigned short last; /* as a shell says it: 128 + signal */
 	unsigned restarts;
 	int delay_ms;    /* before the next start */
 	int64_t started; /* ms, monotonic */
+	int64_t ended;   /* the same; followed */
 	int64_t due;     /* when it waits */
 };
 
-static struct service services[INIT_MAX_SERVICES];
-static unsigned n_services, n_listen;
+/* Those of the configuration, then those that are followed. */
+static struct service services[SERVICES_MAX];
+static char names[INIT_MAX_FOLLOWED][NAME_LEN + 1];
+static unsigned n_config, n_services, n_listen;
+static const char *follow_path, *syslog_path;
+static int follow_fd = -1, syslog_fd = -1;
+static ino_t syslog_ino;
 static int persist, stopping, going;
 static int stop_seconds = 10;
 static uint64_t log_max;
@@ -90,6 +114,22 @@ add_number(struct text *t, uint64_t v)
 		v /= 10;
 	} while (v);
 	add(t, digits + i);
+}
+
+static int
+number(const char *s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!s || !*s)
+		return -1;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9' || v > (UINT64_MAX - 9) / 10)
+			return -1;
+		v = v * 10 + (uint64_t)(*s - '0');
+	}
+	*ret = v;
+	return 0;
 }
 
 /* What a log line starts with.  The name a service goes by is the last part of the first word of its command.
@@ -195,14 +235,25 @@ copy_pipe(int fd, int source, int chunks)
 static void
 copy_output(struct service *sv, int chunks)
 {
-	copy_pipe(sv->in, (int)(sv - services) + 1, chunks);
+	if (!sv->follow)
+		copy_pipe(sv->in, (int)(sv - services) + 1, chunks);
 }
 
 /* ---- services ---- */
 
 static void
+write_record(struct text *t, unsigned slot)
+{
+	while (t->n < INIT_RECORD - 1)
+		add(t, " ");
+	t->s[INIT_RECORD - 1] = '\n';
+	(void)!pwrite(INIT_FD_STATUS, t->s, INIT_RECORD, (off_t)slot * INIT_RECORD);
+}
+
+static void
 record(const struct service *sv)
 {
+	unsigned i = (unsigned)(sv - services);
 	struct text t = {.n = 0};
 
 	add(&t, state_names[sv->state]);
@@ -214,10 +265,12 @@ record(const struct service *sv)
 	add_number(&t, (uint64_t)time(NULL));
 	add(&t, " ");
 	add_number(&t, sv->last);
-	while (t.n < INIT_RECORD - 1)
-		add(&t, " ");
-	t.s[INIT_RECORD - 1] = '\n';
-	(void)!pwrite(INIT_FD_STATUS, t.s, INIT_RECORD, (off_t)(sv - services) * INIT_RECORD);
+	write_record(&t, sv->follow ? n_config + 2 * (i - n_config) : i);
+	if (!sv->follow)
+		return;
+	t.n = 0;
+	add(&t, sv->command);
+	write_record(&t, n_config + 2 * (i - n_config) + 1);
 }
 
 /* jail(8)'s rule: characters that mean something to a shell are given to one, else split at blanks.  The
@@ -360,6 +413,40 @@ start(struct service *sv)
 	record(sv);
 }
 
+/* What systemd.service(5), too, takes for an end that was asked for. */
+static int
+is_clean(int status)
+{
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	if (sig)
+		return sig == SIGHUP || sig == SIGINT || sig == SIGTERM || sig == SIGPIPE;
+	return WEXITSTATUS(status) == 0;
+}
+
+static void
+after_end(struct service *sv, struct text *t, int clean)
+{
+	if (sv->policy == POLICY_ALWAYS || (sv->policy == POLICY_ON_FAILURE && !clean))
+		schedule(sv, t);
+	else
+		sv->state = clean || sv->quiet ? STATE_DONE : STATE_FAILED;
+}
+
+static void
+count_failure(struct service *sv)
+{
+	sv->ended = now_ms();
+	if (now_ms() - sv->started >= RUN_GOOD_MS) {
+		sv->delay_ms = DELAY_FIRST_MS;
+		sv->failures = 0;
+	} else {
+		sv->failures++;
+	}
+}
+
+static void close_pidfd(struct service *sv);
+
 static void
 ended(struct service *sv, int status)
 {
@@ -367,37 +454,391 @@ ended(struct service *sv, int status)
 	int signaled = WIFSIGNALED(status);
 
 	copy_output(sv, PIPE_CHUNKS); /* its last words before ours */
+	if (sv->follow)
+		close_pidfd(sv);
 	sv->pid = 0;
 	sv->last = (unsigned short)(signaled ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 	add_head(&t, sv);
 	add(&t, signaled ? "ended by signal " : "exited with status ");
 	add_number(&t, (uint64_t)(signaled ? WTERMSIG(status) : WEXITSTATUS(status)));
-	if (now_ms() - sv->started >= RUN_GOOD_MS) {
-		sv->delay_ms = DELAY_FIRST_MS;
-		sv->failures = 0;
-	} else {
-		sv->failures++;
-	}
+	count_failure(sv);
 	if (stopping)
 		sv->state = STATE_DONE;
 	else
-		schedule(sv, &t);
+		after_end(sv, &t, is_clean(status));
 	log_line(&t);
 	record(sv);
 }
+
+/* ---- services that the jail's rc has started, and that are followed ---- */
+
+/* proto.h: "follow NAME POLICY PID", "failed NAME", "stop".  What the jail's root writes there is about its own
+ * processes; nothing is done to them but to wait for their end, and its own rc is run. */
+
+static void
+close_pidfd(struct service *sv)
+{
+	if (sv->in >= 0)
+		(void)close(sv->in);
+	sv->in = -1;
+	sv->pid = 0;
+	sv->gone = 0;
+}
+
+/* It is no child of ours, or nobody has said yet how it ended. */
+static void
+ended_elsewhere(struct service *sv)
+{
+	struct text t = {.n = 0};
+
+	close_pidfd(sv);
+	add_head(&t, sv);
+	add(&t, "ended");
+	count_failure(sv);
+	if (stopping)
+		sv->state = STATE_DONE;
+	else
+		after_end(sv, &t, 0);
+	log_line(&t);
+	record(sv);
+}
+
+static int
+is_name(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+	return n > 0 && !s[n] && n <= NAME_LEN;
+}
+
+static struct service *
+followed(const char *name)
+{
+	struct service *sv = &services[n_services];
+
+	for (unsigned i = n_config; i < n_services; i++)
+		if (strcmp(services[i].command, name) == 0)
+			return &services[i];
+	if (n_services - n_config == INIT_MAX_FOLLOWED)
+		return NULL;
+	sv->command = names[n_services++ - n_config];
+	memcpy(sv->command, name, strlen(name) + 1);
+	sv->follow = 1;
+	sv->in = sv->out = -1;
+	sv->delay_ms = DELAY_FIRST_MS;
+	sv->state = STATE_STARTED;
+	return sv;
+}
+
+static void
+follow(struct service *sv, unsigned char policy, pid_t pid)
+{
+	struct text t = {.n = 0};
+	int again = sv->state == STATE_WAIT, fd;
+
+	if (pid > 0 && pid == sv->pid) {
+		sv->policy = policy;
+		return;
+	}
+	close_pidfd(sv);
+	sv->starter = sv->group = 0;
+	sv->policy = policy;
+	sv->state = STATE_STARTED;
+	sv->started = now_ms();
+	sv->restarts += (unsigned)again;
+	add_head(&t, sv);
+	add(&t, again ? "restarted" : "started");
+	log_line(&t);
+	fd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (fd >= 0) {
+		sv->in = fcntl(fd, F_DUPFD_CLOEXEC, FD_OTHERS);
+		(void)close(fd);
+		sv->pid = sv->in < 0 ? 0 : pid;
+		/* what shares a session with others is not its own */
+		sv->group = getsid(pid) == getpgid(pid) && getpgid(pid) > 1 ? getpgid(pid) : 0;
+		sv->state = sv->pid ? STATE_UP : STATE_STARTED;
+	} else if (pid > 1 && errno == ESRCH) {
+		ended_elsewhere(sv);
+		return;
+	}
+	record(sv);
+}
+
+/* rc could not start it: at the start of the jail that is for people, later another try may do. */
+static void
+not_started(struct service *sv)
+{
+	struct text t = {.n = 0};
+
+	if (sv->state == STATE_WAIT) {
+		sv->starter = 0;
+		add_head(&t, sv);
+		add(&t, "did not start");
+		sv->failures++;
+		schedule(sv, &t);
+		log_line(&t);
+	} else {
+		close_pidfd(sv);
+		sv->state = STATE_FAILED;
+	}
+	record(sv);
+}
+
+static void
+stop_following(void)
+{
+	for (unsigned i = n_config; i < n_services; i++) {
+		services[i].policy = POLICY_NO;
+		services[i].quiet = 1;
+		if (services[i].state == STATE_WAIT) {
+			services[i].state = STATE_DONE;
+			record(&services[i]);
+		}
+	}
+}
+
+static void
+obey(char *line)
+{
+	char *word[5] = {NULL};
+	struct service *sv;
+	uint64_t pid = 0;
+	unsigned char policy = 0;
+	unsigned n = 0;
+
+	for (char *p = line + strspn(line, " "); *p && n < 5; p += strspn(p, " ")) {
+		word[n++] = p;
+		p += strcspn(p, " ");
+		if (*p)
+			*p++ = '\0';
+	}
+	if (n == 1 && strcmp(word[0], "stop") == 0)
+		stop_following();
+	if (n < 2 || !is_name(word[1]) || stopping)
+		return;
+	if (n == 2 && strcmp(word[0], "failed") == 0 && (sv = followed(word[1])))
+		not_started(sv);
+	if (n != 4 || strcmp(word[0], "follow") != 0 || number(word[3], &pid) < 0 || pid > INT_MAX)
+		return;
+	while (policy <= POLICY_NO && strcmp(word[2], policy_names[policy]) != 0)
+		policy++;
+	if (policy > POLICY_NO)
+		policy = POLICY_ON_FAILURE;
+	if ((sv = followed(word[1]))) {
+		sv->quiet = 0;
+		follow(sv, policy, (pid_t)pid);
+	}
+}
+
+/* Whole lines; what is too long for one is passed over. */
+static void
+read_follow(void)
+{
+	static char line[LINE_MAX_LEN];
+	static unsigned n, skip;
+	int chunks = PIPE_CHUNKS;
+	ssize_t got;
+
+	while (follow_fd >= 0 && chunks-- > 0 && (got = read(follow_fd, chunk, sizeof(chunk))) > 0) {
+		for (ssize_t i = 0; i < got; i++) {
+			if (chunk[i] != '\n') {
+				if (n < sizeof(line) - 1 && chunk[i])
+					line[n++] = chunk[i];
+				else
+					skip = 1;
+				continue;
+			}
+			line[n] = '\0';
+			if (!skip)
+				obey(line);
+			n = skip = 0;
+		}
+	}
+}
+
+static _Noreturn void
+run_rc(const struct service *sv)
+{
+	static char sh[] = "/bin/sh", rc[] = "/etc/rc", start_word[] = "start";
+	char *argv[] = {sh, rc, start_word, sv->command, NULL};
+	sigset_t none;
+
+	(void)setsid();
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)dup2(INIT_FD_COMMANDS, 1);
+	(void)dup2(INIT_FD_COMMANDS, 2);
+	(void)syscall(SYS_close_range, 3, ~0U, 0);
+	(void)execv(sh, argv);
+	_exit(127);
+}
+
+/* Workers whose master was killed have its port.  1: they are told to end, and not gone yet. */
+static int
+has_left(struct service *sv, int64_t now)
+{
+	if (sv->group <= 1 || kill(-sv->group, now - sv->ended >= LEFT_TERM_MS ? SIGKILL : SIGTERM) < 0)
+		return 0;
+	sv->due = now + LEFT_LOOK_MS;
+	return 1;
+}
+
+/* It waits until rc has said how that went. */
+static void
+start_followed(struct service *sv)
+{
+	if (has_left(sv, now_ms()))
+		return;
+	sv->starter = fork();
+	if (sv->starter == 0)
+		run_rc(sv);
+	if (sv->starter < 0)
+		not_started(sv);
+}
+
+/* ---- what ends ---- */
+
+static void
+starter_ended(struct service *sv)
+{
+	sv->starter = 0;
+	if (sv->state == STATE_WAIT) /* and it has said nothing */
+		not_started(sv);
+}
+
+static void take_syslog_back(void);
 
 /* Every child that has ended, ours and the orphans.  0 when no child is left. */
 static int
 reap(void)
 {
-	int status;
+	int status, any = 0;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (unsigned i = 0; i < n_services; i++)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		any = 1;
+		for (unsigned i = 0; i < n_services; i++) {
 			if (services[i].pid == pid)
 				ended(&services[i], status);
+			else if (services[i].starter == pid) {
+				read_follow(); /* what it has said before */
+				if (services[i].starter == pid)
+					starter_ended(&services[i]);
+			}
+		}
+	}
+	for (unsigned i = n_config; i < n_services; i++)
+		if (services[i].gone && services[i].pid > 0)
+			ended_elsewhere(&services[i]);
+	if (any)
+		take_syslog_back();
 	return pid == 0;
+}
+
+/* ---- syslog(3) ---- */
+
+static int
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "<30>Nov 21 10:00:00 cron[7]: text", as syslog(3) and logger(1) write it: "daemon.info cron[7]: text". */
+static void
+log_message(char *s, size_t n)
+{
+	static const char *const facility[] = {"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
+					       "uucp", "cron", "authpriv", "ftp"};
+	static const char *const level[] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
+	static char line[SYSLOG_MAX + LINE_MAX_LEN];
+	struct text t = {.n = 0};
+	unsigned pri = 13, i = 0, v = 0;
+
+	for (i = 1; n > 0 && s[0] == '<' && i < n && i < 4 && is_digit(s[i]); i++)
+		v = v * 10 + (unsigned)(s[i] - '0');
+	if (i > 1 && i < n && s[i] == '>') {
+		pri = v;
+		s += i + 1;
+		n -= i + 1;
+	}
+	if (n > 16 && s[3] == ' ' && s[6] == ' ' && s[9] == ':' && s[12] == ':' && s[15] == ' ') {
+		s += 16;
+		n -= 16;
+	}
+	if (pri / 8 < sizeof(facility) / sizeof(facility[0])) {
+		add(&t, facility[pri / 8]);
+	} else {
+		add(&t, "local");
+		add_number(&t, pri / 8 % 8);
+	}
+	add(&t, ".");
+	add(&t, level[pri % 8]);
+	add(&t, " ");
+	memcpy(line, t.s, t.n);
+	if (n > SYSLOG_MAX)
+		n = SYSLOG_MAX;
+	while (n > 0 && (s[n - 1] == '\n' || s[n - 1] == '\0'))
+		n--;
+	for (i = 0; i < n; i++) /* as add_head() */
+		line[t.n + i] = (s[i] >= 0 && s[i] < ' ' && s[i] != '\t') || s[i] == 0x7f ? '?' : s[i];
+	line[t.n + n] = '\n';
+	log_write(line, t.n + n + 1, -1);
+	log_bound();
+}
+
+static void
+read_syslog(void)
+{
+	ssize_t n;
+
+	for (int i = 0; i < PIPE_CHUNKS && (n = recv(syslog_fd, chunk, sizeof(chunk), 0)) >= 0; i++)
+		if (n > 0)
+			log_message(chunk, (size_t)n);
+}
+
+/* A socket of the jail's own root, as a daemon of the jail would make it. */
+static void
+make_syslog(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct stat st;
+	int fd;
+
+	if (!syslog_path || strlen(syslog_path) >= sizeof(a.sun_path))
+		return;
+	memcpy(a.sun_path, syslog_path, strlen(syslog_path) + 1);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && chmod(syslog_path, 0666) == 0 &&
+	    lstat(syslog_path, &st) == 0 && dup3(fd, FD_SYSLOG, O_CLOEXEC) >= 0) {
+		syslog_fd = FD_SYSLOG;
+		syslog_ino = st.st_ino;
+	}
+	(void)close(fd);
+}
+
+/* A daemon of the jail takes the place by unlink(2) and bind(2).  When it has ended, nobody answers there. */
+static void
+take_syslog_back(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct stat st;
+	int fd, dead;
+
+	if (!syslog_path || stopping || strlen(syslog_path) >= sizeof(a.sun_path) ||
+	    (lstat(syslog_path, &st) == 0 && st.st_ino == syslog_ino && syslog_fd >= 0))
+		return;
+	memcpy(a.sun_path, syslog_path, strlen(syslog_path) + 1);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	dead = connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && (errno == ECONNREFUSED || errno == ENOENT);
+	(void)close(fd);
+	if (!dead)
+		return;
+	(void)unlink(syslog_path);
+	make_syslog();
 }
 
 /* ---- the end ---- */
@@ -450,7 +891,7 @@ go(void)
 {
 	going = 1;
 	(void)close(INIT_FD_CTL);
-	for (unsigned i = 0; i < n_services && !stopping; i++)
+	for (unsigned i = 0; i < n_config && !stopping; i++)
 		start(&services[i]);
 }
 
@@ -516,7 +957,7 @@ next_timeout(int children)
 	int64_t now = now_ms(), next = -1;
 
 	for (unsigned i = 0; i < n_services; i++)
-		if (services[i].state == STATE_WAIT && (next < 0 || services[i].due < next))
+		if (services[i].state == STATE_WAIT && !services[i].starter && (next < 0 || services[i].due < next))
 			next = services[i].due;
 	if (stopping)
 		next = now + LOOK_STOPPING_MS < deadline && !children ? now + LOOK_STOPPING_MS : deadline;
@@ -530,21 +971,30 @@ next_timeout(int children)
 static void
 wait_events(int children)
 {
-	struct pollfd p[3 + INIT_MAX_SERVICES];
+	struct pollfd p[5 + SERVICES_MAX];
 	unsigned n = 0;
 
 	p[n++] = (struct pollfd){FD_SIGNAL, POLLIN, 0};
 	p[n++] = (struct pollfd){going ? -1 : INIT_FD_CTL, POLLIN, 0};
 	p[n++] = (struct pollfd){FD_COMMANDS_IN, POLLIN, 0};
+	p[n++] = (struct pollfd){follow_fd, POLLIN, 0};
+	p[n++] = (struct pollfd){syslog_fd, POLLIN, 0};
 	for (unsigned i = 0; i < n_services; i++)
 		p[n++] = (struct pollfd){services[i].in, POLLIN, 0};
 	if (poll(p, n, next_timeout(children)) < 0)
 		return;
 	if (p[2].revents)
 		copy_pipe(FD_COMMANDS_IN, SOURCE_COMMANDS, 1);
-	for (unsigned i = 3; i < n; i++)
-		if (p[i].revents)
-			copy_output(&services[i - 3], 1);
+	for (unsigned i = 5; i < n; i++) {
+		if (!p[i].revents)
+			continue;
+		services[i - 5].gone = services[i - 5].follow;
+		copy_output(&services[i - 5], 1);
+	}
+	if (p[4].revents)
+		read_syslog();
+	if (p[3].revents) /* after the ends: it may replace what they are about */
+		read_follow();
 	if (p[0].revents)
 		signals();
 	if (p[1].revents)
@@ -567,8 +1017,11 @@ loop(void)
 			finish();
 		}
 		for (unsigned i = 0; i < n_services && !stopping; i++) {
-			if (services[i].state == STATE_WAIT && services[i].due <= now) {
-				start(&services[i]);
+			if (services[i].state == STATE_WAIT && !services[i].starter && services[i].due <= now) {
+				if (services[i].follow)
+					start_followed(&services[i]);
+				else
+					start(&services[i]);
 				children = 1;
 			}
 		}
@@ -577,22 +1030,6 @@ loop(void)
 }
 
 /* ---- start ---- */
-
-static int
-number(const char *s, uint64_t *ret)
-{
-	uint64_t v = 0;
-
-	if (!s || !*s)
-		return -1;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || v > (UINT64_MAX - 9) / 10)
-			return -1;
-		v = v * 10 + (uint64_t)(*s - '0');
-	}
-	*ret = v;
-	return 0;
-}
 
 static int
 arguments(int argc, char **argv)
@@ -613,6 +1050,10 @@ arguments(int argc, char **argv)
 		} else if (strcmp(argv[i], "-m") == 0 && number(argv[i + 1], &v) == 0) {
 			log_max = v;
 			i++;
+		} else if (strcmp(argv[i], "-f") == 0 && argv[i + 1]) {
+			follow_path = argv[++i];
+		} else if (strcmp(argv[i], "-l") == 0 && argv[i + 1]) {
+			syslog_path = argv[++i];
 		} else {
 			return -1;
 		}
@@ -626,9 +1067,25 @@ arguments(int argc, char **argv)
 		sv->in = sv->out = -1;
 		sv->delay_ms = DELAY_FIRST_MS;
 		sv->state = STATE_DONE;
-		n_services++;
+		n_config = ++n_services;
 	}
 	return 0;
+}
+
+/* Read and written here: it never ends.  Only root writes to it; in a jail without /run there is none. */
+static void
+make_follow(void)
+{
+	int fd;
+
+	if (!follow_path || mkfifo(follow_path, 0600) < 0)
+		return;
+	fd = open(follow_path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (dup3(fd, FD_FOLLOW, O_CLOEXEC) >= 0)
+		follow_fd = FD_FOLLOW;
+	(void)close(fd);
 }
 
 /* 0 to 2 come closed.  Services read nothing; what init itself would print has no place but the log.  In a
@@ -763,6 +1220,8 @@ main(int argc, char **argv)
 	sigaddset(&all, SIGTERM);
 	if (place_signals(&all) < 0 || make_commands_pipe() < 0)
 		return 1;
+	make_follow();
+	make_syslog();
 	/* from here on the end of INIT_FD_CTL says that the creator died */
 	(void)prctl(PR_SET_PDEATHSIG, 0);
 	if (write(INIT_FD_CTL, &ready, 1) != 1)

@@ -13,10 +13,12 @@
  * them INIT_FD_COMMANDS is the writing end of a pipe: what exec.start and the like print goes there, by way of
  * /proc/PID/fd, and is copied to the log as services' output is, so that it is bounded, too.
  *
- * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [--] [SERVICE...]
+ * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [-f FIFO] [-l SOCKET] [--] [SERVICE...]
  *	-p	persist: stay when nothing is left to run
  *	-t	default 10; 0: KILL at once
  *	-m	default 0: the log grows without end
+ *	-f	a FIFO that it makes, for lines about services that it is to follow (below)
+ *	-l	a socket that it makes, to receive on for syslog(3)
  *	SERVICE	a command string by jail(8)'s rule (sh -c if it has shell characters, else split at blanks)
  *
  * brig-init -x FILE ARGV0 [ARG...], never as the first process: executes FILE as execvp(3) does, with the
@@ -42,6 +44,23 @@
  * one of up, wait (back-off), failed (too many restarts), done; PID the jail's, 0 when it is not up; SECONDS
  * since 1970 of the last change; LASTSTATUS of its last end as a shell has it (128 + signal), 0 before it.
  *
+ * After these records come those of services that are followed, in the order in which they were first named, two each:
+ * one as above, and the name, [A-Za-z0-9_], padded with blanks.  STATE may be `started`, too: nothing is known of
+ * its process.
+ *
+ * The FIFO takes lines, at most LINE_MAX_LEN long, from the jail's root (mode 0600): so its rc (data/skel/rc) says
+ * what it has started.  Anything else is passed over, and at most INIT_MAX_FOLLOWED names are taken.
+ *	follow NAME POLICY PID	NAME is process PID of the jail, 0: not known.  When it ends, and POLICY is `always`,
+ *				or `on-failure` and it did not end with status 0 or by HUP, INT, TERM or PIPE,
+ *				`/bin/sh /etc/rc start NAME` is run, with the delays below; that says `follow` again,
+ *				or `failed`.  POLICY `no`: never.  What is left of its process group, if that is a
+ *				session of its own, gets TERM before, and after ten seconds KILL
+ *	failed NAME		it did not start
+ *	stop			rc.shutdown begins: nothing that is followed is started again
+ *
+ * Messages for syslog(3) go to the log as "FACILITY.LEVEL TEXT".  A daemon of the jail takes the socket's place
+ * (unlink, bind); when nobody answers there any more, seen when a process of the jail has ended, init takes it back.
+ *
  * The log is kept below LOG_MAX_BYTES by moving its last half to its beginning, with INIT_FD_LOGRW.
  *
  * Restarts: a service that ends is started again after 0.1 s, doubling to 30 s; a run of 10 s or more resets
@@ -63,6 +82,9 @@
 #define INIT_RECORD 64
 #define INIT_MAX_SERVICES 64
 #define INIT_MAX_LISTEN 64
+#define INIT_MAX_FOLLOWED 64
+#define INIT_FOLLOW "/run/brig-init"
+#define INIT_SYSLOG "/run/systemd/journal/syslog" /* where /dev/log leads to: see dev.c */
 #define INIT_FD_COMMANDS (INIT_FD_LISTEN + INIT_MAX_LISTEN)
 
 #endif

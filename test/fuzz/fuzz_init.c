@@ -22,6 +22,10 @@ records(const char *data, size_t len)
 		service_parse(data, len, i, &s);
 		must(s.state && s.pid >= 0 && s.restarts >= 0 && s.last >= -1 && s.since >= 0, "a record");
 		service_free(&s);
+		if (service_followed(data, len, i, i / 2, &s)) {
+			must(strlen(s.command) > 0 && strlen(s.command) < INIT_RECORD, "a name");
+			service_free(&s);
+		}
 	}
 }
 
@@ -92,7 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		argv[argc++] = p;
 	argv[argc] = NULL;
 	memset(services, 0, sizeof(services));
-	n_services = 0;
+	n_services = n_config = 0;
 	stop_seconds = 10;
 	persist = 0;
 	log_max = 0;

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -887,6 +888,133 @@ t_listen_place(void **state)
 	(void)close(fds[1]);
 }
 
+/* The name behind record n. */
+static void
+is_called(struct jail *j, int n, const char *name)
+{
+	char line[INIT_RECORD + 1] = "";
+
+	assert_int_equal(pread(j->status, line, INIT_RECORD, (n + 1) * INIT_RECORD), INIT_RECORD);
+	line[strcspn(line, " \n")] = '\0';
+	assert_string_equal(line, name);
+}
+
+/* What rc says of services that it started.  There is no /etc/rc here: what would be started again is not. */
+static void
+t_follow(void **state)
+{
+	char dir[] = "/tmp/t_init_follow.XXXXXX";
+	_auto_free char *fifo = NULL, *rc = NULL;
+	struct jail j;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fifo = xasprintf("%s/f", dir);
+	rc = xasprintf("exec 3>%s; sleep 1000 & echo follow up on-failure $! >&3; sleep 0.3 & echo follow ends on-failure $! >&3;"
+		       "(sleep 0.3; exit 3) & echo follow fails on-failure $! >&3; (sleep 0.3; exit 3) & echo follow never no $! >&3;"
+		       "echo follow none always 0 >&3; echo failed bad >&3; wait %%1; echo not reached",
+		       fifo);
+	begin(&j, "-p", "-f", fifo, "--", rc, "sleep 1000", NULL);
+	go(&j);
+	assert_true(log_has(&j, "brig-init: never: ended\n", 3000) || log_has(&j, "brig-init: never: exited", 1));
+	for (int i = 0; i < 6; i++)
+		is_called(&j, 2 + 2 * i, ((const char *[]){"up", "ends", "fails", "never", "none", "bad"})[i]);
+	assert_true(status_is(&j, 2, "up", 1000));
+	assert_true(status_of(&j, 2).pid > 1);
+	assert_true(status_is(&j, 6, "wait", 1000));
+	assert_true(status_is(&j, 8, "failed", 1000));
+	assert_true(status_is(&j, 10, "started", 1000));
+	assert_true(status_is(&j, 12, "failed", 1000));
+	assert_true(log_has(&j, "brig-init: fails: did not start, restart in 0.", 2000));
+	end(&j);
+	(void)unlink(fifo);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+/* Lines that no rc writes. */
+static void
+t_follow_hostile(void **state)
+{
+	char dir[] = "/tmp/t_init_follow.XXXXXX";
+	_auto_free char *fifo = NULL, *many = NULL;
+	static char junk[6000];
+	struct jail j;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fifo = xasprintf("%s/f", dir);
+	begin(&j, "-p", "-f", fifo, NULL);
+	go(&j);
+	fd = open(fifo, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	memset(junk, 'x', sizeof(junk));
+	assert_true(write(fd, junk, sizeof(junk)) > 0);
+	dprintf(fd, "\nfollow\nfollow a\nfollow ../a always 1\nfollow a/b no 2\nfollow a always -1\nfollow a always 99999999999\n"
+		    "failed\nfailed a b\nfailed \033[31m\n\n   \nstop now please\nfollow one sometimes 1\n");
+	for (int i = 0; i < 100; i++)
+		dprintf(fd, "failed n%d\n", i);
+	for (int i = 0; i < 400 && lseek(j.status, 0, SEEK_END) < 2 * INIT_MAX_FOLLOWED * INIT_RECORD; i++)
+		nap(5);
+	assert_true(status_is(&j, 2 * (INIT_MAX_FOLLOWED - 1), "failed", 2000));
+	is_called(&j, 0, "one");
+	is_called(&j, 2, "n0");
+	nap(50);
+	assert_int_equal(lseek(j.status, 0, SEEK_END), 2 * INIT_MAX_FOLLOWED * INIT_RECORD);
+	assert_int_equal(kill(j.pid, SIGTERM), 0);
+	assert_true(ends(&j, 2000));
+	(void)close(fd);
+	end(&j);
+	(void)unlink(fifo);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void
+t_syslog(void **state)
+{
+	static const struct {
+		const char *sent, *logged;
+	} cases[] = {
+	    {"<30>Nov 21 10:00:00 cron[7]: text", "daemon.info cron[7]: text\n"},
+	    {"<191>x\n", "local7.debug x\n"},
+	    {"no priority", "user.notice no priority\n"},
+	    {"<>y", "user.notice <>y\n"},
+	    {"<9999>z", "user.notice <9999>z\n"},
+	    {"<0>a\033[2Jb\nc", "kern.emerg a?[2Jb?c\n"},
+	};
+	char dir[] = "/tmp/t_init_syslog.XXXXXX";
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	static char long_text[4000];
+	struct stat st;
+	struct jail j;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s/s", dir);
+	begin(&j, "-p", "-m", "20000", "-l", a.sun_path, NULL);
+	go(&j);
+	assert_int_equal(stat(a.sun_path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0666);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_true(send(fd, cases[i].sent, strlen(cases[i].sent), 0) > 0);
+		assert_true(log_has(&j, cases[i].logged, 1000));
+	}
+	memset(long_text, 'l', sizeof(long_text));
+	for (int i = 0; i < 100; i++)
+		assert_true(send(fd, long_text, sizeof(long_text), 0) > 0);
+	assert_int_equal(send(fd, "", 0, 0), 0);
+	assert_true(send(fd, "the last", 8, 0) > 0);
+	assert_true(log_has(&j, "user.notice the last\n", 1000));
+	assert_int_equal(stat(j.log_path, &st), 0);
+	assert_true(st.st_size <= 22000);
+	(void)close(fd);
+	end(&j);
+	(void)unlink(a.sun_path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -916,6 +1044,9 @@ main(int argc, char **argv)
 	    cmocka_unit_test(t_prints_for_ever),
 	    cmocka_unit_test(t_commands_bounded),
 	    cmocka_unit_test(t_not_first),
+	    cmocka_unit_test(t_follow),
+	    cmocka_unit_test(t_follow_hostile),
+	    cmocka_unit_test(t_syslog),
 	};
 
 	if (argc != 2)

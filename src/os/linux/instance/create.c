@@ -329,6 +329,12 @@ init_argv(const struct jailspec *spec, const struct os_init *init, struct strv *
 	strv_addf(ret, "%d", spec->stop_timeout);
 	strv_add(ret, "-m");
 	strv_addf(ret, "%llu", (unsigned long long)init->log_max);
+	strv_add(ret, "-f");
+	strv_add(ret, INIT_FOLLOW);
+	if (spec->syslog) {
+		strv_add(ret, "-l");
+		strv_add(ret, INIT_SYSLOG);
+	}
 	strv_add(ret, "--");
 	strv_copy(ret, &spec->service);
 	return 0;

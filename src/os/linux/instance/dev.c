@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/mem.h"
+#include "init/proto.h"
 #include "os/linux/instance/build.h"
 #include "os/linux/instance/mnt.h"
 
@@ -32,6 +33,12 @@ static const struct {
     {"stderr", "fd/2"},
 };
 
+/*
+ * syslog(3): where a daemon of the jail can bind, which it cannot in a read-only /dev.  The name is systemd's, which
+ * rsyslogd and others know; busybox's syslogd follows the link, and the jail's rc tells it to those that do not.
+ */
+#define LOG_LINK "log"
+
 static int
 dev_fill(int dev, uint32_t idbase, bool fd_link, struct err *e)
 {
@@ -47,6 +54,8 @@ dev_fill(int dev, uint32_t idbase, bool fd_link, struct err *e)
 		return err_sys(e, errno, "make /dev/pts and /dev/shm");
 	if (symlinkat("pts/ptmx", dev, "ptmx") < 0)
 		return err_sys(e, errno, "make /dev/ptmx");
+	if (symlinkat(INIT_SYSLOG, dev, LOG_LINK) < 0)
+		return err_sys(e, errno, "make /dev/log");
 	for (size_t i = 0; fd_link && i < ARRAY_LEN(links); i++)
 		if (symlinkat(links[i].to, dev, links[i].name) < 0)
 			return err_sys(e, errno, "make /dev/%s", links[i].name);

@@ -115,7 +115,8 @@ mount_run(struct build *b, struct err *e)
 		return 0;
 	if (mnt_new("tmpfs", opts, ARRAY_LEN(opts), MNT_PLAIN, &run, e) < 0)
 		return -e->num;
-	if (make_dir(b, run, "lock", 01777, e) < 0)
+	if (make_dir(b, run, "lock", 01777, e) < 0 || make_dir(b, run, "systemd", 0755, e) < 0 ||
+	    make_dir(b, run, "systemd/journal", 0755, e) < 0) /* of INIT_SYSLOG */
 		return -e->num;
 	if (b->hosts >= 0 && make_dir(b, run, "brig", 0755, e) < 0)
 		return -e->num;
