@@ -33,7 +33,7 @@ struct batch {
 	struct one *one;
 	struct run_job *job;
 	size_t n, cap;
-	bool stopping, restarts;
+	bool stopping, restarts, degraded; /* degraded: one runs without all of its services */
 	json_t *results; /* NULL: without --json */
 };
 
@@ -180,9 +180,11 @@ done(void *ctx, const char *label, int r, long ms, const struct err *e)
 {
 	struct batch *b = ctx;
 	const char *word =
-	    b->stopping ? (r == 1 ? "was not running" : "stopped") : (r == 1 ? "runs already" : "started");
+	    b->stopping ? (r == 1 ? "was not running" : "stopped")
+			: (r == 1 ? "runs already" : r == RUN_DEGRADED ? "started, degraded" : "started");
 
 	b->one[batch_index(b, label)].r = r;
+	b->degraded |= !b->stopping && r == RUN_DEGRADED;
 	if (b->results)
 		json_array_append_new(b->results, json_pack("{s:s, s:s, s:I, s:s*}", "jail", label, "result",
 							    r < 0 ? "failed" : word, "ms", (json_int_t)ms,
@@ -238,7 +240,7 @@ run_batch(struct batch *b)
 
 	if (opt_dry)
 		return print_plans(b);
-	return b->n > 0 && run_many(&many) > 0;
+	return b->n > 0 && (run_many(&many) > 0 || b->degraded);
 }
 
 static int

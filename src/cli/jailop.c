@@ -369,7 +369,7 @@ start_with_command(struct jailop *o, const struct jail_job *j, struct run_start_
 	so.command = &x;
 	so.ret_status = &status;
 	r = run_start(&o->cli->store, j->spec, &so, who, e);
-	if (r != 0 || status == 0)
+	if (r < 0 || r == 1 || status == 0)
 		return r;
 	(void)run_stop(&o->cli->store, j->spec->name, j->spec, STOP_FORCE, who, &undo);
 	if (WIFSIGNALED(status))
@@ -411,6 +411,8 @@ started(void *ctx, const char *key, int r, long ms, const struct err *e)
 		refuse(o, j, "already exists");
 		return;
 	}
+	if (r == RUN_DEGRADED) /* it has been said */
+		o->status = 1;
 	if (state_find(&o->cli->store, j->spec->name, &st, &ignored) > 0) {
 		jid = st.jid;
 		state_free(&st);

@@ -7,6 +7,7 @@
 
 #include "base/child.h"
 #include "base/fsx.h"
+#include "base/name.h"
 #include "run/steps.h"
 
 #define HEALTH_SECONDS 30 /* without exec.timeout */
@@ -108,11 +109,12 @@ run_on_host(struct instance *c, const char *what, const char *command, struct er
 	return judge(what, command, status, NULL, e);
 }
 
-/* The last line that a command added to the console log, as the reason in an error. */
+/* The last line that a command added to the console log, or the last of them with `what` in it, as the reason in an
+ * error. */
 static char *
-last_line(int fd, off_t from)
+last_line(int fd, off_t from, const char *what)
 {
-	char text[512];
+	char text[4096];
 	struct stat st;
 	ssize_t n;
 	char *nl;
@@ -126,7 +128,30 @@ last_line(int fd, off_t from)
 		n--;
 	text[n > 0 ? n : 0] = '\0';
 	nl = strrchr(text, '\n');
-	return xstrdup(nl ? nl + 1 : text);
+	while (nl && what && !strstr(nl, what)) { /* what runs already goes on writing */
+		*nl = '\0';
+		nl = strrchr(text, '\n');
+	}
+	nl = nl ? nl + 1 : text;
+	return xstrndup(nl, 511);
+}
+
+/* "rc: not started: NAME NAME", each once. */
+static void
+take_missing(const char *line, struct strv *ret)
+{
+	const char *p = line ? strstr(line, EXEC_MISSING) : NULL;
+
+	for (p = p ? p + strlen(EXEC_MISSING) : ""; *(p += strspn(p, " "));) {
+		size_t n = strcspn(p, " ");
+		_auto_free char *raw = xstrndup(p, n), *name = text_printable(raw, NAME_MAX_LEN);
+
+		if (!strv_has(ret, name))
+			strv_add(ret, name);
+		p += n;
+	}
+	if (ret->n == 0)
+		strv_add(ret, "some of them");
 }
 
 /* The log itself can only be appended to; the first process keeps it within its bound, so output goes through
@@ -143,10 +168,13 @@ open_output(const struct instance *c, int *ret_fd, struct err *e)
 	return *ret_fd < 0 ? err_sys(e, errno, "%s", c->st.consolelog) : 0;
 }
 
+/* missing: EXEC_DEGRADED is no failure, and what it is about goes there; or NULL. */
 static int
-run_in_jail(struct instance *c, const char *what, const char *command, int timeout_s, struct err *e)
+run_in_jail(struct instance *c, const char *what, const char *command, int timeout_s, struct strv *missing,
+	    struct err *e)
 {
 	_auto_strv struct strv argv = STRV_INIT, env = STRV_INIT;
+	const char *want = NULL;
 	_auto_close int log = -EBADF;
 	_auto_close int log_read = open(c->st.consolelog, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
 	_auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -180,9 +208,15 @@ run_in_jail(struct instance *c, const char *what, const char *command, int timeo
 	if (r < 0)
 		return err_wrap(e, "%s", what);
 	os_jail_output_drain(log);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXEC_DEGRADED && missing)
+		want = EXEC_MISSING;
 	if (status != 0) /* the output reaches the log a moment after the pipe */
 		(void)nanosleep(&(struct timespec){0, LOG_PAUSE_NS}, NULL);
-	last = last_line(log_read, st.st_size);
+	last = last_line(log_read, st.st_size, want);
+	if (want) {
+		take_missing(last, missing);
+		return 0;
+	}
 	return judge(what, command, status, last, e);
 }
 
@@ -207,8 +241,17 @@ hooks_run(struct instance *c, enum spec_exec which, struct err *e)
 		if (!*list->v[i])
 			continue;
 		note(c, hook_names[which], list->v[i]);
-		r = in_jail(which) ? run_in_jail(c, hook_names[which], list->v[i], limit_of(c, which), e)
+		r = in_jail(which) ? run_in_jail(c, hook_names[which], list->v[i], limit_of(c, which),
+						 which == EXEC_START ? &c->missing : NULL, e)
 				   : run_on_host(c, hook_names[which], list->v[i], e);
+		/* an end that was asked for is not the jail's root to refuse; a frozen jail cannot even be asked */
+		if (r < 0 && which == EXEC_STOP && r != -EBUSY) {
+			if (!os_jail_alive(&c->st.ref))
+				return r;
+			run_warn(c->who, c->spec->label, e->msg);
+			err_clear(e);
+			continue;
+		}
 		if (r < 0)
 			return r;
 	}
@@ -225,7 +268,7 @@ healthy(struct instance *c, const char *command, struct err *e)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
-		r = run_in_jail(c, "health", command, limit, e);
+		r = run_in_jail(c, "health", command, limit, NULL, e);
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
 		if (r == 0 || now.tv_sec - start.tv_sec >= limit)
 			return r;
@@ -261,7 +304,7 @@ hooks_regenerate(struct instance *c, const struct strv *commands, struct err *e)
 
 		note(c, "regenerate", commands->v[i]);
 		r = run_in_jail(c, "regenerate", commands->v[i],
-				c->spec->exec_timeout > 0 ? c->spec->exec_timeout : REGENERATE_SECONDS, e);
+				c->spec->exec_timeout > 0 ? c->spec->exec_timeout : REGENERATE_SECONDS, NULL, e);
 		if (r < 0 && !os_jail_alive(&c->st.ref))
 			return r;
 		if (r < 0)

@@ -20,6 +20,7 @@ instance_free(struct instance *i)
 	i->jail = NULL;
 	state_free(&i->st);
 	record_free(&i->record);
+	strv_free(&i->missing);
 }
 
 void

@@ -58,10 +58,11 @@ struct run_start_opts {
 	bool *ret_back; /* set when it runs again as it was, or on the release that it came from; NULL: not asked */
 };
 /*
- * 0: started, 1: it was running already.  A change that waits for this start (upgrade --no-restart, or an
- * interrupted one) is carried out; if the jail does not come up on the new release, it is started on the old
- * one.
+ * 0: started, 1: it was running already, RUN_DEGRADED: started, but without services that exec.start could not
+ * start (a warning names them).  A change that waits for this start (upgrade --no-restart, or an interrupted one) is
+ * carried out; if the jail does not come up on the new release, it is started on the old one.
  */
+#define RUN_DEGRADED 2
 int run_start(const struct store *s, const struct jailspec *spec, const struct run_start_opts *o,
 	      const struct run_caller *who, struct err *e);
 #define STOP_FORCE 1 /* jail -R: no hooks, no waiting */

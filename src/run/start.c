@@ -139,6 +139,8 @@ run_start(const struct store *s, const struct jailspec *spec, const struct run_s
 		r = instance_check(s, spec, &c.next.id, e);
 	if (r == 0)
 		r = start(&c, e);
+	if (r == 0 && c.next.missing.n > 0)
+		r = RUN_DEGRADED;
 	ctx_free(&c);
 	return r;
 }

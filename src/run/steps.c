@@ -358,10 +358,6 @@ down_start(struct ctx *c, struct instance *i, struct err *e)
 		return r;
 	}
 	r = hooks_run(i, EXEC_STOP, e);
-	if (r == -ETIMEDOUT) { /* it is ended anyway */
-		run_warn(i->who, i->spec->label, e->msg);
-		r = 0;
-	}
 	if (r < 0 && os_jail_alive(&i->st.ref))
 		return r;
 	err_clear(e); /* it ended by itself meanwhile: no error */
@@ -372,10 +368,39 @@ down_start(struct ctx *c, struct instance *i, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+/*
+ * Services that exec.start could not start.  On a release that the jail is brought to they are a reason to go back,
+ * unless it was without them before; otherwise it runs, degraded, and that is said.
+ */
 static int
-up_start(struct ctx *c _unused_, struct instance *i, struct err *e)
+look_at_missing(struct ctx *c, struct instance *i, struct err *e)
 {
-	return hooks_run(i, EXEC_START, e);
+	struct record *rec = c->has_change ? &c->rec : &i->record;
+	_auto_free char *names = strv_join(&i->missing, " "), *before = strv_join(&rec->missing, " "), *text = NULL;
+	bool more = false;
+
+	for (size_t k = 0; k < i->missing.n; k++)
+		more |= !strv_has(&rec->missing, i->missing.v[k]);
+	if (more && c->has_change && i == &c->next)
+		return err_set(e, EIO, "exec.start: not started: %s", names);
+	if (i->missing.n) {
+		text = xasprintf("runs, but these services did not start: %s (brig logs %s)", names, i->spec->name);
+		run_warn(i->who, i->spec->label, text);
+	}
+	if (streq(names, before))
+		return 0;
+	strv_free(&rec->missing);
+	strv_copy(&rec->missing, &i->missing);
+	/* in the middle of a change its end writes the record */
+	return c->has_change ? 0 : record_write(i->s, i->spec->name, rec, e);
+}
+
+static int
+up_start(struct ctx *c, struct instance *i, struct err *e)
+{
+	int r = hooks_run(i, EXEC_START, e);
+
+	return r < 0 ? r : look_at_missing(c, i, e);
 }
 
 static void

@@ -64,7 +64,8 @@ struct instance {
 	struct state st;
 	struct record record;
 	struct os_jail *jail; /* while starting */
-	bool hooks;           /* a stop by a command: exec.* run, and if one fails the jail stays */
+	bool hooks;           /* a stop by a command: exec.* run, and if exec.prestop fails the jail stays */
+	struct strv missing;  /* services that exec.start named as not started */
 	int want_jid;         /* 0: spec->jid, or the next free one */
 	bool foreign_group;   /* the control group of that name is not brig's: it is not removed */
 	const char *from, *to; /* of exec.preupgrade, exec.upgrade, exec.postupgrade: releases; else NULL */
@@ -166,6 +167,10 @@ int instance_check(const struct store *s, const struct jailspec *spec, const str
 /* hooks.c: the commands of one exec.* step, on the host or in the jail, each with exec.timeout. */
 extern const char *const hook_names[EXEC_N];
 int hooks_run(struct instance *i, enum spec_exec which, struct err *e);
+/* exec.start with this status: the jail is of use, but not all of it.  The last line with EXEC_MISSING names what is
+ * not there, in i->missing (data/skel/rc). */
+#define EXEC_DEGRADED 99
+#define EXEC_MISSING "not started:"
 int hooks_health(struct instance *i, struct err *e);
 /* Commands that make anew what follows from the release (rules `regenerate`); a failing one is only said. */
 int hooks_regenerate(struct instance *i, const struct strv *commands, struct err *e);

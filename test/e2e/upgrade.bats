@@ -321,16 +321,28 @@ no_leftovers() {
 	files_of a | diff -u "$LAB/a.before" -
 }
 
-@test "a failing exec.stop leaves the jail as it is" {
+@test "a failing exec.stop does not keep the jail from its upgrade, and is said" {
 	conf <<-EOF
 		persist; stop.timeout = 2;
 		a { exec.start = "true"; exec.stop = "false"; }
 	EOF
 	brig -q start a
+	run brig upgrade mroot/r2 --jail a
+	[ "$status" = 0 ]
+	[[ "$output" == *"exec.stop: false: failed with status 1"* ]]
+	[ "$(release_of a)" = r2 ] && [ "$(mounted a)" = r2 ]
+}
+
+@test "a failing exec.prestop leaves the jail as it is" {
+	conf <<-EOF
+		persist; stop.timeout = 2;
+		a { exec.start = "true"; exec.prestop = "false"; }
+	EOF
+	brig -q start a
 	pid=$(jail_pid a)
 	run brig upgrade mroot/r2 --jail a
 	[ "$status" = 1 ]
-	[[ "$output" == *exec.stop* ]]
+	[[ "$output" == *exec.prestop* ]]
 	[ "$(jail_pid a)" = "$pid" ]
 	[ -d "/proc/$pid" ]
 	[ "$(release_of a)" = r1 ]

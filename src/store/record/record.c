@@ -33,6 +33,7 @@ record_free(struct record *r)
 	free(r->conflict);
 	strv_free(&r->regenerate);
 	free(r->upgrade_from);
+	strv_free(&r->missing);
 	*r = (struct record){0};
 }
 
@@ -131,6 +132,7 @@ parse_changes(const json_t *j, struct record *r)
 		return -EINVAL;
 	r->upgrade_from = xstrdup_null(json_string_value(json_object_get(j, "upgrade_from")));
 	if (record_parse_texts(json_object_get(j, "regenerate"), &r->regenerate) < 0 ||
+	    record_parse_texts(json_object_get(j, "missing"), &r->missing) < 0 ||
 	    parse_undo(json_object_get(j, "undo"), r) < 0)
 		return -EINVAL;
 	return record_parse_conflicts(json_object_get(j, "conflicts"), r);
@@ -214,6 +216,8 @@ pack_changes(const struct record *r, json_t *j)
 		(void)json_object_set_new(j, "undo", pack_undo(r));
 	if (r->n_conflict)
 		(void)json_object_set_new(j, "conflicts", record_json_conflicts(r));
+	if (r->missing.n)
+		(void)json_object_set_new(j, "missing", record_json_texts(&r->missing));
 	if (r->regenerate.n)
 		(void)json_object_set_new(j, "regenerate", record_json_texts(&r->regenerate));
 	if (r->upgrade_from)

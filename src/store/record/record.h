@@ -27,6 +27,7 @@ struct record {
 	size_t n_undo;
 	struct record_conflict *conflict; /* conflicts that wait for a decision, sorted by path */
 	size_t n_conflict;
+	struct strv missing;    /* services that exec.start could not start, at its last start (EXEC_DEGRADED) */
 	struct strv regenerate; /* commands to run in the jail at its next start, before exec.start */
 	/* The jail was upgraded from this release and has not run since: its next start runs exec.upgrade.
 	 * NULL: no. */
