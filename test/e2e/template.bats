@@ -366,7 +366,7 @@ current() { readlink "$T/$1/current"; }
 @test "rc starts what rc.conf enables, in its order" {
 	sk=$LAB/rc
 	mkdir -p "$sk/run" "$sk/etc/init.d" "$sk/bin"
-	cp "$BRIG_BASE/j/skel/etc/rc" "$BRIG_BASE/j/skel/etc/rc.shutdown" "$sk/etc"
+	cp "$BRIG_BASE/j/skel/etc/rc" "$BRIG_BASE/j/skel/etc/rc.shutdown" "$BRIG_BASE/j/skel/etc/rc.subr" "$sk/etc"
 	cp -a "$BRIG_BASE/j/mroot/bin/." "$sk/bin"
 	for name in first sec.ond off bad; do
 		printf '#!/bin/sh\necho %s "$1" >>/log\n[ %s != bad ]\n' "$name" "$name" >"$sk/etc/init.d/$name"
@@ -392,8 +392,9 @@ current() { readlink "$T/$1/current"; }
 	printf 'bad_enable=YES\nnosuch_enable=YES\nfirst_enable=YES\n' >"$sk/etc/rc.conf"
 	: >"$sk/log"
 	run chroot "$sk" /bin/sh /etc/rc
-	[ "$status" = 1 ]
+	[ "$status" = 99 ]
 	[[ "$output" == *"bad did not start"* && "$output" == *"nosuch is enabled, but"* ]]
+	[ "${lines[-1]}" = "rc: not started: bad nosuch" ]
 	[ "$(tail -n 1 "$sk/log")" = "first start" ]
 }
 
