@@ -98,6 +98,24 @@ loose() {
 	loose "allow.noreserved_ports; limit.memory = 32m; limit.pids = 20;"
 	[ "$(weak l)" = "$(printf '%s\n' 'CPU limit' 'I/O limit' | sort)" ]
 	brig audit l | grep -q '^process limit  *ok .* 20$'
+	brig audit l | grep -q '^kernel file systems  *ok '
+}
+
+@test "the view of another control group than the jail's own is found" {
+	loose "limit.memory = 32m; limit.pids = 20;"
+	view=$(awk '$5 ~ "^/sys/fs/cgroup" { print $5; exit }' "/proc/$(jail_pid l)/mountinfo")
+	[ -n "$view" ]
+	above=/sys/fs/cgroup
+	[ ! -d $above/memory ] || above=$above/memory
+	python3 - "$(jail_pid l)" "$above/brig.$(printf %s "$(realpath "$BRIG_RUN")" | sha256sum | cut -c1-6)" <<-'END'
+		import ctypes, os, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		tree = libc.syscall(428, -100, sys.argv[2].encode(), 1 | 0o2000000)
+		assert tree >= 0, os.strerror(ctypes.get_errno())
+		assert libc.setns(os.open("/proc/%s/ns/mnt" % sys.argv[1], os.O_RDONLY), 0x20000) == 0
+		assert libc.syscall(429, tree, b"", -100, b"/mnt", 4) == 0, os.strerror(ctypes.get_errno())
+	END
+	weak l | grep -qx "kernel file systems"
 }
 
 @test "a process that joined past brig makes the jail as weak as itself" {

@@ -77,7 +77,7 @@ teardown() { brig -q stop -a --force || true; }
 		[ "$(readlink "/proc/$pid/ns/$ns")" != "$(readlink /proc/self/ns/$ns)" ]
 	done
 	[ "$(brig exec a sh -c 'ls -A /dev | sort | tr "\n" " "')" = \
-		"fd full null ptmx pts random shm stderr stdin stdout tty urandom zero " ]
+		"fd full log null ptmx pts random shm stderr stdin stdout tty urandom zero " ]
 	run brig exec a ls -A /sys
 	[ "$status" = 0 ]
 	[ -z "$output" ]

@@ -190,7 +190,7 @@ into() {
 	run -0 brig exec plain ls -A /sys
 	[ -z "$output" ]
 	[ "$(brig exec plain sh -c 'cd /dev && echo *')" = \
-		"fd full null ptmx pts random shm stderr stdin stdout tty urandom zero" ]
+		"fd full log null ptmx pts random shm stderr stdin stdout tty urandom zero" ]
 	run -1 brig exec plain touch /dev/x
 	[[ $output == *"Read-only file system" ]]
 	run -1 brig exec plain sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=70 2>&1'

@@ -290,6 +290,46 @@ service_is() { [[ "$(service_line "$1" "$2")" == "$2: $3"* ]]; }
 	[ "$(cat "$BRIG_BASE"/templates/named/current/skel/etc/built-on)" = brig-template.invalid ]
 }
 
+# Where the view of the memory controller is, in jail $1.
+view() {
+	local d
+	for d in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+		! brig exec "$1" test -e "$d/cgroup.procs" || { echo "$d"; return; }
+	done
+}
+
+@test "a jail with limits sees its own control group, read-only, and nothing else of the kind" {
+	[ -e /sys/fs/cgroup/memory/cgroup.procs ] || grep -qw memory /sys/fs/cgroup/cgroup.controllers || skip "no controller"
+	new m 'limit.memory = 48m; limit.pids = 50;'
+	brig start m
+	d=$(view m)
+	[ "$(brig exec m sh -c "cat $d/memory.limit_in_bytes $d/memory.max 2>/dev/null")" = $((48 << 20)) ]
+	# the root of the mount is the group itself, for the jail and for the host
+	[ "$(brig exec m awk -v d="$d" '$5 == d { print $4 }' /proc/self/mountinfo)" = / ]
+	[[ "$(awk -v d="$d" '$5 == d { print $4 }' "/proc/$(jail_pid m)/mountinfo")" == /brig*/m-* ]]
+	[ -z "$(brig exec m find /sys -mindepth 4 -type d -not -path "$d")" ] ||
+		[ -z "$(brig exec m sh -c 'find /sys/fs/cgroup/*/ -mindepth 1 -type d')" ]
+	run brig exec m sh -c "find /sys/fs/cgroup/.. -name '*.procs'; cat $d/cgroup.procs | grep -vx 0 | while read -r p; do [ -d /proc/\$p ] || echo foreign \$p; done"
+	[[ "$output" != *foreign* ]]
+	brig exec m sh -c 'find /sys -type f -o -type d' >"$LAB/all"
+	[ -s "$LAB/all" ]
+	run brig exec m sh -c 'for f in $(find /sys); do if [ -d $f ]; then mkdir $f/x 2>/dev/null && echo made $f; elif (: >>$f) 2>/dev/null; then echo wrote $f; fi; done; chmod 777 /sys/fs/cgroup/* 2>/dev/null && echo chmod; umount /sys 2>/dev/null && echo umounted; echo end'
+	[ "$output" = end ]
+	gone m
+	new m
+	brig start m
+	[ -z "$(brig exec m ls -A /sys)" ]
+	gone m
+}
+
+@test "a program that chooses its size by the memory finds the limit" {
+	command -v node >/dev/null || skip "node is not here"
+	echo 'h { path = /; host.hostname = h; persist; limit.memory = 300m; }' >"$BRIG_CONF"
+	brig -q start h
+	[ "$(brig exec h node -p 'process.constrainedMemory()')" = $((300 << 20)) ]
+	brig -q stop --force h
+}
+
 @test "ping needs no right in a network of the jail's own, and the host's network is left alone" {
 	mine=$(cat /proc/sys/net/ipv4/ping_group_range)
 	new p

@@ -17,6 +17,7 @@
 
 #define MOUNTINFO_MAX (16u << 20)
 #define LIST_MAX 64 /* findings of a kind that are kept */
+#define GROUPS_MAX 65536
 #define DEV_ENTRIES_MAX 4096
 
 /* --- mountinfo --- */
@@ -175,8 +176,28 @@ is_the_hosts(const struct audit_mount *m, const struct audit_mounts *host)
 	return false;
 }
 
+/* The jail's view of its control group: of the very one that its first process is in (a line "N:CONTROLLERS:PATH" of
+ * groups), and read-only. */
+static bool
+own_group(const struct audit_mount *m, const char *groups)
+{
+	if (!m->read_only || !str_after(m->type, "cgroup") || streq(m->root, "/"))
+		return false;
+	for (const char *line = groups; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+		const char *path = strchr(line, ':');
+		size_t n;
+
+		path = path ? strchr(path + 1, ':') : NULL;
+		n = path ? strcspn(++path, "\n") : 0;
+		if (path && strlen(m->root) == n && memcmp(path, m->root, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
-look_mount(int root, const struct audit_mount *m, const struct audit_mounts *host, struct audit_facts *f)
+look_mount(int root, const struct audit_mount *m, const struct audit_mounts *host, const char *groups,
+	   struct audit_facts *f)
 {
 	if (!m->nosuid)
 		list_add(&f->suid, m->point);
@@ -184,7 +205,7 @@ look_mount(int root, const struct audit_mount *m, const struct audit_mounts *hos
 		list_add(&f->dev, m->point);
 	if (m->shared)
 		list_add(&f->shared, m->point);
-	if (kernel_type(m->type) && !is_null(root, m->point))
+	if (kernel_type(m->type) && !is_null(root, m->point) && !own_group(m, groups))
 		list_add(&f->kernel_fs, m->point);
 	/* "/" is an item of its own; "/s" is the jailspace */
 	if (!m->read_only && !streq(m->point, "/") && !streq(m->point, "/s") && is_the_hosts(m, host))
@@ -298,18 +319,28 @@ look_proc(int root, const struct audit_mounts *jail, struct audit_facts *f, stru
 	return 0;
 }
 
+static char *
+read_groups(int procfd)
+{
+	_auto_close int fd = openat(procfd, "cgroup", O_RDONLY | O_CLOEXEC);
+	char *text = NULL;
+
+	return fd >= 0 && fsx_read_fd(fd, GROUPS_MAX, &text, NULL) == 0 ? text : NULL;
+}
+
 int
 audit_look_mounts(int procfd, const struct audit_mounts *jail, const struct audit_mounts *host,
 		  struct audit_facts *f, struct err *e)
 {
 	/* a magic link of this very process, not a path in the jail */
 	_auto_close int root = openat(procfd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_auto_free char *groups = read_groups(procfd);
 
 	if (root < 0)
 		return err_sys(e, errno, "root of the jail");
 	f->root_ro = !is_writable(root);
 	for (size_t i = 0; i < jail->n; i++)
-		look_mount(root, &jail->v[i], host, f);
+		look_mount(root, &jail->v[i], host, groups, f);
 	look_dev(root, f);
 	return look_proc(root, jail, f, e);
 }

@@ -18,6 +18,7 @@
 #define BRIG_OS_LINUX_INSTANCE_BUILD_H
 
 #include "os/instance.h"
+#include "os/linux/limits/limit.h"
 
 struct build {
 	const struct jailspec *spec;
@@ -27,6 +28,7 @@ struct build {
 	int group;         /* control group of version 2, or -EBADF */
 	int tree;          /* the jail's "/": first detached, then attached in the builder's namespace */
 	int space, hosts;  /* detached, or -EBADF */
+	struct limit_view view; /* of its control groups: detached */
 };
 #define BUILD_INIT                                                                                     \
 	{                                                                                              \
@@ -63,7 +65,7 @@ int keep_check_ids(int procfd, uint32_t idbase, struct err *e);
 
 /* Detached copies of what the caller gave; before the mount namespace is left (a mount of another namespace
  * cannot be copied). */
-int mounts_take(struct build *b, struct err *e);
+int mounts_take(struct build *b, const struct os_id *id, struct err *e);
 /* All mounts of the jail, in the builder's namespace. */
 int mounts_build(struct build *b, struct err *e);
 /* Makes the tree the root of the builder's namespace and of every process in it; the host's is gone. */

@@ -98,7 +98,7 @@ open_null(int *ret_fd, struct err *e)
 static int
 builder_start(const struct os_id *id, const struct jailspec *spec, struct build *b, struct err *e)
 {
-	if (limit_join(id, spec, e) < 0 || mounts_take(b, e) < 0)
+	if (limit_join(id, spec, e) < 0 || mounts_take(b, id, e) < 0)
 		return -e->num;
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sys(e, errno, "make a mount namespace");

@@ -2,7 +2,7 @@
 /*
  * The tree of a jail: template (or its own root) on "/", jailspace on "/s", tmpfs on "/run" with the
  * names of all jails below it, then /dev, /proc and what the configuration mounts.  "/sys" stays the empty
- * directory it is.
+ * directory it is, but for the control groups of a jail with limits.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -23,8 +23,26 @@ is_dir(int fd)
 	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static int
+take_view(struct build *b, const struct os_id *id, struct err *e)
+{
+	struct limit_view own;
+	int r = limit_view(id, b->spec, &own, e);
+
+	for (size_t i = 0; i < own.n; i++) {
+		_auto_close int group = own.v[i].fd;
+
+		b->view.v[i].name = own.v[i].name;
+		b->view.v[i].fd = -EBADF;
+		if (r == 0)
+			r = mnt_clone(group, &b->view.v[i].fd, e);
+	}
+	b->view.n = own.n;
+	return r;
+}
+
 int
-mounts_take(struct build *b, struct err *e)
+mounts_take(struct build *b, const struct os_id *id, struct err *e)
 {
 	const struct os_root *r = b->root;
 
@@ -35,7 +53,7 @@ mounts_take(struct build *b, struct err *e)
 		return -e->num;
 	if (r->hosts_fd >= 0 && mnt_clone(r->hosts_fd, &b->hosts, e) < 0)
 		return -e->num;
-	return 0;
+	return take_view(b, id, e);
 }
 
 /* A jail's root that is the host's own "/" is never writable: the jail's root would be the host's in all but
@@ -131,6 +149,54 @@ mount_run(struct build *b, struct err *e)
 	return mnt_attach(b->hosts, names, "/run/brig", e);
 }
 
+/* One directory of a hierarchy, and nothing above it: what is mounted is the group itself. */
+static int
+attach_view(int sys, const char *place, int group, struct err *e)
+{
+	_auto_close int target = -EBADF;
+
+	if (mnt_attr(group, MNT_PLAIN | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, e) < 0 ||
+	    mnt_point(sys, place, false, &target, e) < 0)
+		return -e->num;
+	return mnt_attach(group, target, "/sys/fs/cgroup", e);
+}
+
+/* A template with a wrong /sys is a broken template. */
+static int
+mount_sys(struct build *b, struct err *e)
+{
+	static const struct mnt_opt opts[] = {{"mode", "555"}, {"size", "4k"}, {"nr_inodes", "16"}};
+	_auto_close int target = -EBADF, sys = -EBADF;
+
+	if (b->spec->root != ROOT_TEMPLATE && b->view.n == 0)
+		return 0;
+	if (mnt_point(b->tree, "sys", true, &target, e) < 0)
+		return -e->num;
+	if (target < 0 || b->view.n == 0)
+		return 0;
+	if (mnt_new("tmpfs", opts, ARRAY_LEN(opts), MNT_PLAIN | MOUNT_ATTR_NOEXEC, &sys, e) < 0)
+		return -e->num;
+	if (mkdirat(sys, "fs", 0555) < 0 || mkdirat(sys, "fs/cgroup", 0555) < 0)
+		return err_sys(e, errno, "make /sys/fs/cgroup");
+	for (size_t i = 0; i < b->view.n; i++) {
+		_auto_free char *place = xasprintf("fs/cgroup/%s", b->view.v[i].name);
+
+		if (*b->view.v[i].name && mkdirat(sys, place, 0555) < 0)
+			return err_sys(e, errno, "make /sys/%s", place);
+	}
+	if (mnt_attr(sys, MNT_PLAIN | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, e) < 0 ||
+	    mnt_attach(sys, target, "/sys", e) < 0)
+		return -e->num;
+	for (size_t i = 0; i < b->view.n; i++) {
+		_auto_free char *place = *b->view.v[i].name ? xasprintf("fs/cgroup/%s", b->view.v[i].name)
+							    : xstrdup("fs/cgroup");
+
+		if (attach_view(sys, place, b->view.v[i].fd, e) < 0)
+			return -e->num;
+	}
+	return 0;
+}
+
 int
 mounts_build(struct build *b, struct err *e)
 {
@@ -141,14 +207,8 @@ mounts_build(struct build *b, struct err *e)
 	if (s->devfs_ruleset != 0 && s->devfs_ruleset != 4)
 		return err_set(e, EINVAL, "devfs_ruleset %d is not known: 4 is the one there is",
 			       s->devfs_ruleset);
-	if (mount_root(b, e) < 0 || mount_space(b, e) < 0 || mount_run(b, e) < 0)
+	if (mount_root(b, e) < 0 || mount_space(b, e) < 0 || mount_run(b, e) < 0 || mount_sys(b, e) < 0)
 		return -e->num;
-	if (s->root == ROOT_TEMPLATE) { /* a template with a wrong /sys is a broken template */
-		_auto_close int sys = -EBADF;
-
-		if (mnt_point(b->tree, "sys", true, &sys, e) < 0)
-			return -e->num;
-	}
 	if ((s->mount_procfs || fstab_has_type(s, t_proc, ARRAY_LEN(t_proc))) && procfs_build(b, e) < 0)
 		return -e->num;
 	if ((s->mount_devfs || fstab_has_type(s, t_dev, ARRAY_LEN(t_dev))) &&

@@ -575,6 +575,44 @@ limit_join(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	return 0;
 }
 
+/* --- a view of them --- */
+
+static int
+view_add(struct limit_view *v, const char *mount, const char *name, const struct os_id *id, struct err *e)
+{
+	_auto_free char *dir = group_path(mount, id);
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "control group %s", dir);
+	v->v[v->n].name = name;
+	v->v[v->n++].fd = fd;
+	return 0;
+}
+
+int
+limit_view(const struct os_id *id, const struct jailspec *spec, struct limit_view *ret, struct err *e)
+{
+	_auto_hiers struct hiers h = {0};
+	_auto_strv struct strv mounts = STRV_INIT;
+	unsigned want = wanted(spec);
+	int r = want ? hiers_find(&h, e) : 0;
+
+	*ret = (struct limit_view){.n = 0};
+	if (r < 0 || !want)
+		return r;
+	hiers_v1(&h, want, &mounts);
+	for (size_t i = 0; i < mounts.n; i++)
+		for (int c = 0; c < C_N; c++)
+			if (h.v1[c] && streq(h.v1[c], mounts.v[i])) {
+				if (view_add(ret, mounts.v[i], controllers[c].v1, id, e) < 0)
+					return -e->num;
+				break;
+			}
+	/* programs look at the one or the other */
+	return mounts.n || !(want & h.on_v2) ? 0 : view_add(ret, h.v2, "", id, e);
+}
+
 /* --- removing, looking --- */
 
 /* Every hierarchy there is, each once: the removal does not know which limits there were. */

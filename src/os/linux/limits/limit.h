@@ -27,4 +27,16 @@ pid_t limit_fork(const struct os_id *id, const struct jailspec *spec, int *ret_g
  * is spared. */
 int limit_join(const struct os_id *id, const struct jailspec *spec, struct err *e);
 
+/* The groups that os_limit_up() made for the limits, as directories: what a jail may see of them, since programs
+ * choose their size by it.  Before the caller's mounts are out of reach. */
+#define LIMIT_VIEWS 5
+struct limit_view {
+	struct {
+		const char *name; /* of the first controller of a hierarchy of version 1; "": version 2 */
+		int fd;           /* the caller closes */
+	} v[LIMIT_VIEWS];
+	size_t n;
+};
+int limit_view(const struct os_id *id, const struct jailspec *spec, struct limit_view *ret, struct err *e);
+
 #endif
