@@ -106,7 +106,23 @@ session() {
 	# shellcheck disable=SC2016
 	brig exec ns sh -c \
 		'dpkg -l nsd | grep -q ^ii && test "$(cut -d: -f2 /etc/shadow | head -n 1)" != "" && test -x /usr/sbin/nsd'
+	looked_after
 	remove
+}
+
+# What rc.conf enables is known by name, and is started again when it was killed.
+looked_after() {
+	brig status www | grep -q 'nginx: up for .*pid'
+	brig status ns | grep -q 'nsd: up for .*pid'
+	# shellcheck disable=SC2016 # the jail's shell
+	brig exec www sh -c 'kill -9 $(cat /run/nginx.pid)'
+	tries=100
+	until brig status www | grep -q 'nginx: up for .*restarted 1 time'; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ]
+		sleep 0.1
+	done
+	brig exec www sh -c '[ -e /run/nginx.pid ]'
 }
 
 remove() {

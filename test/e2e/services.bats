@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2154
 # Services that the jail's rc starts: what it does when one fails, units, who looks after them, syslog(3), keys.
 load lib
 
@@ -128,7 +128,7 @@ service_is() { [[ "$(service_line "$1" "$2")" == "$2: $3"* ]]; }
 	END
 	brig start k
 	for s in d c never always; do eventually 5 service_is k "$s" up; done
-	eventually 5 service_is k ends done
+	eventually 5 service_is k ends "done"
 	brig exec k sh -c 'kill -9 $(pidof sleep)'
 	for s in d c always; do eventually 10 bash -c "$(declare -f service_line brig); export BRIG=$BRIG; service_line k $s | grep -q 'up for .*restarted 1 time'"; done
 	service_is k never failed
@@ -328,6 +328,36 @@ view() {
 	brig -q start h
 	[ "$(brig exec h node -p 'process.constrainedMemory()')" = $((300 << 20)) ]
 	brig -q stop --force h
+}
+
+@test "tools of Debian that write to the template work on a copy, or say in one line what to do" {
+	tree=$LAB/tools
+	mkdir -p "$tree/bin" "$tree/usr/bin" "$tree/usr/sbin" "$tree/usr/lib/locale" "$tree/var/lib/dpkg/alternatives"
+	cp "$(command -v busybox)" "$tree/bin/"
+	for a in sh cp cat echo; do ln -s busybox "$tree/bin/$a"; done
+	echo auto >"$tree/var/lib/dpkg/alternatives/pager"
+	for t in usr/bin/update-alternatives usr/bin/dpkg-statoverride usr/sbin/locale-gen; do
+		printf '#!/bin/sh\necho "%s $*"\n' "${t##*/}" >"$tree/$t"
+		chmod 755 "$tree/$t"
+	done
+	brig -q template build tools "dir:$tree"
+	new t 'template = tools;'
+	brig -q start t
+	[ "$(brig exec t update-alternatives --auto pager)" = \
+		"update-alternatives --admindir /var/lib/alternatives.jail --auto pager" ]
+	brig exec t sh -c 'echo manual >/var/lib/alternatives.jail/pager; update-alternatives --auto pager'
+	[ "$(brig exec t cat /var/lib/alternatives.jail/pager)" = manual ]
+	[ "$(brig exec t update-alternatives --admindir /x --list y)" = "update-alternatives --admindir /x --list y" ]
+	[ "$(brig exec t dpkg-statoverride --list)" = "dpkg-statoverride --list" ]
+	for c in 'dpkg-statoverride --update --add root root 755 /bin/x' locale-gen; do
+		# shellcheck disable=SC2086
+		run brig exec t $c
+		[ "$status" = 1 ]
+		one_line "$output"
+		[[ "$output" == *"template's"*build* ]]
+	done
+	gone t
+	[ ! -e "$BRIG_BASE/templates/mroot/current/skel/usr-local/sbin/locale-gen" ]
 }
 
 @test "ping needs no right in a network of the jail's own, and the host's network is left alone" {

@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		inside(r->path);
 		if (r->kind == RULE_MOVE || r->kind == RULE_MOVE_IF || r->kind == RULE_KEEP ||
-		    r->kind == RULE_ADD)
+		    r->kind == RULE_ADD || r->kind == RULE_ADD_IF)
 			inside(r->arg);
 		if (r->unless)
 			inside(r->unless);

@@ -174,6 +174,8 @@ rules_text(void **state)
 	    {"keep a /b\n", "r:1: '/b' is not a path relative to the tree"},
 	    {"fresh a thing\n", "r:1: 'thing': expected machine-id, hostname, name, ssh-host-keys or remove"},
 	    {"add etc/x ../x 0644\n", "r:1: '../x': a file of the directory skel beside the rules is meant"},
+	    {"add-if etc/x x 0644\n", "r:1: expected: add-if PATH FILE MODE OTHER"},
+	    {"add-if etc/x x 0644 /y\n", "r:1: '/y' is not a path relative to the tree"},
 	    {"add etc/x x 0644 if etc/y\n", "r:1: after the mode only 'unless PATH' can stand"},
 	    {"drop a\\0b\n", "r:1: after a backslash three octal digits are expected"},
 	    {"lock etc/shadow a:b\n", "r:1: 'a:b' is not a user's name"},

@@ -29,6 +29,7 @@ static const struct word {
     {"lock", RULE_LOCK, 2, 2, "PATH USER"},
     {"line", RULE_LINE, 2, 2, "PATH TEXT"},
     {"add", RULE_ADD, 3, 5, "PATH FILE MODE [unless PATH]"},
+    {"add-if", RULE_ADD_IF, 4, 4, "PATH FILE MODE OTHER"},
     {"regenerate", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
     {"dangling", RULE_DANGLING, 1, 1, "PATTERN"},
     {"config", RULE_CONFIG, 1, 1, "PATTERN"},
@@ -125,6 +126,12 @@ fill_add(struct rule *rule, const struct strv *f, struct err *e)
 		return err_set(e, EINVAL, "'%s' is not a mode", f->v[3]);
 	if (f->n == 4)
 		return 0;
+	if (rule->kind == RULE_ADD_IF && !tree_path_ok(f->v[4]))
+		return err_set(e, EINVAL, "'%s' is not a path relative to the tree", f->v[4]);
+	if (rule->kind == RULE_ADD_IF) {
+		rule->unless = xstrdup(f->v[4]);
+		return 0;
+	}
 	if (f->n != 6 || !streq(f->v[4], "unless"))
 		return err_set(e, EINVAL, "after the mode only 'unless PATH' can stand");
 	if (!tree_path_ok(f->v[5]))
@@ -164,6 +171,7 @@ fill_rule(struct rule *rule, const struct strv *f, struct err *e)
 	case RULE_MOVE_IF:
 		return fill_move(rule, f, e);
 	case RULE_ADD:
+	case RULE_ADD_IF:
 		return fill_add(rule, f, e);
 	case RULE_FRESH:
 		return fill_fresh(rule, f->v[2], e);

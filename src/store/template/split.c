@@ -581,6 +581,7 @@ apply(struct split *s, const struct rule *r, struct err *e)
 	case RULE_LINE:
 		return do_line(s, r, e);
 	case RULE_ADD:
+	case RULE_ADD_IF:
 		return do_add(s, r, e);
 	case RULE_MOVE:
 	case RULE_MOVE_IF:
@@ -633,7 +634,7 @@ split_tree(int root_fd, int skel_fd, const struct rules *rules, struct err *e)
 		r = move_all(&s, e);
 	for (size_t i = 0; i < rules->n && r == 0; i++) {
 		r = rules->v[i].unless ? has(&s, rules->v[i].unless, e) : 0;
-		skip[i] = r > 0;
+		skip[i] = rules->v[i].unless && (r > 0) != (rules->v[i].kind == RULE_ADD_IF);
 		r = r < 0 ? r : 0;
 	}
 	for (size_t i = 0; i < rules->n && r == 0; i++)

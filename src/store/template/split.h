@@ -32,6 +32,7 @@ enum rule_kind {
 	RULE_LINE,  /* file path gets the line arg, unless it has one that sets the same variable */
 	RULE_ADD, /* file arg of the rules' own directory skel/ is put at path with mode, unless unless exists
 		   */
+	RULE_ADD_IF,     /* the same, only where unless exists */
 	/* from here on nothing is done to a tree that is split */
 	RULE_REGENERATE, /* after an upgrade arg is run in the jail, when unless (a path; NULL: path itself,
 			  * where the jail's differs) was changed: path is made by a program, and never a
@@ -48,8 +49,8 @@ struct rule {
 	enum rule_kind kind;
 	char *path, *arg;
 	enum fresh fresh; /* RULE_FRESH */
-	unsigned mode;    /* RULE_ADD */
-	char *unless;     /* RULE_ADD, RULE_REGENERATE: NULL or a path of the tree */
+	unsigned mode;    /* RULE_ADD, RULE_ADD_IF */
+	char *unless;     /* RULE_ADD, RULE_ADD_IF, RULE_REGENERATE: NULL or a path of the tree */
 	int line;         /* for messages */
 };
 
