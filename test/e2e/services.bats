@@ -352,6 +352,7 @@ view() {
 	for c in 'dpkg-statoverride --update --add root root 755 /bin/x' locale-gen; do
 		# shellcheck disable=SC2086
 		run brig exec t $c
+		echo "$c: $output"
 		[ "$status" = 1 ]
 		one_line "$output"
 		[[ "$output" == *"template's"*build* ]]
@@ -364,8 +365,7 @@ view() {
 	mine=$(cat /proc/sys/net/ipv4/ping_group_range)
 	new p
 	brig start p
-	# shellcheck disable=SC2046
-	[ "$(echo $(brig exec p cat /proc/sys/net/ipv4/ping_group_range))" = "0 65535" ]
+	[ "$(brig exec p cat /proc/sys/net/ipv4/ping_group_range | tr "\t" " ")" = "0 65535" ]
 	gone p
 	new p 'ip4 = inherit;'
 	brig start p
