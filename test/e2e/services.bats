@@ -95,7 +95,6 @@ service_is() { [[ "$(service_line "$1" "$2")" == "$2: $3"* ]]; }
 	[ "$status" = 1 ]
 	first=$(sed -n 's/.*"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/up.json")
 	brig -q template build mroot busybox --release 20990101 --no-current
-	run brig upgrade -n mroot/20990101
 	run brig upgrade mroot/20990101
 	[ "$status" = 0 ]
 	[[ "$output" == *"did not start: old"* ]]
@@ -307,18 +306,22 @@ view() {
 	# the root of the mount is the group itself, for the jail and for the host
 	[ "$(brig exec m awk -v d="$d" '$5 == d { print $4 }' /proc/self/mountinfo)" = / ]
 	[[ "$(awk -v d="$d" '$5 == d { print $4 }' "/proc/$(jail_pid m)/mountinfo")" == /brig*/m-* ]]
-	[ -z "$(brig exec m find /sys -mindepth 4 -type d -not -path "$d")" ] ||
-		[ -z "$(brig exec m sh -c 'find /sys/fs/cgroup/*/ -mindepth 1 -type d')" ]
-	run brig exec m sh -c "find /sys/fs/cgroup/.. -name '*.procs'; cat $d/cgroup.procs | grep -vx 0 | while read -r p; do [ -d /proc/\$p ] || echo foreign \$p; done"
-	[[ "$output" != *foreign* ]]
-	brig exec m sh -c 'find /sys -type f -o -type d' >"$LAB/all"
-	[ -s "$LAB/all" ]
+	# no group below or beside it, and no process in it that is not the jail's
+	run brig exec m find /sys -type d
+	[ "$status" = 0 ]
+	[ -z "$(grep -vxE '/sys(/fs(/cgroup(/[a-z]+)?)?)?' <<<"$output")" ]
+	run brig exec m sh -c "grep -vx 0 $d/cgroup.procs | while read -r p; do [ -d /proc/\$p ] || echo foreign \$p; done; echo end"
+	[ "$status" = 0 ]
+	[ "$output" = end ]
 	run brig exec m sh -c 'for f in $(find /sys); do if [ -d $f ]; then mkdir $f/x 2>/dev/null && echo made $f; elif (: >>$f) 2>/dev/null; then echo wrote $f; fi; done; chmod 777 /sys/fs/cgroup/* 2>/dev/null && echo chmod; umount /sys 2>/dev/null && echo umounted; echo end'
+	[ "$status" = 0 ]
 	[ "$output" = end ]
 	gone m
 	new m
 	brig start m
-	[ -z "$(brig exec m ls -A /sys)" ]
+	run brig exec m ls -A /sys
+	[ "$status" = 0 ]
+	[ -z "$output" ]
 	gone m
 }
 
