@@ -45,6 +45,8 @@
 #define SOURCE_COMMANDS (SERVICES_MAX + 1)
 #define SERVICES_MAX (INIT_MAX_SERVICES + INIT_MAX_FOLLOWED)
 #define NAME_LEN (INIT_RECORD - 1)
+#define PID_FILE_LEN 95
+#define LOOK_AGAIN_MS 1000 /* at a pid file, after something has ended */
 #define LEFT_TERM_MS 10000 /* how long what is left of a service has after TERM */
 #define LEFT_LOOK_MS 100
 #define SYSLOG_MAX 1024 /* of a message, RFC 3164 */
@@ -64,6 +66,7 @@ struct service {
 	pid_t group;                  /* followed: its own process group, 0: it has none */
 	unsigned char follow, policy;
 	unsigned char gone;  /* its pidfd says that it has ended */
+	unsigned char adopted; /* found by its pid file: how it ends may be nobody's to tell */
 	unsigned char quiet; /* it was told to: its end is none to speak of */
 	unsigned char state, failures;
 	unsigned short last; /* as a shell says it: 128 + signal */
@@ -71,12 +74,13 @@ struct service {
 	int delay_ms;    /* before the next start */
 	int64_t started; /* ms, monotonic */
 	int64_t ended;   /* the same; followed */
+	int64_t look;    /* when its pid file is to be looked at; 0: not */
 	int64_t due;     /* when it waits */
 };
 
 /* Those of the configuration, then those that are followed. */
 static struct service services[SERVICES_MAX];
-static char names[INIT_MAX_FOLLOWED][NAME_LEN + 1];
+static char names[INIT_MAX_FOLLOWED][NAME_LEN + 1], pid_files[INIT_MAX_FOLLOWED][PID_FILE_LEN + 1];
 static unsigned n_config, n_services, n_listen;
 static const char *follow_path, *syslog_path;
 static int follow_fd = -1, syslog_fd = -1;
@@ -498,7 +502,7 @@ ended_elsewhere(struct service *sv)
 	if (stopping)
 		sv->state = STATE_DONE;
 	else
-		after_end(sv, &t, 0);
+		after_end(sv, &t, sv->adopted);
 	log_line(&t);
 	record(sv);
 }
@@ -542,6 +546,8 @@ follow(struct service *sv, unsigned char policy, pid_t pid)
 	}
 	close_pidfd(sv);
 	sv->starter = sv->group = 0;
+	sv->adopted = 0;
+	sv->look = 0;
 	sv->policy = policy;
 	sv->state = STATE_STARTED;
 	sv->started = now_ms();
@@ -562,6 +568,57 @@ follow(struct service *sv, unsigned char policy, pid_t pid)
 		return;
 	}
 	record(sv);
+}
+
+/* ---- services that somebody has stopped or started by hand ---- */
+
+static char *
+pid_file(const struct service *sv)
+{
+	return pid_files[sv - services - n_config];
+}
+
+static pid_t
+read_pid(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	char text[16];
+	ssize_t n = -1;
+	long pid = 0;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		n = read(fd, text, sizeof(text));
+	if (fd >= 0)
+		(void)close(fd);
+	for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9' && pid < 100000000; i++)
+		pid = pid * 10 + (text[i] - '0');
+	return (pid_t)pid;
+}
+
+/* Its script was called without rc: what the pid file names now is the service. */
+static void
+adopt(struct service *sv)
+{
+	pid_t pid = read_pid(pid_file(sv));
+
+	sv->look = 0;
+	if (pid <= 1 || kill(pid, 0) < 0)
+		return;
+	follow(sv, sv->policy, pid);
+	sv->adopted = 1;
+}
+
+/* Daemons leave a process to us when they begin, and when they end. */
+static void
+look_again(void)
+{
+	for (unsigned i = n_config; i < n_services; i++) {
+		struct service *sv = &services[i];
+
+		if (!sv->look && !sv->pid && !sv->starter && !sv->quiet && sv->state != STATE_WAIT && *pid_file(sv))
+			sv->look = now_ms() + LOOK_AGAIN_MS;
+	}
 }
 
 /* rc could not start it: at the start of the jail that is for people, later another try may do. */
@@ -600,13 +657,13 @@ stop_following(void)
 static void
 obey(char *line)
 {
-	char *word[5] = {NULL};
+	char *word[6] = {NULL};
 	struct service *sv;
 	uint64_t pid = 0;
 	unsigned char policy = 0;
 	unsigned n = 0;
 
-	for (char *p = line + strspn(line, " "); *p && n < 5; p += strspn(p, " ")) {
+	for (char *p = line + strspn(line, " "); *p && n < 6; p += strspn(p, " ")) {
 		word[n++] = p;
 		p += strcspn(p, " ");
 		if (*p)
@@ -618,7 +675,7 @@ obey(char *line)
 		return;
 	if (n == 2 && strcmp(word[0], "failed") == 0 && (sv = followed(word[1])))
 		not_started(sv);
-	if (n != 4 || strcmp(word[0], "follow") != 0 || number(word[3], &pid) < 0 || pid > INT_MAX)
+	if (n < 4 || n > 5 || strcmp(word[0], "follow") != 0 || number(word[3], &pid) < 0 || pid > INT_MAX)
 		return;
 	while (policy <= POLICY_NO && strcmp(word[2], policy_names[policy]) != 0)
 		policy++;
@@ -626,6 +683,9 @@ obey(char *line)
 		policy = POLICY_ON_FAILURE;
 	if ((sv = followed(word[1]))) {
 		sv->quiet = 0;
+		*pid_file(sv) = '\0';
+		if (n == 5 && word[4][0] == '/' && strlen(word[4]) <= PID_FILE_LEN)
+			memcpy(pid_file(sv), word[4], strlen(word[4]) + 1);
 		follow(sv, policy, (pid_t)pid);
 	}
 }
@@ -730,8 +790,10 @@ reap(void)
 	for (unsigned i = n_config; i < n_services; i++)
 		if (services[i].gone && services[i].pid > 0)
 			ended_elsewhere(&services[i]);
-	if (any)
+	if (any) {
 		take_syslog_back();
+		look_again();
+	}
 	return pid == 0;
 }
 
@@ -957,6 +1019,9 @@ next_timeout(int children)
 	int64_t now = now_ms(), next = -1;
 
 	for (unsigned i = 0; i < n_services; i++)
+		if (services[i].look && (next < 0 || services[i].look < next))
+			next = services[i].look;
+	for (unsigned i = 0; i < n_services; i++)
 		if (services[i].state == STATE_WAIT && !services[i].starter && (next < 0 || services[i].due < next))
 			next = services[i].due;
 	if (stopping)
@@ -1017,6 +1082,8 @@ loop(void)
 			finish();
 		}
 		for (unsigned i = 0; i < n_services && !stopping; i++) {
+			if (services[i].look && services[i].look <= now)
+				adopt(&services[i]);
 			if (services[i].state == STATE_WAIT && !services[i].starter && services[i].due <= now) {
 				if (services[i].follow)
 					start_followed(&services[i]);

@@ -50,11 +50,14 @@
  *
  * The FIFO takes lines, at most LINE_MAX_LEN long, from the jail's root (mode 0600): so its rc (data/skel/rc) says
  * what it has started.  Anything else is passed over, and at most INIT_MAX_FOLLOWED names are taken.
- *	follow NAME POLICY PID	NAME is process PID of the jail, 0: not known.  When it ends, and POLICY is `always`,
+ *	follow NAME POLICY PID [PIDFILE]
+ *				NAME is process PID of the jail, 0: not known.  When it ends, and POLICY is `always`,
  *				or `on-failure` and it did not end with status 0 or by HUP, INT, TERM or PIPE,
  *				`/bin/sh /etc/rc start NAME` is run, with the delays below; that says `follow` again,
  *				or `failed`.  POLICY `no`: never.  What is left of its process group, if that is a
- *				session of its own, gets TERM before, and after ten seconds KILL
+ *				session of its own, gets TERM before, and after ten seconds KILL.  When it does not run
+ *				and a process has ended, PIDFILE is looked at: somebody may have called its script.  Such
+ *				a process ends cleanly unless it is a child of init that did not
  *	failed NAME		it did not start
  *	stop			rc.shutdown begins: nothing that is followed is started again
  *

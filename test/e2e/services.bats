@@ -138,6 +138,11 @@ service_is() { [[ "$(service_line "$1" "$2")" == "$2: $3"* ]]; }
 	brig exec k sh -c 'kill $(cat /run/d.pid) $(cat /run/rc.always.pid)'
 	eventually 5 service_is k d "done"
 	eventually 10 bash -c "$(declare -f service_line brig); export BRIG=$BRIG; service_line k always | grep -q 'up for .*restarted 2 times'"
+	# its script called by hand: what the pid file names then is the service
+	brig exec k /etc/init.d/d start
+	eventually 5 service_is k d up
+	brig exec k sh -c 'kill -9 $(cat /run/d.pid)'
+	eventually 10 bash -c "$(declare -f service_line brig); export BRIG=$BRIG; service_line k d | grep -q 'up for .*restarted 2 times'"
 	# and nothing is started again while it stops
 	brig stop k
 	run brig logs k

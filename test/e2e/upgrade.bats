@@ -330,7 +330,8 @@ no_leftovers() {
 	run brig upgrade mroot/r2 --jail a
 	[ "$status" = 0 ]
 	[[ "$output" == *"exec.stop: false: failed with status 1"* ]]
-	[ "$(release_of a)" = r2 ] && [ "$(mounted a)" = r2 ]
+	[ "$(release_of a)" = r2 ]
+	[ "$(mounted a)" = r2 ]
 }
 
 @test "a failing exec.prestop leaves the jail as it is" {
