@@ -311,13 +311,10 @@ view() {
 	# the root of the mount is the group itself, for the jail and for the host
 	[ "$(brig exec m awk -v d="$d" '$5 == d { print $4 }' /proc/self/mountinfo)" = / ]
 	[[ "$(awk -v d="$d" '$5 == d { print $4 }' "/proc/$(jail_pid m)/mountinfo")" == /brig*/m-* ]]
-	# no group below or beside it, and no process in it that is not the jail's
+	# no group below or beside it
 	run brig exec m find /sys -type d
 	[ "$status" = 0 ]
 	[ -z "$(grep -vxE '/sys(/fs(/cgroup(/[a-z]+)?)?)?' <<<"$output")" ]
-	run brig exec m sh -c "grep -vx 0 $d/cgroup.procs | while read -r p; do [ -d /proc/\$p ] || echo foreign \$p; done; echo end"
-	[ "$status" = 0 ]
-	[ "$output" = end ]
 	run brig exec m sh -c 'for f in $(find /sys); do if [ -d $f ]; then mkdir $f/x 2>/dev/null && echo made $f; elif (: >>$f) 2>/dev/null; then echo wrote $f; fi; done; chmod 777 /sys/fs/cgroup/* 2>/dev/null && echo chmod; umount /sys 2>/dev/null && echo umounted; echo end'
 	[ "$status" = 0 ]
 	[ "$output" = end ]

@@ -19,6 +19,7 @@
 #include "base/name.h"
 #include "base/path.h"
 #include "base/where.h"
+#include "os/host.h"
 #include "store/template/build.h"
 #include "store/template/cache.h"
 
@@ -357,6 +358,15 @@ use_cache(const struct source_place *at, struct strv *argv, struct err *e)
 	return 0;
 }
 
+/* Packages ask `hostname --fqdn`, which asks /etc/hosts, and read /etc/hostname, which mmdebstrap copies from the host. */
+static void
+give_name(struct strv *argv)
+{
+	strv_add(argv, "--essential-hook=echo " OS_CONTAINED_NAME " >\"$1/etc/hostname\"");
+	strv_add(argv, "--essential-hook=printf '127.0.0.1 localhost\\n127.0.1.1 " OS_CONTAINED_NAME
+		       "\\n' >\"$1/etc/hosts\"");
+}
+
 int
 debian_fill(const struct source_place *at, const char *spec, struct err *e)
 {
@@ -374,6 +384,7 @@ debian_fill(const struct source_place *at, const char *spec, struct err *e)
 	strv_add(&argv, "--format=directory");
 	if (spec[n] && spec[n + 1])
 		strv_addf(&argv, "--include=%s", spec + n + 1);
+	give_name(&argv);
 	keep_accounts(at, &argv);
 	r = use_cache(at, &argv, e);
 	if (r < 0)
