@@ -381,7 +381,7 @@ look_at_missing(struct ctx *c, struct instance *i, struct err *e)
 
 	for (size_t k = 0; k < i->missing.n; k++)
 		more |= !strv_has(&rec->missing, i->missing.v[k]);
-	if (more && c->has_change && i == &c->next)
+	if (more && c->has_change && c->rec.change != RECORD_REVERT && i == &c->next)
 		return err_set(e, EIO, "exec.start: not started: %s", names);
 	if (i->missing.n) {
 		text = xasprintf("runs, but these services did not start: %s (brig logs %s)", names, i->spec->name);
