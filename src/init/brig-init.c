@@ -46,7 +46,7 @@
 #define SERVICES_MAX (INIT_MAX_SERVICES + INIT_MAX_FOLLOWED)
 #define NAME_LEN (INIT_RECORD - 1)
 #define PID_FILE_LEN 95
-#define LOOK_AGAIN_MS 1000 /* at a pid file, after something has ended */
+#define LOOK_AGAIN_MS 1000 /* at a pid file, or the place of syslog, after something has ended */
 #define LEFT_TERM_MS 10000 /* how long what is left of a service has after TERM */
 #define LEFT_LOOK_MS 100
 #define SYSLOG_MAX 1024 /* of a message, RFC 3164 */
@@ -85,6 +85,7 @@ static unsigned n_config, n_services, n_listen;
 static const char *follow_path, *syslog_path;
 static int follow_fd = -1, syslog_fd = -1;
 static ino_t syslog_ino;
+static int64_t syslog_look; /* when to see whether anybody answers there; 0: not */
 static int persist, stopping, going;
 static int stop_seconds = 10;
 static uint64_t log_max;
@@ -758,6 +759,14 @@ start_followed(struct service *sv)
 
 /* ---- what ends ---- */
 
+static int
+has_syslog(void)
+{
+	struct stat st;
+
+	return syslog_fd >= 0 && lstat(syslog_path, &st) == 0 && st.st_ino == syslog_ino;
+}
+
 static void
 starter_ended(struct service *sv)
 {
@@ -765,8 +774,6 @@ starter_ended(struct service *sv)
 	if (sv->state == STATE_WAIT) /* and it has said nothing */
 		not_started(sv);
 }
-
-static void take_syslog_back(void);
 
 /* Every child that has ended, ours and the orphans.  0 when no child is left. */
 static int
@@ -791,7 +798,8 @@ reap(void)
 		if (services[i].gone && services[i].pid > 0)
 			ended_elsewhere(&services[i]);
 	if (any) {
-		take_syslog_back();
+		if (syslog_path && !syslog_look && !has_syslog())
+			syslog_look = now_ms() + LOOK_AGAIN_MS;
 		look_again();
 	}
 	return pid == 0;
@@ -880,16 +888,16 @@ make_syslog(void)
 	(void)close(fd);
 }
 
-/* A daemon of the jail takes the place by unlink(2) and bind(2).  When it has ended, nobody answers there. */
+/* A daemon of the jail takes the place by unlink(2) and bind(2): between them we must not be there again.  When it has
+ * ended, nobody answers. */
 static void
 take_syslog_back(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct stat st;
 	int fd, dead;
 
-	if (!syslog_path || stopping || strlen(syslog_path) >= sizeof(a.sun_path) ||
-	    (lstat(syslog_path, &st) == 0 && st.st_ino == syslog_ino && syslog_fd >= 0))
+	syslog_look = 0;
+	if (stopping || strlen(syslog_path) >= sizeof(a.sun_path) || has_syslog())
 		return;
 	memcpy(a.sun_path, syslog_path, strlen(syslog_path) + 1);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -1016,7 +1024,7 @@ signals(void)
 static int
 next_timeout(int children)
 {
-	int64_t now = now_ms(), next = -1;
+	int64_t now = now_ms(), next = syslog_look ? syslog_look : -1;
 
 	for (unsigned i = 0; i < n_services; i++)
 		if (services[i].look && (next < 0 || services[i].look < next))
@@ -1081,6 +1089,8 @@ loop(void)
 			(void)kill(-1, SIGKILL); /* and our own end makes sure */
 			finish();
 		}
+		if (syslog_look && syslog_look <= now)
+			take_syslog_back();
 		for (unsigned i = 0; i < n_services && !stopping; i++) {
 			if (services[i].look && services[i].look <= now)
 				adopt(&services[i]);
