@@ -33,6 +33,7 @@ result() {
 @test "an upgrade's new instance is in the groups of the old one" { result beside; }
 @test "start, exec, restart, stop; networks and jailspaces in memory" { result lifecycle; }
 @test "jail -c, jls, jexec, jail -r" { result handbook; }
+@test "a jail with limits sees its own control group, and cannot write to it" { result view; }
 @test "the escape suite" { result escape; }
 @test "no control group is left" { result gone; }
 

@@ -5,7 +5,7 @@
 export BRIG_BASE=/brig/base BRIG_RUN=/run/brig BRIG_CONF=/brig/etc/jail.conf
 CGROUP=/sys/fs/cgroup
 ALL="values before_first exec memory pids cpu io status frozen joined kept_on inner read_only beside lifecycle handbook"
-ALL="$ALL escape gone"
+ALL="$ALL view escape gone"
 
 run_checks() {
 	n=0
@@ -336,6 +336,18 @@ check_handbook() {
 
 # The escape suite on this kernel, which has loadable modules, kexec and version 2 only; and the machine is ours, so
 # core_pattern can be changed.  Where nothing defends every check must come out as possible.
+check_view() {
+	brig -q start lim free
+	[ "$(brig exec lim cat /sys/fs/cgroup/memory.max)" = $((16 << 20)) ]
+	[ "$(brig exec lim awk '$5 == "/sys/fs/cgroup" { print $4 }' /proc/self/mountinfo)" = / ]
+	brig exec lim find /sys/fs/cgroup -type d >/tmp/dirs
+	[ "$(cat /tmp/dirs)" = /sys/fs/cgroup ]
+	fails_with "Read-only" brig exec lim sh -c 'echo max >/sys/fs/cgroup/memory.max'
+	fails brig exec lim mkdir /sys/fs/cgroup/x
+	brig exec free ls -A /sys >/tmp/dirs
+	[ ! -s /tmp/dirs ]
+}
+
 check_escape() {
 	ESCAPE_MACHINE=1 TMPDIR=/brig PROBE=/vm/escape/escape-probe UNSHARE=/vm/unshare BRIG=$(command -v brig) \
 		sh /vm/escape/run -t /tmp/escaped host brig exec >/tmp/table 2>&1 ||
