@@ -80,7 +80,7 @@ struct service {
 
 /* Those of the configuration, then those that are followed. */
 static struct service services[SERVICES_MAX];
-static char names[INIT_MAX_FOLLOWED][NAME_LEN + 1], pid_files[INIT_MAX_FOLLOWED][PID_FILE_LEN + 1];
+static char followed_names[INIT_MAX_FOLLOWED][NAME_LEN + 1], pid_files[INIT_MAX_FOLLOWED][PID_FILE_LEN + 1];
 static unsigned n_config, n_services, n_listen;
 static const char *follow_path, *syslog_path;
 static int follow_fd = -1, syslog_fd = -1;
@@ -526,7 +526,7 @@ followed(const char *name)
 			return &services[i];
 	if (n_services - n_config == INIT_MAX_FOLLOWED)
 		return NULL;
-	sv->command = names[n_services++ - n_config];
+	sv->command = followed_names[n_services++ - n_config];
 	memcpy(sv->command, name, strlen(name) + 1);
 	sv->follow = 1;
 	sv->in = sv->out = -1;
