@@ -54,7 +54,7 @@ decided(struct ctx *c, const char *alive_on, bool again, char **ret_text, struct
 
 	if (c->rec.change == RECORD_REVERT) {
 		f = (struct walk_facts){.files = FILES_BACK};
-		c->unwanted = true; /* a prepared change waits for the next start again */
+		c->waits = true; /* a prepared change waits for the next start again */
 	} else if (alive_on && ch->kind != CHANGE_MERGE && streq(alive_on, ch->from)) {
 		f = (struct walk_facts){.files = FILES_DISCARD};
 		r = walk_down(c, &f, e);

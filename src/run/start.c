@@ -75,13 +75,13 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 }
 
 /* The jail did not start on the release that was prepared, but runs on the old one: a warning, not an
- * error. */
+ * error.  It is one when the change could not be carried out, and waits on. */
 static int
 ran_back(struct ctx *c, struct err *e)
 {
 	_auto_free char *text = NULL;
 
-	if (!c->back || !c->change.prepared)
+	if (!c->back || !c->change.prepared || c->waits)
 		return -e->num;
 	text = xasprintf("did not start on release %s: %s", c->change.to, e->msg);
 	run_warn(c->who, c->next.id.name, text);

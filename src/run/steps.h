@@ -92,7 +92,7 @@ struct ctx {
 	struct switch_result *res; /* never NULL in a switch */
 	int space;                 /* the jail's files, -EBADF: not open, or in memory */
 	bool marked;               /* the mark says that it is to be started again, and outlives the change */
-	bool unwanted;             /* a start was interrupted: a prepared change waits again */
+	bool waits;                /* a start was interrupted: a prepared change waits again */
 	bool back;                 /* it went back, and runs again as it was */
 	struct os_watch *watch;
 	int64_t stopped_us; /* when the old services were told to stop */

@@ -160,7 +160,7 @@ tell_kept(const struct ctx *c, const char *label, bool back)
 int
 down_stage(struct ctx *c, struct instance *i, struct err *e)
 {
-	bool waits = c->change.prepared && c->unwanted;
+	bool waits = c->change.prepared && c->waits;
 	int r;
 
 	if (!c->has_change)

@@ -147,7 +147,8 @@ go_back(struct ctx *c, const struct walk *w, const struct walk_facts *f, struct 
 
 	at.old_alive = f->runs && os_jail_alive(&c->old.st.ref);
 	at.unwanted = why.num == EINTR && !f->runs && !c->marked;
-	c->unwanted = at.unwanted;
+	/* what could not be staged or put in place says nothing about the release: one that was prepared waits on */
+	c->waits = at.unwanted || (at.begun && run_steps[w->v[at.at].step].of == OF_CHANGE);
 	walk_back(w, f, &at, &back);
 	r = through(c, &back, true, &second);
 	*e = why;
@@ -159,9 +160,7 @@ go_back(struct ctx *c, const struct walk *w, const struct walk_facts *f, struct 
 		return from ? err_set(e, why.num, "%s: back on release %s, as it was", why.msg, from)
 			    : err_set(e, why.num, "%s: runs again as it was", why.msg);
 	}
-	if (r < 0)
-		run_warn(c->who, c->next.id.name, second.msg);
-	return -e->num;
+	return r < 0 ? err_set(e, why.num, "%s; and undoing it: %s", why.msg, second.msg) : -e->num;
 }
 
 int

@@ -808,7 +808,8 @@ t_each_its_session(void **state)
 	assert_true(log_has(&j, "leader\n", 5000));
 	/* output blocks, as programs expect of it: none is lost */
 	assert_true(log_has(&j, "whole\n", 10000));
-	assert_int_equal(count(j.log_path, "0123456789\n"), 3000000 / 11);
+	/* the other one's line can come into the middle of one of these */
+	assert_in_range(count(j.log_path, "0123456789\n"), 3000000 / 11 - 1, 3000000 / 11);
 	end(&j);
 }
 
