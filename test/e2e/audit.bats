@@ -114,6 +114,8 @@ loose() {
 		assert tree >= 0, os.strerror(ctypes.get_errno())
 		assert libc.setns(os.open("/proc/%s/ns/mnt" % sys.argv[1], os.O_RDONLY), 0x20000) == 0
 		assert libc.syscall(429, tree, b"", -100, b"/mnt", 4) == 0, os.strerror(ctypes.get_errno())
+		# read-only, as the jail's own view is: remount, bind, ro, nosuid, nodev
+		assert libc.mount(None, b"/mnt", None, 32 | 4096 | 1 | 2 | 4, None) == 0, os.strerror(ctypes.get_errno())
 	END
 	weak l | grep -qx "kernel file systems"
 }

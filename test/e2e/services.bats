@@ -314,6 +314,7 @@ view() {
 	# the root of the mount is the group itself, for the jail and for the host
 	[ "$(brig exec m awk -v d="$d" '$5 == d { print $4 }' /proc/self/mountinfo)" = / ]
 	[[ "$(awk -v d="$d" '$5 == d { print $4 }' "/proc/$(jail_pid m)/mountinfo")" == /brig*/m-* ]]
+	[[ "$(awk -v d="$d" '$5 == d { print $6 }' "/proc/$(jail_pid m)/mountinfo")" == ro,* ]]
 	# no group below or beside it
 	run brig exec m find /sys -type d
 	[ "$status" = 0 ]
