@@ -111,31 +111,30 @@ is_orphan(int dirfd, const char *name)
 }
 
 int
-lock_take(int dirfd, const char *name, const char *what, int flags, int wait_ms, const struct interrupt *in,
-	  int *ret_fd, struct err *e)
+lock_take(int dirfd, const struct lock_want *want, int *ret_fd, struct err *e)
 {
-	int how = flags & LOCK_SHARED ? LOCK_SH : LOCK_EX;
+	int how = want->flags & LOCK_SHARED ? LOCK_SH : LOCK_EX;
 	long step = 1, began = clock_ms();
 	int fd = -EBADF;
 	char who[64];
 
 	for (;;) {
-		long waited, left, r = try_lock(dirfd, name, how, &fd);
+		long waited, left, r = try_lock(dirfd, want->name, how, &fd);
 
 		if (r < 0)
-			return err_sys(e, (int)-r, "lock %s", what);
+			return err_sys(e, (int)-r, "lock %s", want->what);
 		if (r > 0)
 			break;
 		waited = clock_ms() - began;
-		left = wait_ms < 0 ? step : wait_ms - waited;
-		if (left <= 0 && is_orphan(dirfd, name))
+		left = want->wait_ms < 0 ? step : want->wait_ms - waited;
+		if (left <= 0 && is_orphan(dirfd, want->name))
 			left = LOCK_ORPHAN_MS - waited;
 		if (left <= 0)
-			return err_set(e, EBUSY, "%s is busy: another brig%s works on it", what,
-				       holder_text(dirfd, name, who));
-		if (interrupt_pending(in))
+			return err_set(e, EBUSY, "%s is busy: another brig%s works on it", want->what,
+				       holder_text(dirfd, want->name, who));
+		if (interrupt_pending(want->in))
 			return err_set(e, EINTR, "interrupted while another brig%s works on %s",
-				       holder_text(dirfd, name, who), what);
+				       holder_text(dirfd, want->name, who), want->what);
 		pause_ms(left < step ? left : step);
 		if (step < 20)
 			step++;

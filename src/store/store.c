@@ -199,10 +199,11 @@ store_lock(const struct store *s, const char *kind, const char *name, int wait_m
 {
 	_auto_free char *file = name ? xasprintf("%s.%s", kind, name) : xstrdup(kind);
 	_auto_free char *what = name ? xasprintf("%s %s", kind, name) : xstrdup(s->run);
+	struct lock_want want = {.name = file, .what = what, .wait_ms = wait_ms, .in = in};
 
 	if (s->lock_fd < 0)
 		return err_set(e, EACCES, "%s: cannot lock %s there: must be root", s->run, what);
-	return lock_take(s->lock_fd, file, what, 0, wait_ms, in, ret_fd, e);
+	return lock_take(s->lock_fd, &want, ret_fd, e);
 }
 
 void

@@ -75,6 +75,15 @@ numbers(void **state)
 	assert_int_equal(num_size("99999999999p", &u), -ERANGE);
 }
 
+/* The lock "l" of jail x. */
+static int
+take(int dir, int wait_ms, const struct interrupt *in, int *ret_fd, struct err *e)
+{
+	struct lock_want want = {.name = "l", .what = "jail x", .wait_ms = wait_ms, .in = in};
+
+	return lock_take(dir, &want, ret_fd, e);
+}
+
 /* Another process has the lock for as long as the pipe is open. */
 static pid_t
 hold(int dir, int *ret_end)
@@ -90,7 +99,7 @@ hold(int dir, int *ret_end)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		(void)close(p[1]);
-		if (lock_take(dir, "l", "jail x", 0, 0, NULL, &lock, &e) < 0 || write(q[1], "x", 1) != 1)
+		if (take(dir, 0, NULL, &lock, &e) < 0 || write(q[1], "x", 1) != 1)
 			_exit(1);
 		_exit(read(p[0], &c, 1) == 0 ? 0 : 1);
 	}
@@ -116,12 +125,12 @@ locks(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, in, &lock, &e), 0);
+	assert_int_equal(take(fd, 0, in, &lock, &e), 0);
 	fd_close(lock);
 	pid = hold(fd, &end);
 	(void)snprintf(want, sizeof(want), "jail x is busy: another brig (pid %d) works on it", pid);
 	began = clock_ms();
-	assert_int_equal(lock_take(fd, "l", "jail x", 0, 200, in, &lock, &e), -EBUSY);
+	assert_int_equal(take(fd, 200, in, &lock, &e), -EBUSY);
 	assert_string_equal(e.msg, want);
 	assert_true(clock_ms() - began >= 200);
 	/* a signal ends the wait at once, and nothing else */
@@ -132,14 +141,14 @@ locks(void **state)
 		_exit(kill(getppid(), SIGINT) < 0);
 	}
 	began = clock_ms();
-	assert_int_equal(lock_take(fd, "l", "jail x", 0, -1, in, &lock, &e), -EINTR);
+	assert_int_equal(take(fd, -1, in, &lock, &e), -EINTR);
 	assert_string_equal(e.msg, want);
 	assert_true(clock_ms() - began < 5000);
 	assert_int_equal(waitpid(killer, &status, 0), killer);
-	assert_int_equal(lock_take(fd, "l", "jail x", 0, 50, NULL, &lock, &e), -EBUSY);
+	assert_int_equal(take(fd, 50, NULL, &lock, &e), -EBUSY);
 	(void)close(end);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, in, &lock, &e), 0);
+	assert_int_equal(take(fd, 0, in, &lock, &e), 0);
 	fd_close(lock);
 	fd_close(fd);
 	tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -165,7 +174,7 @@ orphaned_locks(void **state)
 
 		assert_true(pid >= 0);
 		if (pid == 0) {
-			if (lock_take(fd, "l", "jail x", 0, 0, NULL, &lock, &e) < 0)
+			if (take(fd, 0, NULL, &lock, &e) < 0)
 				_exit(1);
 			if (fork() == 0) {
 				if (leaves)
@@ -177,12 +186,12 @@ orphaned_locks(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(status, 0);
 		began = clock_ms();
-		assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, NULL, &lock, &e), 0);
+		assert_int_equal(take(fd, 0, NULL, &lock, &e), 0);
 		assert_true(leaves || clock_ms() - began >= 200);
 		fd_close(TAKE_FD(lock));
 	}
 	/* what is a lock no more is not closed */
-	assert_int_equal(lock_take(fd, "l", "jail x", 0, 0, NULL, &lock, &e), 0);
+	assert_int_equal(take(fd, 0, NULL, &lock, &e), 0);
 	fd_close(lock);
 	assert_int_equal(dup2(fd, lock), lock);
 	lock_leave();

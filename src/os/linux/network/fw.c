@@ -65,9 +65,10 @@ static int
 fw_lock(const struct os_id *id, int *ret_fd, struct err *e)
 {
 	char path[32];
+	struct lock_want want = {.name = path, .what = "the firewall table", .wait_ms = FW_LOCK_MS};
 
 	lock_name(id, path);
-	return lock_take(AT_FDCWD, path, "the firewall table", 0, FW_LOCK_MS, NULL, ret_fd, e);
+	return lock_take(AT_FDCWD, &want, ret_fd, e);
 }
 
 /* One element of one of the table's maps or sets, as text for nft and as the kernel's bytes. */
