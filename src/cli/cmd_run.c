@@ -105,7 +105,7 @@ run_locked(struct cli *cli, const struct jailspec *spec, char **argv)
 	struct err e = ERR_INIT;
 	int r;
 
-	if (store_lock(&cli->store, RUN_LOCK, spec->name, 0, NULL, &lock, &e) < 0)
+	if (store_lock_try(&cli->store, RUN_LOCK, spec->name, &lock, &e) < 0)
 		return cli_error(cli, &e);
 	r = run_it(cli, spec, argv);
 	store_lock_remove(&cli->store, RUN_LOCK, spec->name);

@@ -533,7 +533,7 @@ remove_one(struct cli *cli, const char *template, const char *name)
 	struct err e = ERR_INIT;
 
 	/* an upgrade may be on its way to it */
-	if (store_lock(&cli->store, "upgrade", template, 0, NULL, &lock, &e) < 0 ||
+	if (store_lock_try(&cli->store, "upgrade", template, &lock, &e) < 0 ||
 	    release_remove(&cli->store, template, name, &e) < 0)
 		return cli_error(cli, &e);
 	cli_say(cli, "release %s/%s removed", template, name);

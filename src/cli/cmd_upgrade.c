@@ -585,7 +585,7 @@ begin(struct job *j, int *ret_lock)
 		r = cli_store(j->cli, STORE_CREATE);
 	if (r != 0)
 		return r;
-	if (store_lock(&j->cli->store, "upgrade", j->template, 0, NULL, ret_lock, &e) < 0)
+	if (store_lock_try(&j->cli->store, "upgrade", j->template, ret_lock, &e) < 0)
 		return cli_fail(j->cli, j->template, &e);
 	(void)release_current(&j->cli->store, j->template, &j->was_current, &ignore);
 	j->u.store = &j->cli->store;

@@ -264,7 +264,8 @@ record_changes(struct jailop *o, const struct jail_job *j, const struct strv *na
 	_auto_close int lock = -EBADF;
 	struct jailspec *check = NULL;
 	struct state st = {0};
-	int r = store_lock(s, "jail", j->st.name, LOCK_WAIT_MS, interrupt_catch(), &lock, e);
+	int r = store_lock(s, &(struct store_want){"jail", j->st.name, LOCK_WAIT_MS, interrupt_catch()},
+			   &lock, e);
 
 	interrupt_release();
 

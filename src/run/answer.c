@@ -220,7 +220,7 @@ switch_answer(const struct store *s, const struct jailspec *spec, const struct s
 {
 	_auto_close int lock = -EBADF;
 	struct ctx c = CTX_INIT(s, who, spec->name);
-	int r = store_lock(s, "jail", spec->name, STEPS_LOCK_MS, c.in, &lock, e);
+	int r = store_lock(s, &(struct store_want){"jail", spec->name, STEPS_LOCK_MS, c.in}, &lock, e);
 
 	c.next.spec = c.next.made = spec;
 	if (r == 0)

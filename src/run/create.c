@@ -91,7 +91,7 @@ static int
 write_record(const struct store *s, const char *name, struct record *rec, bool recorded, struct err *e)
 {
 	_auto_close int lock = -EBADF;
-	int r = store_lock(s, "registry", NULL, -1, NULL, &lock, e);
+	int r = store_lock_wait(s, "registry", &lock, e);
 
 	if (r == 0 && rec->template)
 		r = release_exists(s, rec->template, rec->release, e);
@@ -111,7 +111,7 @@ static int
 existed(const struct store *s, const char *name, struct record *rec, struct err *e)
 {
 	_auto_close int lock = -EBADF;
-	int r = store_lock(s, "registry", NULL, -1, NULL, &lock, e);
+	int r = store_lock_wait(s, "registry", &lock, e);
 
 	if (r == 0)
 		r = own_range(s, name, rec, e);
@@ -206,7 +206,7 @@ create(const struct store *s, const struct jailspec *spec, bool ephemeral, const
 	bool recorded;
 
 	if (r == 0)
-		r = store_lock(s, "jail", spec->name, LOCK_WAIT_MS, NULL, &lock, e);
+		r = store_lock(s, &(struct store_want){"jail", spec->name, LOCK_WAIT_MS, NULL}, &lock, e);
 	if (r == 0)
 		r = tidy_record(s, spec->name, e);
 	if (r == 0)
@@ -253,9 +253,9 @@ remove_abandoned(const struct store *s, const char *name, struct err *e)
 
 	if (r <= 0 || !rec.ephemeral)
 		return r;
-	r = store_lock(s, RUN_LOCK, name, 0, NULL, &run, e);
+	r = store_lock_try(s, RUN_LOCK, name, &run, e);
 	if (r == 0)
-		r = store_lock(s, "jail", name, 0, NULL, &lock, e);
+		r = store_lock_try(s, "jail", name, &lock, e);
 	if (r < 0)
 		return r == -EBUSY ? 0 : r;
 	r = state_read(s, name, &st, e);
@@ -333,7 +333,7 @@ clean_up(const struct store *s, const char *name, const struct jailspec *spec, i
 	fd_close(TAKE_FD(*lock)); /* run_stop takes it */
 	if (run_stop(s, name, spec, STOP_FORCE, NULL, e) < 0)
 		return -e->num;
-	r = store_lock(s, "jail", name, LOCK_WAIT_MS, NULL, lock, e);
+	r = store_lock(s, &(struct store_want){"jail", name, LOCK_WAIT_MS, NULL}, lock, e);
 	if (r < 0)
 		return r;
 	return run_is_running(s, name) ? err_set(e, EBUSY, "is running: stop it first (brig stop %s)", name)
@@ -403,7 +403,7 @@ destroy(const struct store *s, const char *name, const struct jailspec *spec, bo
 	if (r == 0 && store_reserved(s, name) && !(spec && spec->root == ROOT_PATH))
 		r = err_set(e, EINVAL, "is not a jail (brig template remove)");
 	if (r == 0)
-		r = store_lock(s, "jail", name, LOCK_WAIT_MS, NULL, &lock, e);
+		r = store_lock(s, &(struct store_want){"jail", name, LOCK_WAIT_MS, NULL}, &lock, e);
 	if (r == 0)
 		r = clean_up(s, name, spec, &lock, e);
 	if (r == 0)

@@ -10,7 +10,7 @@ recover_one(const struct store *s, const char *name, struct run_recovered *ret, 
 {
 	_auto_close int lock = -EBADF;
 	struct state st = {0};
-	int r = store_lock(s, "jail", name, 0, NULL, &lock, e);
+	int r = store_lock_try(s, "jail", name, &lock, e);
 
 	if (r == -EBUSY) {
 		err_clear(e);
@@ -135,7 +135,7 @@ lock_against_upgrades(const struct store *s, const char *name, int *ret_lock, st
 	_auto_(record_free) struct record rec = {0};
 	int r = record_read(s, name, &rec, e);
 
-	return r <= 0 || !rec.template ? r : store_lock(s, "upgrade", rec.template, 0, NULL, ret_lock, e);
+	return r <= 0 || !rec.template ? r : store_lock_try(s, "upgrade", rec.template, ret_lock, e);
 }
 
 /* Recovers an interrupted change.  The release that a running jail is on is read from its mount. */
@@ -152,7 +152,7 @@ recover_change(const struct store *s, const char *name, bool leave, struct run_r
 	int r = lock_against_upgrades(s, name, &upgrade, e);
 
 	if (r >= 0)
-		r = store_lock(s, "jail", name, 0, NULL, &lock, e);
+		r = store_lock_try(s, "jail", name, &lock, e);
 	if (r == -EBUSY) {
 		err_clear(e);
 		return 0;

@@ -91,7 +91,7 @@ adopt(struct instance *c, struct err *e)
 		c->record.template = xstrdup(c->spec->template);
 	}
 	c->record.created = clock_utc();
-	r = store_lock(c->s, "registry", NULL, -1, NULL, &lock, e);
+	r = store_lock_wait(c->s, "registry", &lock, e);
 	if (r == 0 && c->record.template)
 		r = release_current(c->s, c->record.template, &c->record.release, e);
 	if (r == 0)
@@ -105,7 +105,7 @@ static int
 claim_range(struct instance *c, struct err *e)
 {
 	_auto_close int lock = -EBADF;
-	int r = store_lock(c->s, "registry", NULL, -1, NULL, &lock, e);
+	int r = store_lock_wait(c->s, "registry", &lock, e);
 
 	return r < 0 ? r : record_claim_range(c->s, c->spec->name, c->record.idbase, e);
 }

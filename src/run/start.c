@@ -131,7 +131,7 @@ run_start(const struct store *s, const struct jailspec *spec, const struct run_s
 			       "nothing to run in it: set persist, service, exec.start or command");
 	r = name_check("jail", spec->name, e);
 	if (r == 0)
-		r = store_lock(s, "jail", spec->name, STEPS_LOCK_MS, c.in, &lock, e);
+		r = store_lock(s, &(struct store_want){"jail", spec->name, STEPS_LOCK_MS, c.in}, &lock, e);
 	if (r == 0)
 		r = jail_clean_up(s, spec->name, &st, e);
 	state_free(&st);
@@ -154,7 +154,7 @@ run_stop(const struct store *s, const char *name, const struct jailspec *spec, i
 	_auto_close int lock = -EBADF;
 	struct ctx c = CTX_INIT(s, who, name);
 	struct walk_facts f = {.runs = true, .returns = flags & STOP_RETURNS, .mark = flags & STOP_RETURNS};
-	int r = store_lock(s, "jail", name, STEPS_LOCK_MS, c.in, &lock, e);
+	int r = store_lock(s, &(struct store_want){"jail", name, STEPS_LOCK_MS, c.in}, &lock, e);
 
 	if (r == 0)
 		r = ctx_running(&c, spec, e);

@@ -139,7 +139,7 @@ one_jail(struct switch_to *to, const struct jailspec *spec, enum part part, cons
 	c.next.spec = c.next.made = spec;
 	c.to = to;
 	c.res = ret;
-	r = store_lock(to->store, "jail", spec->name, STEPS_LOCK_MS, c.in, &lock, e);
+	r = store_lock(to->store, &(struct store_want){"jail", spec->name, STEPS_LOCK_MS, c.in}, &lock, e);
 	if (r == 0)
 		r = switch_locked(&c, &f, part, e);
 	ctx_free(&c);

@@ -194,16 +194,27 @@ store_check_name(const struct store *s, const char *name, struct err *e)
 }
 
 int
-store_lock(const struct store *s, const char *kind, const char *name, int wait_ms, const struct interrupt *in,
-	   int *ret_fd, struct err *e)
+store_lock(const struct store *s, const struct store_want *want, int *ret_fd, struct err *e)
 {
-	_auto_free char *file = name ? xasprintf("%s.%s", kind, name) : xstrdup(kind);
-	_auto_free char *what = name ? xasprintf("%s %s", kind, name) : xstrdup(s->run);
-	struct lock_want want = {.name = file, .what = what, .wait_ms = wait_ms, .in = in};
+	_auto_free char *file = want->name ? xasprintf("%s.%s", want->kind, want->name) : xstrdup(want->kind);
+	_auto_free char *what = want->name ? xasprintf("%s %s", want->kind, want->name) : xstrdup(s->run);
+	struct lock_want lock = {.name = file, .what = what, .wait_ms = want->wait_ms, .in = want->in};
 
 	if (s->lock_fd < 0)
 		return err_set(e, EACCES, "%s: cannot lock %s there: must be root", s->run, what);
-	return lock_take(s->lock_fd, &want, ret_fd, e);
+	return lock_take(s->lock_fd, &lock, ret_fd, e);
+}
+
+int
+store_lock_try(const struct store *s, const char *kind, const char *name, int *ret_fd, struct err *e)
+{
+	return store_lock(s, &(struct store_want){kind, name, 0, NULL}, ret_fd, e);
+}
+
+int
+store_lock_wait(const struct store *s, const char *kind, int *ret_fd, struct err *e)
+{
+	return store_lock(s, &(struct store_want){kind, NULL, -1, NULL}, ret_fd, e);
 }
 
 void

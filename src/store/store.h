@@ -44,10 +44,18 @@ bool store_reserved(const struct store *s, const char *name);
 /* 0: a jail may be called so; else what is wrong. */
 int store_check_name(const struct store *s, const char *name, struct err *e);
 
-/* Locks (base/lock.h).  kind and name: "run", "upgrade", "template", "jail" and the name of one; "registry",
- * "hosts" and NULL.  doc/STATE.md says what each is for, and in which order they are taken. */
-int store_lock(const struct store *s, const char *kind, const char *name, int wait_ms,
-	       const struct interrupt *in, int *ret_fd, struct err *e);
+/* Locks (base/lock.h).  doc/STATE.md says what each is for, and in which order they are taken. */
+struct store_want {
+	/* "run", "upgrade", "template", "apt", "jail" and the name of one; "registry", "hosts" and NULL */
+	const char *kind, *name;
+	int wait_ms;                /* 0: not at all, -1: without limit */
+	const struct interrupt *in; /* NULL: the wait is not interrupted */
+};
+int store_lock(const struct store *s, const struct store_want *want, int *ret_fd, struct err *e);
+/* Does not wait. */
+int store_lock_try(const struct store *s, const char *kind, const char *name, int *ret_fd, struct err *e);
+/* "registry" or "hosts": waits without limit. */
+int store_lock_wait(const struct store *s, const char *kind, int *ret_fd, struct err *e);
 /* Removes the file of a lock that the caller holds, when what it was for does not exist any more. */
 void store_lock_remove(const struct store *s, const char *kind, const char *name);
 

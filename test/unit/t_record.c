@@ -162,7 +162,7 @@ left_over(void **state)
 	(void)state;
 	put("base/js/.brig/.tmp.www.json.0123456789abcdef", "x", 0600);
 	put("base/js/.brig/.tmp.db.json.0123456789abcdef", "x", 0600);
-	assert_int_equal(store_lock(&store, "jail", "db", 0, NULL, &lock, &e), 0);
+	assert_int_equal(store_lock_try(&store, "jail", "db", &lock, &e), 0);
 	/* flock(2) is between openings of the file, also those of one process */
 	assert_int_equal(record_tidy(&store, &e), 0);
 	assert_false(there("base/js/.brig/.tmp.www.json.0123456789abcdef"));
@@ -670,7 +670,7 @@ tidy(void **state)
 	put("run/jid/.tmp.last.0123456789abcdef", "", 0644);
 	put("run/hosts/.tmp.hosts.0123456789abcdef", "", 0644);
 	put("run/hosts/.tmp.resolv.conf.0123456789abcdef", "", 0644);
-	assert_int_equal(store_lock(&store, "jail", "held", 0, NULL, &lock, &e), 0);
+	assert_int_equal(store_lock_try(&store, "jail", "held", &lock, &e), 0);
 	assert_int_equal(state_tidy(&store, list, n, &e), 0);
 	assert_true(there("run/jail/a/state.json") && there("run/jail/late/state.json"));
 	assert_true(there("run/jid/1") && there("run/jid/2"));

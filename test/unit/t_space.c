@@ -176,7 +176,7 @@ tidies_up(void **state)
 	assert_string_equal(js, ".brig .new.ns.0123456789abcdef .new.www.short www.old");
 	/* somebody works on ns; nobody on mail */
 	dirs("base/js/.new.mail.0123456789abcdef/etc");
-	assert_int_equal(store_lock(&store, "jail", "ns", 0, NULL, &lock, &e), 0);
+	assert_int_equal(store_lock_try(&store, "jail", "ns", &lock, &e), 0);
 	assert_int_equal(space_tidy(&store, &e), 0);
 	js2 = names_in("base/js");
 	assert_string_equal(js2, ".brig .new.ns.0123456789abcdef .new.www.short www.old");

@@ -180,7 +180,7 @@ static int
 upgrade(struct upgrade u, struct err *e)
 {
 	_auto_close int lock = -EBADF;
-	int r = store_lock(&lab_store, "upgrade", "mroot", 0, NULL, &lock, e);
+	int r = store_lock_try(&lab_store, "upgrade", "mroot", &lock, e);
 
 	u.store = u.to.store = &lab_store;
 	u.template = "mroot";

@@ -467,7 +467,7 @@ check_jail(int i, const struct lab_want *w, struct buf *wrong)
 		check_record(i, &rec, w, wrong);
 	if (recorded == 1)
 		check_files(i, rec.release, w, wrong);
-	if (store_lock(&lab_store, "jail", lab_name[i], 0, NULL, &lock, &e) < 0)
+	if (store_lock_try(&lab_store, "jail", lab_name[i], &lock, &e) < 0)
 		buf_addf(wrong, "%s: is locked\n", lab_name[i]);
 	state_free(&st);
 }

@@ -237,7 +237,7 @@ space_tidy(const struct store *s, struct err *e)
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		_auto_close int lock = -EBADF;
 
-		r = store_lock(s, "jail", jails.v[i], 0, NULL, &lock, e);
+		r = store_lock_try(s, "jail", jails.v[i], &lock, e);
 		if (r == 0)
 			r = fsx_rm_rf_at(s->js_fd, names.v[i], e);
 		if (r == -EBUSY) { /* its creator lives */

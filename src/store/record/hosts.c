@@ -128,7 +128,7 @@ hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, 
 
 	if (s->hosts_fd < 0)
 		return 0;
-	r = store_lock(s, "hosts", NULL, -1, NULL, &lock, e);
+	r = store_lock_wait(s, "hosts", &lock, e);
 	if (r < 0)
 		return r;
 	buf_adds(&out, hosts_head);

@@ -260,7 +260,7 @@ record_remove(const struct store *s, const char *jail, struct err *e)
 	if (found == 0)
 		return 0;
 	/* without the lock, another command could find the link without a record, and use the range */
-	if (store_lock(s, "registry", NULL, -1, NULL, &lock, e) < 0) {
+	if (store_lock_wait(s, "registry", &lock, e) < 0) {
 		if (found > 0)
 			record_free(&r);
 		return -e->num;
@@ -341,7 +341,7 @@ record_tidy(const struct store *s, struct err *e)
 
 		if (!jail || !name_ok(jail))
 			continue;
-		r = store_lock(s, "jail", jail, 0, NULL, &lock, e);
+		r = store_lock_try(s, "jail", jail, &lock, e);
 		if (r == -EBUSY) { /* its writer lives */
 			err_clear(e);
 			r = 0;

@@ -492,7 +492,7 @@ tidy_jids(const struct store *s, const struct state *list, size_t n, struct err 
 			     (n > 0 && bsearch(&key, list, n, sizeof(*list), by_jid))))
 			continue;
 		if (lock < 0)
-			r = store_lock(s, "registry", NULL, -1, NULL, &lock, e);
+			r = store_lock_wait(s, "registry", &lock, e);
 		if (r == 0 && tmp)
 			r = fsx_tidy_at(s->jid_fd, "last", e);
 		else if (r == 0) /* removes the link if there is no state */
@@ -525,7 +525,7 @@ tidy_dirs(const struct store *s, const struct state *list, size_t n, struct err 
 
 		if ((n > 0 && bsearch(&name, known, n, sizeof(*known), name_order)) || !name_ok(name))
 			continue;
-		if (store_lock(s, "jail", name, 0, NULL, &lock, e) < 0)
+		if (store_lock_try(s, "jail", name, &lock, e) < 0)
 			err_clear(e); /* somebody works on it */
 		else if ((r = fsx_look(s->jail_fd, file, NULL)) == 0)
 			r = fsx_rm_rf_at(s->jail_fd, name, e);
@@ -545,7 +545,7 @@ tidy_hosts(const struct store *s, struct err *e)
 	for (size_t i = 0; r == 0 && i < files.n; i++) {
 		if (!str_after(files.v[i], ".tmp."))
 			continue;
-		r = store_lock(s, "hosts", NULL, -1, NULL, &lock, e);
+		r = store_lock_wait(s, "hosts", &lock, e);
 		if (r == 0)
 			r = fsx_tidy_at(s->hosts_fd, "hosts", e);
 		if (r == 0)
@@ -596,7 +596,7 @@ int
 state_next_jid(const struct store *s, int *ret, struct err *e)
 {
 	_auto_close int lock = -EBADF;
-	int r = store_lock(s, "registry", NULL, -1, NULL, &lock, e);
+	int r = store_lock_wait(s, "registry", &lock, e);
 
 	return r < 0 ? r : next_jid(s, ret, e);
 }
@@ -606,7 +606,7 @@ state_claim(const struct store *s, struct state *st, int want_jid, struct err *e
 {
 	_auto_close int lock = -EBADF;
 	char link[16];
-	int r = store_lock(s, "registry", NULL, -1, NULL, &lock, e);
+	int r = store_lock_wait(s, "registry", &lock, e);
 
 	if (r < 0)
 		return r;

@@ -470,7 +470,7 @@ release_set_current(const struct store *s, const char *template, const char *nam
 {
 	_auto_(release_close) struct release rel = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_close int lock = -EBADF, fd = -EBADF;
-	int r = store_lock(s, "template", template, LOCK_WAIT_MS, NULL, &lock, e);
+	int r = store_lock(s, &(struct store_want){"template", template, LOCK_WAIT_MS, NULL}, &lock, e);
 
 	if (r == 0)
 		r = release_open(s, template, name, &rel, e);
@@ -563,7 +563,7 @@ release_build(const struct store *s, const char *template, const struct recipe *
 	if (r == 0 && !recipe->resume)
 		r = release_tidy_kept(s, KEPT_SECONDS, &tidied, e); /* takes the locks of the others */
 	if (r == 0)
-		r = store_lock(s, "template", template, LOCK_WAIT_MS, NULL, &lock, e);
+		r = store_lock(s, &(struct store_want){"template", template, LOCK_WAIT_MS, NULL}, &lock, e);
 	if (r < 0) {
 		build_free(&b);
 		return r;

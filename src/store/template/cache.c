@@ -125,7 +125,7 @@ drop_unused(const struct store *s, int fd, const char *key, struct release_clean
 	_auto_close int lock = -EBADF;
 	struct err busy;
 
-	if (name_ok(key) && store_lock(s, "apt", key, 0, NULL, &lock, &busy) < 0)
+	if (name_ok(key) && store_lock_try(s, "apt", key, &lock, &busy) < 0)
 		return 0;
 	return drop_lists(fd, key, ret, e);
 }

@@ -266,7 +266,7 @@ release_tidy_kept(const struct store *s, int64_t seconds, size_t *ret_n, struct 
 		bool named = name_ok(names.v[i]);
 
 		if (named && (!is_old(top, names.v[i], seconds) ||
-			      store_lock(s, "template", names.v[i], 0, NULL, &lock, &busy) < 0))
+			      store_lock_try(s, "template", names.v[i], &lock, &busy) < 0))
 			continue; /* or somebody goes on with it */
 		if ((named ? drop_at(top, names.v[i], e) : fsx_rm_rf_at(top, names.v[i], e)) < 0)
 			return -e->num;

@@ -309,7 +309,7 @@ release_outdated(const struct store *s, const struct release *r, const struct pr
 	if (got == 0)
 		got = cache_trim_lists(s, CACHE_LISTS_SECONDS, &cleaned, e);
 	if (got == 0)
-		got = store_lock(s, "apt", a.key, LOCK_WAIT_MS, NULL, &lock, e);
+		got = store_lock(s, &(struct store_want){"apt", a.key, LOCK_WAIT_MS, NULL}, &lock, e);
 	if (got == 0)
 		got = fsx_mkdir_open(top, a.key, 0700, &a.fd, e);
 	if (got == 0)

@@ -60,7 +60,7 @@ tidy_one(const struct store *s, const char *template, struct err *e)
 		return err_sys(e, -r, "template %s", template);
 	if (s->lock_fd < 0 || (left.n == 0 && !tree_empty(fd)))
 		return 0; /* no run directory yet, after a reboot: a command that only looks makes none */
-	r = store_lock(s, "template", template, 0, NULL, &lock, e);
+	r = store_lock_try(s, "template", template, &lock, e);
 	if (r == -EBUSY)
 		return 0; /* its builder lives */
 	if (r == 0)
@@ -164,7 +164,7 @@ remove_locked(const struct store *s, int fd, const char *template, const char *n
 {
 	_auto_close int registry = -EBADF;
 	bool last = false;
-	int r = store_lock(s, "registry", NULL, -1, NULL, &registry, e);
+	int r = store_lock_wait(s, "registry", &registry, e);
 
 	if (r == 0)
 		r = move_aside(s, fd, template, name, &last, e);
@@ -190,7 +190,7 @@ release_remove(const struct store *s, const char *template, const char *name, st
 	if (r < 0)
 		return err_set(e, EPERM, "release %s/%s was made by hand: remove %s/j/%s by hand, too",
 			       template, name, s->base, template);
-	r = store_lock(s, "template", template, LOCK_WAIT_MS, NULL, &lock, e);
+	r = store_lock(s, &(struct store_want){"template", template, LOCK_WAIT_MS, NULL}, &lock, e);
 	if (r == 0)
 		r = release_template_dir(s, template, &fd, e);
 	return r < 0 ? r : remove_locked(s, fd, template, name, e);
