@@ -158,8 +158,7 @@ fsx_sync_dir(int dirfd, const char *what, struct err *e)
 }
 
 int
-fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode_t mode, int flags,
-		 struct err *e)
+fsx_write_atomic(int dirfd, const char *name, const struct fsx_file *f, int flags, struct err *e)
 {
 	_auto_close int fd = -EBADF;
 	char tmp[NAME_MAX + 1], prefix[NAME_MAX - TEMP_HEX];
@@ -167,13 +166,13 @@ fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode
 
 	temp_prefix(prefix, name);
 	fsx_temp_name(tmp, sizeof(tmp), prefix);
-	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, f->mode);
 	if (fd < 0)
 		return err_sys(e, errno, "create '%s'", name);
-	if (fchmod(fd, mode) < 0)
+	if (fchmod(fd, f->mode) < 0)
 		r = -errno;
 	if (r == 0)
-		r = fsx_write_all(fd, data, len);
+		r = fsx_write_all(fd, f->data, f->len);
 	if (r == 0 && (flags & FSX_SYNC) && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
@@ -183,6 +182,12 @@ fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode
 		return err_sys(e, -r, "write '%s'", name);
 	}
 	return flags & FSX_SYNC ? fsx_sync_dir(dirfd, name, e) : 0;
+}
+
+int
+fsx_write_text(int dirfd, const char *name, const char *text, mode_t mode, int flags, struct err *e)
+{
+	return fsx_write_atomic(dirfd, name, &(struct fsx_file){text, strlen(text), mode}, flags, e);
 }
 
 int

@@ -29,9 +29,14 @@ ssize_t fsx_read(int fd, void *buf, size_t size);
 /* The same, until size bytes are read or the end is reached. */
 ssize_t fsx_read_full(int fd, void *buf, size_t size);
 int fsx_read_fd(int fd, size_t max, char **ret_data, size_t *ret_len); /* -errno, no message */
+struct fsx_file {
+	const void *data;
+	size_t len;
+	mode_t mode;
+};
 /* Writes a temporary file beside it and renames it: name has either the old or the new content. */
-int fsx_write_atomic(int dirfd, const char *name, const void *data, size_t len, mode_t mode, int flags,
-		     struct err *e);
+int fsx_write_atomic(int dirfd, const char *name, const struct fsx_file *f, int flags, struct err *e);
+int fsx_write_text(int dirfd, const char *name, const char *text, mode_t mode, int flags, struct err *e);
 int fsx_write_all(int fd, const void *data, size_t len); /* -errno; short writes and EINTR handled */
 /* Removes the temporary files (.tmp.NAME.XXXX) that killed writers of name left.  The caller holds the lock
  * that keeps others from writing name. */

@@ -108,7 +108,7 @@ define_write(const struct jailspec *spec, const struct strv *names, const char *
 	if (dir < 0)
 		return err_sys(e, errno, "%s", parent);
 	if (fsx_tidy_at(dir, basename(copy2), e) < 0 ||
-	    fsx_write_atomic(dir, basename(copy2), text, strlen(text), 0644, FSX_SYNC, e) < 0)
+	    fsx_write_text(dir, basename(copy2), text, 0644, FSX_SYNC, e) < 0)
 		return err_wrap(e, "%s", parent);
 	return 0;
 }

@@ -473,7 +473,8 @@ one_case(void)
 
 	generate(&t);
 	for (int i = 0; i < N_TEXTS; i++)
-		if (fsx_write_atomic(dir_fd, file_names[i], t.b[i].s, t.b[i].len, 0644, 0, &e) < 0)
+		if (fsx_write_atomic(dir_fd, file_names[i], &(struct fsx_file){t.b[i].s, t.b[i].len, 0644}, 0,
+				     &e) < 0)
 			die(file_names[i], &e);
 	count.cases++;
 	check_merge(case_seed, &t);

@@ -34,7 +34,7 @@ begin(int (*format)(struct archive *))
 		return -1;
 	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fsx_mkdir_open(top_fd, "in", 0755, &in_fd, &e) < 0 || mkdirat(top_fd, "outside", 0755) < 0 ||
-	    fsx_write_atomic(top_fd, "outside/f", "safe", 4, 0644, 0, &e) < 0)
+	    fsx_write_text(top_fd, "outside/f", "safe", 0644, 0, &e) < 0)
 		return -1;
 	file = xasprintf("%s/a.tar", top);
 	out = archive_write_new();
@@ -671,7 +671,7 @@ refused_raw(const void *data, size_t len, const char *why)
 {
 	struct err got;
 
-	assert_int_equal(fsx_write_atomic(top_fd, "a.tar", data, len, 0644, 0, &e), 0);
+	assert_int_equal(fsx_write_atomic(top_fd, "a.tar", &(struct fsx_file){data, len, 0644}, 0, &e), 0);
 	assert_true(run_file() < 0);
 	got = e;
 	outside_untouched();
@@ -740,7 +740,7 @@ pax_case(const char *key, const char *value, size_t len, char type, const char *
 		refused_raw(b.s, b.len, why);
 		return;
 	}
-	assert_int_equal(fsx_write_atomic(top_fd, "a.tar", b.s, b.len, 0644, 0, &e), 0);
+	assert_int_equal(fsx_write_atomic(top_fd, "a.tar", &(struct fsx_file){b.s, b.len, 0644}, 0, &e), 0);
 	(void)run_file();
 	outside_untouched();
 }
@@ -847,7 +847,8 @@ cut(void **state)
 
 	(void)state;
 	for (size_t n = 0; n < len; n += 173) {
-		assert_int_equal(fsx_write_atomic(top_fd, "a.tar", all, n, 0644, 0, &e), 0);
+		assert_int_equal(fsx_write_atomic(top_fd, "a.tar", &(struct fsx_file){all, n, 0644}, 0, &e),
+				 0);
 		failed += run_file() < 0;
 		outside_untouched();
 	}
@@ -881,7 +882,8 @@ spoilt(void **state)
 				sum += (unsigned char)one[head + j];
 			(void)snprintf(one + head + 148, 8, "%06o", sum & 0777777);
 		}
-		assert_int_equal(fsx_write_atomic(top_fd, "a.tar", one, len, 0644, 0, &e), 0);
+		assert_int_equal(fsx_write_atomic(top_fd, "a.tar", &(struct fsx_file){one, len, 0644}, 0, &e),
+				 0);
 		if (run_file() < 0)
 			failed++;
 		else

@@ -63,14 +63,14 @@ setup(void **state)
 	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fsx_mkdir_open(top_fd, "in", 0755, &in_fd, &e) < 0 ||
 	    fsx_mkdir_open(top_fd, "lay", 0755, &lay_fd, &e) < 0 || mkdirat(top_fd, "outside", 0755) < 0 ||
-	    fsx_write_atomic(top_fd, "outside/f", "safe", 4, 0644, 0, &e) < 0 ||
+	    fsx_write_text(top_fd, "outside/f", "safe", 0644, 0, &e) < 0 ||
 	    mkdirat(lay_fd, "blobs", 0755) < 0 || mkdirat(lay_fd, "blobs/sha256", 0755) < 0)
 		return -1;
 	compress = archive_write_add_filter_none;
 	layer_media = LAYER;
 	config = xstrdup("{\"architecture\": \"amd64\", \"os\": \"linux\"}");
 	out = NULL;
-	return fsx_write_atomic(lay_fd, "oci-layout", "{\"imageLayoutVersion\": \"1.0.0\"}", 31, 0644, 0, &e);
+	return fsx_write_text(lay_fd, "oci-layout", "{\"imageLayoutVersion\": \"1.0.0\"}", 0644, 0, &e);
 }
 
 static int
@@ -98,7 +98,7 @@ teardown(void **state)
 static void
 file(const char *name, const void *data, size_t len)
 {
-	if (fsx_write_atomic(lay_fd, name, data, len, 0644, 0, &e) < 0)
+	if (fsx_write_atomic(lay_fd, name, &(struct fsx_file){data, len, 0644}, 0, &e) < 0)
 		fail_msg("%s", e.msg);
 }
 

@@ -353,7 +353,7 @@ change_mark_restart(const struct store *s, const char *jail, const char *boot, s
 
 	if (brig_dir(s, "switch", &dir, e) < 0)
 		return -e->num;
-	return fsx_write_atomic(dir, jail, boot, strlen(boot), 0600, FSX_SYNC, e);
+	return fsx_write_text(dir, jail, boot, 0600, FSX_SYNC, e);
 }
 
 bool

@@ -107,7 +107,7 @@ change_save(struct change *c, struct err *e)
 		return err_set(e, ENOMEM, "change %u of jail %s: out of memory", c->id, c->jail);
 	if (strlen(text) > (c->saved ? FILE_MAX : FILE_MAX_NEW)) /* a larger file could not be read again */
 		return err_set(e, E2BIG, "change %u of jail %s: too many files change", c->id, c->jail);
-	if (fsx_write_atomic(c->change_fd, file, text, strlen(text), 0600, FSX_SYNC, e) < 0)
+	if (fsx_write_text(c->change_fd, file, text, 0600, FSX_SYNC, e) < 0)
 		return err_wrap(e, "change %u of jail %s", c->id, c->jail);
 	c->saved = true;
 	return 0;

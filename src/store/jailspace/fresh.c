@@ -28,7 +28,7 @@ make_machine_id(int dir, const char *name, struct err *e)
 	for (size_t i = 0; i < sizeof(id); i++)
 		(void)snprintf(text + 2 * i, 3, "%02x", id[i]);
 	text[32] = '\n';
-	return fsx_write_atomic(dir, name, text, 33, 0444, 0, e);
+	return fsx_write_atomic(dir, name, &(struct fsx_file){text, 33, 0444}, 0, e);
 }
 
 static int
@@ -36,7 +36,7 @@ make_hostname(int dir, const char *name, const char *hostname, struct err *e)
 {
 	_auto_free char *text = xasprintf("%s\n", hostname);
 
-	return fsx_write_atomic(dir, name, text, strlen(text), 0644, 0, e);
+	return fsx_write_text(dir, name, text, 0644, 0, e);
 }
 
 static int

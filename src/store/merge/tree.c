@@ -260,7 +260,8 @@ write_conflict(struct carry *c, const struct merge_item *it)
 		return r;
 	if (it->why == WHY_BINARY)
 		return make_copy(c, it, 0777, dir, name);
-	return fsx_write_atomic(dir, name, it->text.s, it->text.len, it->d.mode & 0777, 0, &e);
+	return fsx_write_atomic(dir, name, &(struct fsx_file){it->text.s, it->text.len, it->d.mode & 0777}, 0,
+				&e);
 }
 
 /* etcupdate's letter; an empty directory of N in the place of something else is only a removal. */

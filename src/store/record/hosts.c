@@ -81,7 +81,7 @@ write_resolv(int dir, struct err *e)
 	}
 	if (fsx_read_at(dir, "resolv.conf", HOSTS_MAX, &old, NULL, &ignore) == 0 && streq(old, out.s))
 		return 0;
-	return fsx_write_atomic(dir, "resolv.conf", out.s, out.len, 0644, 0, e);
+	return fsx_write_atomic(dir, "resolv.conf", &(struct fsx_file){out.s, out.len, 0644}, 0, e);
 }
 
 static void
@@ -139,7 +139,7 @@ hosts_set(const struct store *s, const char *jail, const struct jailspec *spec, 
 	if (spec)
 		add_jail(jail, spec, &out);
 	if (r == 0 && (!old || !streq(old, out.s)))
-		r = fsx_write_atomic(s->hosts_fd, "hosts", out.s, out.len, 0644, 0, e);
+		r = fsx_write_atomic(s->hosts_fd, "hosts", &(struct fsx_file){out.s, out.len, 0644}, 0, e);
 	if (r == 0 && spec)
 		r = write_resolv(s->hosts_fd, e);
 	return r < 0 ? err_wrap(e, "names of the jails") : 0;
@@ -188,7 +188,7 @@ hosts_dir(const struct store *s, const struct jailspec *spec, int *ret_fd, struc
 		return r;
 	buf_adds(&out, hosts_head);
 	add_names("127.0.1.1", spec->name, spec, &out);
-	r = fsx_write_atomic(dir, "hosts", out.s, out.len, 0644, 0, e);
+	r = fsx_write_atomic(dir, "hosts", &(struct fsx_file){out.s, out.len, 0644}, 0, e);
 	if (r == 0)
 		r = write_resolv(dir, e);
 	if (r == 0)

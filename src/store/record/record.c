@@ -244,7 +244,7 @@ record_write(const struct store *s, const char *jail, const struct record *r, st
 	json_decref(j);
 	if (!text)
 		return err_set(e, ENOMEM, "record of jail %s: out of memory", jail);
-	if (fsx_write_atomic(s->record_fd, file, text, strlen(text), 0600, FSX_SYNC, e) < 0)
+	if (fsx_write_text(s->record_fd, file, text, 0600, FSX_SYNC, e) < 0)
 		return err_wrap(e, "record of jail %s", jail);
 	return 0;
 }

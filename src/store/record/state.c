@@ -256,10 +256,10 @@ state_write(const struct store *s, const struct state *st, struct err *e)
 	len = strlen(text);
 	r = state_dir(s, st->name, &dir, e);
 	if (r == 0)
-		r = fsx_write_atomic(dir, STATE_FILE, text, len, 0600, 0, e);
+		r = fsx_write_atomic(dir, STATE_FILE, &(struct fsx_file){text, len, 0600}, 0, e);
 	cut_params(text, &len);
 	if (r == 0 && st->phase == PHASE_RUNNING)
-		r = fsx_write_atomic(dir, STATE_SHOWN, text, len, 0644, 0, e);
+		r = fsx_write_atomic(dir, STATE_SHOWN, &(struct fsx_file){text, len, 0644}, 0, e);
 	return r < 0 ? err_wrap(e, "state of jail %s", st->name) : 0;
 }
 
@@ -577,7 +577,7 @@ next_jid(const struct store *s, int *ret, struct err *e)
 		last = 0;
 	for (int i = 0; i < JID_MAX; i++) {
 		char num[16];
-		int len, taken;
+		int taken;
 
 		last = last % JID_MAX + 1;
 		taken = jid_taken(s, last, e);
@@ -585,9 +585,9 @@ next_jid(const struct store *s, int *ret, struct err *e)
 			return taken;
 		if (taken)
 			continue;
-		len = snprintf(num, sizeof(num), "%d", last);
+		(void)snprintf(num, sizeof(num), "%d", last);
 		*ret = last;
-		return fsx_write_atomic(s->jid_fd, "last", num, (size_t)len, 0644, 0, e);
+		return fsx_write_text(s->jid_fd, "last", num, 0644, 0, e);
 	}
 	return err_set(e, ENOSPC, "no available jail IDs");
 }

@@ -369,13 +369,13 @@ write_info(struct build *b, const char *name, struct err *e)
 	json_decref(j);
 	if (!text)
 		return err_set(e, EINVAL, "describe the release: a path in the recipe is not UTF-8");
-	return fsx_write_atomic(b->dir_fd, "release.json", text, strlen(text), 0444, 0, e);
+	return fsx_write_text(b->dir_fd, "release.json", text, 0444, 0, e);
 }
 
 static int
 describe(struct build *b, struct err *e)
 {
-	int r = fsx_write_atomic(b->dir_fd, "rules", b->rules.text, strlen(b->rules.text), 0444, 0, e);
+	int r = fsx_write_text(b->dir_fd, "rules", b->rules.text, 0444, 0, e);
 
 	if (r == 0)
 		r = packages_write(b->dir_fd, b->root_fd, b->skel_fd, &b->rules, e);

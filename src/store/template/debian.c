@@ -220,7 +220,7 @@ give_mirrors(const struct source_place *at, const char *name, const struct buf *
 		return 0;
 	r = fsx_mkdir_open(at->dir_fd, "mirrors", 0755, &dir, e);
 	if (r == 0)
-		r = fsx_write_atomic(dir, name, text->s, text->len, 0644, 0, e);
+		r = fsx_write_atomic(dir, name, &(struct fsx_file){text->s, text->len, 0644}, 0, e);
 	if (r == 0)
 		strv_addf(argv, "%s/mirrors/%s", at->path, name);
 	return r;

@@ -100,7 +100,7 @@ write_info(int dir_fd, const struct kept *k, struct err *e)
 	json_decref(j);
 	if (!text)
 		return err_set(e, EINVAL, "a path in the recipe is not UTF-8");
-	return fsx_write_atomic(dir_fd, KEPT_INFO, text, strlen(text), 0600, 0, e);
+	return fsx_write_text(dir_fd, KEPT_INFO, text, 0600, 0, e);
 }
 
 static void

@@ -198,7 +198,7 @@ write_conf(const struct apt *a, const struct rules *rules, const struct packages
 	set(&b, "APT::Install-Recommends", "", "false");
 	set(&b, "Acquire::Languages", "", "none");
 	set(&b, "Acquire::GzipIndexes", "", "true");
-	return fsx_write_atomic(a->fd, "apt.conf", b.s, b.len, 0600, 0, e);
+	return fsx_write_atomic(a->fd, "apt.conf", &(struct fsx_file){b.s, b.len, 0600}, 0, e);
 }
 
 static int

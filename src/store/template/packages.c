@@ -193,7 +193,7 @@ packages_write(int dir_fd, int root_fd, int skel_fd, const struct rules *rules, 
 		return -e->num;
 	for (size_t i = 0; i < p.n; i++)
 		buf_addf(&out, "%s %s %s\n", p.v[i].name, p.v[i].version, p.v[i].arch);
-	return p.n ? fsx_write_atomic(dir_fd, "packages", out.s, out.len, 0444, 0, e) : 0;
+	return p.n ? fsx_write_atomic(dir_fd, "packages", &(struct fsx_file){out.s, out.len, 0444}, 0, e) : 0;
 }
 
 int

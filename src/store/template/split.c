@@ -540,7 +540,7 @@ do_add(struct split *s, const struct rule *r, struct err *e)
 		return got < 0 ? err_sys(e, -got, "%s", r->path) : 0;
 	got = add_source(s, r, &data, &len, e);
 	if (got == 0)
-		got = fsx_write_atomic(dir, leaf, data, len, r->mode, 0, e);
+		got = fsx_write_atomic(dir, leaf, &(struct fsx_file){data, len, r->mode}, 0, e);
 	return got < 0 ? err_wrap(e, "%s:%d: %s", s->rules->file, r->line, r->path) : 0;
 }
 
