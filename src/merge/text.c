@@ -128,20 +128,20 @@ add_block(struct merging *m, const struct block *b)
 }
 
 enum text_result
-text_merge(struct text ours, struct text base, struct text theirs, int flags, const struct text_labels *l,
-	   struct buf *out, size_t *ret_conflicts)
+text_merge(const struct text_sides *t, int flags, const struct text_labels *l, struct buf *out,
+	   size_t *ret_conflicts)
 {
 	struct merging m = {.out = out};
 	/* base and theirs first: no line of ours may be in the way of theirs */
 	struct lines *const order[] = {&m.l[BASE], &m.l[THEIRS], &m.l[OURS]};
 	struct block b;
 
-	if (!text_is_text(ours) || !text_is_text(base) || !text_is_text(theirs))
+	if (!text_is_text(t->ours) || !text_is_text(t->base) || !text_is_text(t->theirs))
 		return TEXT_BINARY;
 	m.label[OURS] = l && l->ours ? l->ours : "yours";
 	m.label[BASE] = l && l->base ? l->base : "original";
 	m.label[THEIRS] = l && l->theirs ? l->theirs : "new";
-	lines_make(order, (struct text[]){base, theirs, ours}, N_TEXTS, flags & TEXT_IDS);
+	lines_make(order, (struct text[]){t->base, t->theirs, t->ours}, N_TEXTS, flags & TEXT_IDS);
 	diff_lines(&m.l[OURS], &m.l[BASE], HORIZON, &m.h[OURS]);
 	diff_lines(&m.l[THEIRS], &m.l[BASE], HORIZON, &m.h[THEIRS]);
 	while (next_block(&m, &b))

@@ -30,6 +30,11 @@ struct text {
 /* No NUL byte and not larger than TEXT_MAX. */
 bool text_is_text(struct text t);
 
+/* What is merged: two texts, and the one that both were made from. */
+struct text_sides {
+	struct text ours, base, theirs;
+};
+
 /* Names of the sides in markers; NULL: "yours", "original", "new" (etcupdate's). */
 struct text_labels {
 	const char *ours, *base, *theirs;
@@ -47,8 +52,8 @@ enum text_result { TEXT_CLEAN, TEXT_CONFLICT, TEXT_BINARY };
  * as unchanged on that side; where the line stands in the result it is as theirs has it, if theirs has it.
  * A keyword is "$Id$", "$Id:$" or "$Id: ... $": "$Source:dir:$HOME" of a script is none.
  */
-enum text_result text_merge(struct text ours, struct text base, struct text theirs, int flags,
-			    const struct text_labels *l, struct buf *out, size_t *ret_conflicts);
+enum text_result text_merge(const struct text_sides *t, int flags, const struct text_labels *l,
+			    struct buf *out, size_t *ret_conflicts);
 
 /* Two texts without a base, diff3-like markers without the middle part: etcupdate's
  * "<<<<<<< (local)" / "=======" / ">>>>>>> (stock)".  Common lines stay outside the markers.  Nothing is

@@ -57,7 +57,7 @@ merge(struct text o, struct text b, struct text t, int flags, struct buf *out)
 	enum text_result r;
 
 	buf_adds(out, "");
-	r = text_merge(o, b, t, flags, NULL, out, &n);
+	r = text_merge(SIDES(o, b, t), flags, NULL, out, &n);
 	must((r == TEXT_CONFLICT) == (n > 0), "conflicts are counted");
 	return r;
 }

@@ -314,6 +314,14 @@ parts_are_of(const struct buf *merged, int side, const struct buf *text)
 	return true;
 }
 
+static enum text_result
+merge(const struct texts *t, int ours, int base, int theirs, struct buf *out)
+{
+	struct text_sides sides = {text_of(&t->b[ours]), text_of(&t->b[base]), text_of(&t->b[theirs])};
+
+	return text_merge(&sides, 0, NULL, out, NULL);
+}
+
 static void
 check_merge(uint64_t case_seed, const struct texts *t)
 {
@@ -324,7 +332,7 @@ check_merge(uint64_t case_seed, const struct texts *t)
 	bool d_clean, g_clean;
 
 	buf_adds(&m, "");
-	r = text_merge(text_of(&t->b[OURS]), text_of(&t->b[BASE]), text_of(&t->b[THEIRS]), 0, NULL, &m, NULL);
+	r = merge(t, OURS, BASE, THEIRS, &m);
 	d_clean = run(diff3, &d) == 0;
 	g_clean = run(git, &g) == 0;
 	if (r == TEXT_CLEAN && d_clean) {
@@ -374,9 +382,7 @@ expect(const struct texts *t, uint64_t case_seed, const char *what, int ours, in
 	_auto_buf struct buf m = BUF_INIT;
 
 	buf_adds(&m, "");
-	if (text_merge(text_of(&t->b[ours]), text_of(&t->b[base]), text_of(&t->b[theirs]), 0, NULL, &m,
-		       NULL) != TEXT_CLEAN ||
-	    !same(&m, &t->b[want]))
+	if (merge(t, ours, base, theirs, &m) != TEXT_CLEAN || !same(&m, &t->b[want]))
 		failure(what, case_seed, t);
 }
 
@@ -391,10 +397,8 @@ check_properties(uint64_t case_seed, const struct texts *t)
 	expect(t, case_seed, "merge(x, x, y) is not y", BASE, BASE, THEIRS, THEIRS);
 	expect(t, case_seed, "merge(y, x, x) is not y", OURS, BASE, BASE, OURS);
 	expect(t, case_seed, "merge(y, x, y) is not y", OURS, BASE, OURS, OURS);
-	one =
-	    text_merge(text_of(&t->b[OURS]), text_of(&t->b[BASE]), text_of(&t->b[THEIRS]), 0, NULL, &m, NULL);
-	two =
-	    text_merge(text_of(&t->b[THEIRS]), text_of(&t->b[BASE]), text_of(&t->b[OURS]), 0, NULL, &r, NULL);
+	one = merge(t, OURS, BASE, THEIRS, &m);
+	two = merge(t, THEIRS, BASE, OURS, &r);
 	if (one != two || (one == TEXT_CLEAN && !same(&m, &r)))
 		failure("merge(x, y, z) and merge(z, y, x) differ", case_seed, t);
 }

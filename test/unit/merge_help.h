@@ -5,6 +5,8 @@
 
 #include "merge/text.h"
 
+#define SIDES(ours, base, theirs) (&(struct text_sides){ours, base, theirs})
+
 /* The next line of t from *pos with its newline; empty at the end. */
 static inline struct text
 take_line(struct text t, size_t *pos)

@@ -94,7 +94,7 @@ merge(const struct merge_case *c, bool swapped, struct buf *out, size_t *n)
 	lines(&o, swapped ? c->theirs : c->ours);
 	lines(&t, swapped ? c->ours : c->theirs);
 	buf_adds(out, "");
-	return text_merge(of(&o), of(&b), of(&t), 0, NULL, out, n);
+	return text_merge(SIDES(of(&o), of(&b), of(&t)), 0, NULL, out, n);
 }
 
 static void
@@ -140,19 +140,21 @@ markers(void **state)
 	(void)state;
 	/* the block is the whole of what overlaps, and what is outside is merged */
 	buf_adds(&out, "kept: ");
-	assert_int_equal(text_merge(raw("A\nb\nX\nY\ne\nf\ng\n"), raw("a\nb\nc\nd\ne\nf\ng\n"),
-				    raw("a\nb\nc\nZ\ne\nf\nG"), 0, NULL, &out, &n),
+	assert_int_equal(text_merge(SIDES(raw("A\nb\nX\nY\ne\nf\ng\n"), raw("a\nb\nc\nd\ne\nf\ng\n"),
+					  raw("a\nb\nc\nZ\ne\nf\nG")),
+				    0, NULL, &out, &n),
 			 TEXT_CONFLICT);
 	assert_int_equal(n, 1);
 	assert_string_equal(out.s, "kept: A\nb\n<<<<<<< yours\nX\nY\n||||||| original\nc\nd\n=======\nc\nZ\n"
 				   ">>>>>>> new\ne\nf\nG");
 	/* a marker begins a line, whatever is before it; an absent part is no line */
 	buf_free(&out);
-	assert_int_equal(text_merge(raw("a"), raw(""), raw("b"), 0, &labels, &out, &n), TEXT_CONFLICT);
+	assert_int_equal(text_merge(SIDES(raw("a"), raw(""), raw("b")), 0, &labels, &out, &n), TEXT_CONFLICT);
 	assert_string_equal(out.s, "<<<<<<< www\na\n||||||| original\n=======\nb\n>>>>>>> mroot 20060601\n");
 	buf_free(&out);
-	assert_int_equal(text_merge(raw("1\n2\nx\n"), raw("a\n2\nb\n"), raw("3\n2\ny\n"), 0, NULL, &out, &n),
-			 TEXT_CONFLICT);
+	assert_int_equal(
+	    text_merge(SIDES(raw("1\n2\nx\n"), raw("a\n2\nb\n"), raw("3\n2\ny\n")), 0, NULL, &out, &n),
+	    TEXT_CONFLICT);
 	assert_int_equal(n, 2);
 	assert_string_equal(out.s, "<<<<<<< yours\n1\n||||||| original\na\n=======\n3\n>>>>>>> new\n2\n"
 				   "<<<<<<< yours\nx\n||||||| original\nb\n=======\ny\n>>>>>>> new\n");
@@ -176,7 +178,7 @@ not_text(void **state)
 		struct text t[3] = {ok, ok, ok};
 
 		t[i % 3] = i < 3 ? bin : large;
-		assert_int_equal(text_merge(t[0], t[1], t[2], 0, NULL, &out, NULL), TEXT_BINARY);
+		assert_int_equal(text_merge(SIDES(t[0], t[1], t[2]), 0, NULL, &out, NULL), TEXT_BINARY);
 	}
 	text_conflict2(bin, ok, "a", "b", &out);
 	assert_null(out.s);
@@ -225,13 +227,13 @@ ids(void **state)
 		const struct id_case *c = &id_cases[i];
 
 		out.len = 0;
-		if (text_merge(raw(c->ours), raw(c->base), raw(c->theirs), TEXT_IDS, NULL, &out, NULL) !=
-			TEXT_CLEAN ||
+		if (text_merge(SIDES(raw(c->ours), raw(c->base), raw(c->theirs)), TEXT_IDS, NULL, &out,
+			       NULL) != TEXT_CLEAN ||
 		    !same_text(of(&out), raw(c->want)))
 			fail_msg("%s: got\n%s", c->what, out.s);
 	}
 	/* without the flag they are changes like others */
-	assert_int_equal(text_merge(raw("# $FreeBSD$\n"), raw(OLD), raw(NEW), 0, NULL, &out, NULL),
+	assert_int_equal(text_merge(SIDES(raw("# $FreeBSD$\n"), raw(OLD), raw(NEW)), 0, NULL, &out, NULL),
 			 TEXT_CONFLICT);
 }
 
@@ -385,13 +387,13 @@ bounded(void **state)
 		large(&o, (enum shape)shape, 1);
 		large(&t, (enum shape)shape, 2);
 		alarm(60); /* ends the test: with a search of quadratic cost these take hours */
-		r = text_merge(of(&o), of(&b), of(&t), 0, NULL, &out, NULL);
+		r = text_merge(SIDES(of(&o), of(&b), of(&t)), 0, NULL, &out, NULL);
 		assert_int_not_equal(r, TEXT_BINARY);
 		out.len = 0;
-		assert_int_equal(text_merge(of(&b), of(&b), of(&t), 0, NULL, &out, NULL), TEXT_CLEAN);
+		assert_int_equal(text_merge(SIDES(of(&b), of(&b), of(&t)), 0, NULL, &out, NULL), TEXT_CLEAN);
 		assert_true(same_text(of(&out), of(&t)));
 		out.len = 0;
-		assert_int_equal(text_merge(of(&o), of(&b), of(&o), 0, NULL, &out, NULL), TEXT_CLEAN);
+		assert_int_equal(text_merge(SIDES(of(&o), of(&b), of(&o)), 0, NULL, &out, NULL), TEXT_CLEAN);
 		assert_true(same_text(of(&out), of(&o)));
 		alarm(0);
 	}
@@ -426,7 +428,7 @@ colliding(void **state)
 		n++;
 	}
 	buf_addf(&want, "A\n%s", ours.s + 2);
-	assert_int_equal(text_merge(of(&ours), raw("a\nb\n"), raw("A\nb\n"), 0, NULL, &out, NULL),
+	assert_int_equal(text_merge(SIDES(of(&ours), raw("a\nb\n"), raw("A\nb\n")), 0, NULL, &out, NULL),
 			 TEXT_CLEAN);
 	assert_string_equal(out.s, want.s);
 	/* too many of them: equal lines behind them may be told apart, which is a conflict or the same result
@@ -434,7 +436,8 @@ colliding(void **state)
 	buf_adds(&ours, "b\nc\n");
 	buf_adds(&want, "b\nc\n");
 	out.len = 0;
-	if (text_merge(of(&ours), raw("a\nb\nc\n"), raw("A\nb\nc\n"), 0, NULL, &out, NULL) == TEXT_CLEAN)
+	if (text_merge(SIDES(of(&ours), raw("a\nb\nc\n"), raw("A\nb\nc\n")), 0, NULL, &out, NULL) ==
+	    TEXT_CLEAN)
 		assert_string_equal(out.s, want.s);
 }
 

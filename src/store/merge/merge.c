@@ -441,23 +441,23 @@ static int
 merge_content(struct work *w)
 {
 	enum entry_format format = w->p->opts->jail ? entry_format_of(w->l.path) : ENTRY_NONE;
-	struct text o = {"", 0}, n, d;
+	struct text_sides t = {.base = {"", 0}};
 	enum text_result got;
 	int r = texts(w);
 
 	if (r < 0)
 		return r;
 	if (w->at->o.type == NODE_FILE)
-		o = w->l.text[SIDE_O];
-	n = w->l.text[SIDE_N];
-	d = w->l.text[SIDE_D];
+		t.base = w->l.text[SIDE_O];
+	t.theirs = w->l.text[SIDE_N];
+	t.ours = w->l.text[SIDE_D];
 	buf_adds(&w->it.text, "");
 	if (r == 0)
 		got = TEXT_BINARY;
 	else if (format != ENTRY_NONE)
-		got = entry_merge(format, d, o, n, NULL, &w->it.text, &w->it.detail);
+		got = entry_merge(format, t.ours, t.base, t.theirs, NULL, &w->it.text, &w->it.detail);
 	else
-		got = text_merge(d, o, n, w->p->opts->jail ? TEXT_IDS : 0, NULL, &w->it.text, NULL);
+		got = text_merge(&t, w->p->opts->jail ? TEXT_IDS : 0, NULL, &w->it.text, NULL);
 	if (got == TEXT_CLEAN)
 		merged(w);
 	else if (got == TEXT_CONFLICT)
