@@ -579,16 +579,16 @@ line_end(const struct merging *m)
 }
 
 enum text_result
-entry_merge(enum entry_format f, struct text ours, struct text base, struct text theirs,
-	    const struct text_labels *l, struct buf *out, char **why)
+entry_merge(enum entry_format f, const struct text_sides *t, const struct text_labels *l, struct buf *out,
+	    char **why)
 {
-	const struct text text[] = {ours, base, theirs};
+	const struct text text[] = {t->ours, t->base, t->theirs};
 	const char *const label[] = {l && l->ours ? l->ours : side_word[OURS],
 				     l && l->base ? l->base : side_word[BASE],
 				     l && l->theirs ? l->theirs : side_word[THEIRS]};
 	struct merging m = {.f = &account_formats[f]};
 
-	if (f == ENTRY_NONE || !text_is_text(ours) || !text_is_text(base) || !text_is_text(theirs))
+	if (f == ENTRY_NONE || !text_is_text(t->ours) || !text_is_text(t->base) || !text_is_text(t->theirs))
 		return TEXT_BINARY;
 	for (int i = 0; i < N_TEXTS; i++)
 		account_read(&m.file[i], text[i].len ? text[i] : (struct text){"", 0}, m.f);

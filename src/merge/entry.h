@@ -43,7 +43,7 @@ enum entry_format entry_format_of(const char *path);
  * frees) one line of text for people: "uid 120 of new user _x is taken by joe", names cut and made
  * printable.  TEXT_BINARY: not text, or ENTRY_NONE.
  */
-enum text_result entry_merge(enum entry_format f, struct text ours, struct text base, struct text theirs,
-			     const struct text_labels *l, struct buf *out, char **why);
+enum text_result entry_merge(enum entry_format f, const struct text_sides *t, const struct text_labels *l,
+			     struct buf *out, char **why);
 
 #endif

@@ -211,7 +211,7 @@ check_entry(enum entry_format f, struct text o, struct text b, struct text t)
 {
 	_auto_buf struct buf out = BUF_INIT, again = BUF_INIT;
 	_auto_free char *why = NULL;
-	enum text_result r = entry_merge(f, o, b, t, NULL, &out, &why);
+	enum text_result r = entry_merge(f, SIDES(o, b, t), NULL, &out, &why);
 
 	must((r == TEXT_CONFLICT) == (why != NULL), "a conflict is explained");
 	must(!why || strspn(why, " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
@@ -223,7 +223,7 @@ check_entry(enum entry_format f, struct text o, struct text b, struct text t)
 		return;
 	check_names(f, of(&out), o, t);
 	/* what was merged is merged: nothing is left of theirs to do */
-	must(entry_merge(f, of(&out), t, t, NULL, &again, NULL) == TEXT_CLEAN &&
+	must(entry_merge(f, SIDES(of(&out), t, t), NULL, &again, NULL) == TEXT_CLEAN &&
 		 same_text(of(&again), of(&out)),
 	     "a merged file stays as it is");
 }

@@ -212,7 +212,7 @@ clean(void **state)
 		_auto_buf struct buf out = BUF_INIT;
 		_auto_free char *why = NULL;
 
-		if (entry_merge(c->f, raw(c->ours), raw(c->base), raw(c->theirs), NULL, &out, &why) !=
+		if (entry_merge(c->f, SIDES(raw(c->ours), raw(c->base), raw(c->theirs)), NULL, &out, &why) !=
 			TEXT_CLEAN ||
 		    why || !streq(out.s, c->want))
 			fail_msg("%s: %s\n%s", c->what, why, out.s);
@@ -229,14 +229,14 @@ conflicts(void **state)
 		_auto_buf struct buf out = BUF_INIT;
 		_auto_free char *why = NULL;
 
-		if (entry_merge(c->f, raw(c->ours), raw(c->base), raw(c->theirs), NULL, &out, &why) !=
+		if (entry_merge(c->f, SIDES(raw(c->ours), raw(c->base), raw(c->theirs)), NULL, &out, &why) !=
 			TEXT_CONFLICT ||
 		    !why || !streq(why, c->what) || (c->want && !streq(out.s, c->want)))
 			fail_msg("%s: %s\n%s", c->what, why, out.s);
 		assert_true(text_has_markers((struct text){out.s, out.len}));
 		out.len = 0;
 		assert_int_equal(
-		    entry_merge(c->f, raw(c->ours), raw(c->base), raw(c->theirs), NULL, &out, NULL),
+		    entry_merge(c->f, SIDES(raw(c->ours), raw(c->base), raw(c->theirs)), NULL, &out, NULL),
 		    TEXT_CONFLICT);
 	}
 }
@@ -264,15 +264,15 @@ not_text(void **state)
 	_auto_free char *why = NULL;
 
 	(void)state;
-	assert_int_equal(entry_merge(P, bin, raw(ROOT), raw(ROOT), NULL, &out, &why), TEXT_BINARY);
-	assert_int_equal(entry_merge(ENTRY_NONE, raw(ROOT), raw(ROOT), raw(ROOT), NULL, &out, &why),
+	assert_int_equal(entry_merge(P, SIDES(bin, raw(ROOT), raw(ROOT)), NULL, &out, &why), TEXT_BINARY);
+	assert_int_equal(entry_merge(ENTRY_NONE, SIDES(raw(ROOT), raw(ROOT), raw(ROOT)), NULL, &out, &why),
 			 TEXT_BINARY);
 	assert_null(out.s);
 	assert_null(why);
 	/* it is appended to, and labelled */
 	buf_adds(&out, "kept");
 	assert_int_equal(
-	    entry_merge(G, raw("a:x:1:\n"), raw("a:x:2:\n"), raw("a:x:3:\n"), &labels, &out, NULL),
+	    entry_merge(G, SIDES(raw("a:x:1:\n"), raw("a:x:2:\n"), raw("a:x:3:\n")), &labels, &out, NULL),
 	    TEXT_CONFLICT);
 	assert_string_equal(out.s, "kept<<<<<<< www\na:x:1:\n||||||| mroot/1\na:x:2:\n=======\na:x:3:\n"
 				   ">>>>>>> mroot/2\n");
@@ -308,12 +308,13 @@ bounded(void **state)
 	(void)state;
 	for (int shape = NAMES; shape < N_SHAPES; shape++) {
 		_auto_buf struct buf ours = BUF_INIT, out = BUF_INIT;
+		struct text_sides t = {.base = raw("adm:x:4:a\n"), .theirs = raw("adm:x:4:b\nnew:x:7:\n")};
 		enum text_result r;
 
 		large(&ours, (enum shape)shape);
+		t.ours = (struct text){ours.s, ours.len};
 		alarm(60); /* ends the test: a search of quadratic cost takes hours */
-		r = entry_merge(G, (struct text){ours.s, ours.len}, raw("adm:x:4:a\n"),
-				raw("adm:x:4:b\nnew:x:7:\n"), NULL, &out, NULL);
+		r = entry_merge(G, &t, NULL, &out, NULL);
 		alarm(0);
 		/* but for the last one, adm is removed in ours */
 		assert_int_equal(r, shape == MEMBERS ? TEXT_CLEAN : TEXT_CONFLICT);

@@ -455,7 +455,7 @@ merge_content(struct work *w)
 	if (r == 0)
 		got = TEXT_BINARY;
 	else if (format != ENTRY_NONE)
-		got = entry_merge(format, t.ours, t.base, t.theirs, NULL, &w->it.text, &w->it.detail);
+		got = entry_merge(format, &t, NULL, &w->it.text, &w->it.detail);
 	else
 		got = text_merge(&t, w->p->opts->jail ? TEXT_IDS : 0, NULL, &w->it.text, NULL);
 	if (got == TEXT_CLEAN)
