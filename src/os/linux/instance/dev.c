@@ -62,15 +62,23 @@ dev_fill(int dev, uint32_t idbase, bool fd_link, struct err *e)
 	return 0;
 }
 
+/* A file system of its own below /dev. */
+struct sub {
+	const char *name, *type;
+	const struct mnt_opt *opts;
+	size_t n_opts;
+	uint64_t attr;
+};
+
 static int
-dev_sub(int dev, const char *name, const char *type, const struct mnt_opt *opts, size_t n, uint64_t attr,
-	struct err *e)
+dev_sub(int dev, const struct sub *s, struct err *e)
 {
 	_auto_close int fs = -EBADF, target = -EBADF;
 
-	if (mnt_new(type, opts, n, attr, &fs, e) < 0 || mnt_point(dev, name, false, &target, e) < 0)
+	if (mnt_new(s->type, s->opts, s->n_opts, s->attr, &fs, e) < 0 ||
+	    mnt_point(dev, s->name, false, &target, e) < 0)
 		return -e->num;
-	return mnt_attach(fs, target, name, e);
+	return mnt_attach(fs, target, s->name, e);
 }
 
 int
@@ -86,6 +94,8 @@ dev_build(struct build *b, bool fd_link, struct err *e)
 	const struct mnt_opt pts_opts[] = {
 	    {"gid", tty}, {"mode", "620"}, {"ptmxmode", "666"}, {"max", PTY_MAX}};
 	uint64_t no_exec = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+	const struct sub pts = {"pts", "devpts", pts_opts, ARRAY_LEN(pts_opts), no_exec};
+	const struct sub shm = {"shm", "tmpfs", shm_opts, ARRAY_LEN(shm_opts), MNT_PLAIN | MOUNT_ATTR_NOEXEC};
 
 	(void)snprintf(id, sizeof(id), "%u", b->root->idbase);
 	(void)snprintf(tty, sizeof(tty), "%u", b->root->idbase + TTY_GID);
@@ -98,7 +108,7 @@ dev_build(struct build *b, bool fd_link, struct err *e)
 		return -e->num;
 	if (mnt_attr(dev, no_exec | MOUNT_ATTR_RDONLY, e) < 0 || mnt_attach(dev, target, "/dev", e) < 0)
 		return -e->num;
-	if (dev_sub(dev, "pts", "devpts", pts_opts, ARRAY_LEN(pts_opts), no_exec, e) < 0)
+	if (dev_sub(dev, &pts, e) < 0)
 		return -e->num;
-	return dev_sub(dev, "shm", "tmpfs", shm_opts, ARRAY_LEN(shm_opts), MNT_PLAIN | MOUNT_ATTR_NOEXEC, e);
+	return dev_sub(dev, &shm, e);
 }
