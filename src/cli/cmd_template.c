@@ -60,6 +60,7 @@ do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
 	_auto_free char *name = NULL, *title = NULL;
 	struct release_want want = {.name = opt.release, .set_current = !opt.no_current};
+	struct recipe_given given = {.overlays = &opt.overlays, .rules = opt.rules};
 	struct recipe recipe = {0};
 	struct err e = ERR_INIT;
 	struct progress *pr;
@@ -72,7 +73,8 @@ do_build(struct cli *cli, const struct command *cmd, int argc, char **argv)
 	if (cli_store(cli, STORE_CREATE) != 0)
 		return 1;
 	recipe.resume = opt.resume;
-	r = recipe_make(cli, argv[0], argc > 1 ? argv[1] : NULL, &opt.overlays, opt.rules, &recipe, &e);
+	given.source = argc > 1 ? argv[1] : NULL;
+	r = recipe_make(cli, argv[0], &given, &recipe, &e);
 	if (r == 0) {
 		title = xasprintf("template %s", argv[0]);
 		want.pr = pr = progress_start(cli, title);

@@ -599,10 +599,11 @@ static int
 build(struct job *j, const char *source)
 {
 	_auto_free char *title = xasprintf("template %s", j->template);
+	struct recipe_given given = {source, &opt.overlays, opt.rules};
 	struct recipe recipe = {0};
 	struct err e = ERR_INIT;
 	struct progress *pr;
-	int r = recipe_make(j->cli, j->template, source, &opt.overlays, opt.rules, &recipe, &e);
+	int r = recipe_make(j->cli, j->template, &given, &recipe, &e);
 
 	if (r == 0) {
 		pr = progress_start(j->cli, title);

@@ -53,20 +53,20 @@ recorded_recipe(struct cli *cli, const char *template, struct recipe *ret, struc
 /* The source of the command line, or the recorded recipe (a build that is resumed has that of its tree); options
  * replace parts of it. */
 int
-recipe_make(struct cli *cli, const char *template, const char *source, const struct strv *overlays,
-	    const char *rules, struct recipe *ret, struct err *e)
+recipe_make(struct cli *cli, const char *template, const struct recipe_given *g, struct recipe *ret,
+	    struct err *e)
 {
-	if (source)
-		ret->source = xstrdup(source);
+	if (g->source)
+		ret->source = xstrdup(g->source);
 	else if (!ret->resume && recorded_recipe(cli, template, ret, e) < 0)
 		return -e->num;
-	if (overlays->n) {
+	if (g->overlays->n) {
 		strv_free(&ret->overlays);
-		strv_copy(&ret->overlays, overlays);
+		strv_copy(&ret->overlays, g->overlays);
 	}
-	if (rules) {
+	if (g->rules) {
 		free(ret->rules);
-		ret->rules = xstrdup(rules);
+		ret->rules = xstrdup(g->rules);
 	}
 	return 0;
 }
