@@ -123,7 +123,7 @@ static int
 drop_unused(const struct store *s, int fd, const char *key, struct release_cleaned *ret, struct err *e)
 {
 	_auto_close int lock = -EBADF;
-	struct err busy;
+	struct err busy = ERR_INIT;
 
 	if (name_ok(key) && store_lock_try(s, "apt", key, &lock, &busy) < 0)
 		return 0;
