@@ -1299,6 +1299,9 @@ main(int argc, char **argv)
 	};
 	int r;
 
+	/* who runs the tests may ignore some (nohup(1)), and that is handed down */
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		(void)signal(sig, SIG_DFL);
 	if (argc != 2) {
 		fprintf(stderr, "usage: t_attach BRIG_INIT\n");
 		return 2;
