@@ -332,10 +332,14 @@ view() {
 }
 
 @test "a program that chooses its size by the memory finds the limit" {
-	command -v node >/dev/null || skip "node is not here"
 	echo 'h { path = /; host.hostname = h; persist; limit.memory = 300m; }' >"$BRIG_CONF"
 	brig -q start h
-	[ "$(brig exec h node -p 'process.constrainedMemory()')" = $((300 << 20)) ]
+	# where they look, in version 2 and 1 of control groups; and one of them, where it is
+	limit=$(brig exec h sh -c 'cd /sys/fs/cgroup && cat memory.max 2>/dev/null || cat memory/memory.limit_in_bytes')
+	[ "$limit" = $((300 << 20)) ]
+	if command -v node >/dev/null && node -e 'process.constrainedMemory()' 2>/dev/null; then
+		[ "$(brig exec h node -p 'process.constrainedMemory()')" = $((300 << 20)) ]
+	fi
 	brig -q stop --force h
 }
 
