@@ -7,13 +7,7 @@
 #include <cmocka.h>
 
 #include "run/walk.h"
-
-/* "+name" up, "-name" down; of the old instance in capitals: "-CREATE". */
-static const char *const words[STEP_N] = {
-    "mark",     "preupgrade", "intend",      "stage",      "decide",   "prepare", "claim",
-    "limits",   "prestart",   "create",      "network",    "redirect", "names",   "listen",
-    "created",  "watch",      "files",       "regenerate", "upgrade",  "start",   "command",
-    "services", "health",     "postupgrade", "poststart",  "running",  "measure", "finish"};
+#include "walk_words.h"
 
 static char *
 text_of(const struct walk *w)
@@ -22,13 +16,10 @@ text_of(const struct walk *w)
 
 	buf_adds(&b, "");
 	for (size_t i = 0; i < w->n; i++) {
-		char word[32];
-		size_t k = 0;
+		char word[WORD_MAX];
 
-		for (const char *p = words[w->v[i].step]; *p; p++)
-			word[k++] = w->v[i].who == WHO_OLD ? (char)(*p - 'a' + 'A') : *p;
-		word[k] = '\0';
-		buf_addf(&b, "%s%c%s", i ? " " : "", w->v[i].way == WAY_UP ? '+' : '-', word);
+		word_of(&w->v[i], word);
+		buf_addf(&b, "%s%s", i ? " " : "", word);
 	}
 	return buf_take(&b);
 }
