@@ -163,8 +163,10 @@ down_stage(struct ctx *c, struct instance *i, struct err *e)
 	bool waits = c->change.prepared && c->waits;
 	int r;
 
-	if (!c->has_change)
+	if (!c->has_change) { /* it could not be begun: the jail gets its volume back all the same */
+		leave_volume(c);
 		return 0;
+	}
 	r = waits ? 0 : open_space(c, e);
 	c->change.keep_mark = c->marked;
 	if (r == 0)
