@@ -990,6 +990,12 @@ odd_caller(void **state)
 	assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &now), 0);
 	for (int sig = 1; sig < SIGRTMIN; sig++)
 		assert_int_equal(sigismember(&now, sig), sigismember(&set, sig) || sigismember(&old, sig));
+	/* those that it handed on meanwhile */
+	x.signals = true;
+	assert_int_equal(run(&x, "true", &status, &e), 0);
+	assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &now), 0);
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		assert_int_equal(sigismember(&now, sig), sigismember(&set, sig) || sigismember(&old, sig));
 	x.workdir = "/nowhere";
 	assert_true(run(&x, "true", &status, &e) < 0);
 	assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &now), 0);

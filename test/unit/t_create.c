@@ -12,8 +12,8 @@
 
 #include "os/space.h"
 #include "run/run.h"
-#include "scratch.h"
 #include "store/record/ids.h"
+#include "trace.h"
 
 static struct jailspec
 spec_of(const char *name)
@@ -262,7 +262,7 @@ static void
 jails_of_a_path(void **state)
 {
 	struct jailspec s = spec_of("www");
-	_auto_free char *path = at("srv");
+	_auto_free char *path = at("srv"), *link = at("link");
 
 	(void)state;
 	s.root = ROOT_PATH;
@@ -271,6 +271,12 @@ jails_of_a_path(void **state)
 	assert_int_equal(run_create(&store, &s, NULL, &e), -ENOENT);
 	dir("srv");
 	put("srv/file", "x", 0644);
+	/* what a link leads to can be another directory tomorrow */
+	link_to("srv", "link");
+	s.path = link;
+	assert_int_equal(run_create(&store, &s, NULL, &e), -ENOTDIR);
+	nothing_left();
+	s.path = path;
 	assert_int_equal(run_create(&store, &s, NULL, &e), RUN_CREATE_MADE);
 	assert_int_equal(run_create(&store, &s, NULL, &e), RUN_CREATE_EXISTED);
 	assert_int_equal(run_destroy_all(&store, "www", &s, &e), 0);
@@ -466,6 +472,44 @@ full_disk(void **state)
 	in_namespace(full_disk_child);
 }
 
+static void
+create_www(void)
+{
+	CHECK(create("www") == RUN_CREATE_MADE);
+}
+
+/* Ids are given out, and a release is seen to be there, under the lock of those that look at all records. */
+static void
+one_at_a_time(void **state)
+{
+	_auto_free char *trace = traced(create_www, NULL);
+	const char *lock = strstr(trace, "lock run/lock/registry\n");
+	const char *ids = strstr(trace, "base/js/.brig/ids/"), *record = strstr(trace, "base/js/.brig/www.json\n");
+
+	(void)state;
+	assert_true(lock && ids && record);
+	assert_true(lock < ids && lock < record);
+}
+
+/* A jail of `brig run` is its command's until that has ended. */
+static void
+being_made(void **state)
+{
+	static const char name[] = RUN_PREFIX "1";
+	struct jailspec s = spec_of(name);
+	int run = -EBADF;
+
+	(void)state;
+	assert_int_equal(store_lock_try(&store, RUN_LOCK, name, &run, &e), 0);
+	assert_int_equal(run_create_ephemeral(&store, &s, &e), RUN_CREATE_MADE);
+	assert_int_equal(run_remove_ephemeral(&store, &e), 0);
+	assert_true(there("base/js/" RUN_PREFIX "1/etc/rc.conf"));
+	assert_true(there("base/js/.brig/" RUN_PREFIX "1.json"));
+	fd_close(run);
+	assert_int_equal(run_remove_ephemeral(&store, &e), 0);
+	nothing_left();
+}
+
 /* Two at once: one makes it, the other waits and finds it. */
 static void
 two_at_once(void **state)
@@ -498,7 +542,7 @@ main(void)
 	    TEST(there_and_back),  TEST(odd_names), TEST(adopts),      TEST(missing_template),
 	    TEST(jails_of_a_path), TEST(images),    TEST(in_memory),   TEST(spaces_outside),
 	    TEST(killed),          TEST(full_disk), TEST(two_at_once), TEST(links_lost),
-	    TEST(one_range_twice),
+	    TEST(one_range_twice), TEST(one_at_a_time), TEST(being_made),
 	};
 
 	if (geteuid() != 0) {

@@ -543,7 +543,8 @@ lists_and_damage(void **state)
 	static const char *const changes[][2] = {
 	    {"\"starting\"", "\"sleeping\""},        {"\"starting\"", "1"},
 	    {"\"name\": \"b\"", "\"name\": \"..\""}, {"\"name\": \"b\"", "\"name\": \"\""},
-	    {"\"pid\": 0", "\"pid\": \"0\""},        {"\"jid\": 2", "\"jid\": null"}};
+	    {"\"pid\": 0", "\"pid\": \"0\""},        {"\"jid\": 2", "\"jid\": null"},
+	    {"\"name\": \"b\"", "\"name\": \"a\""}};
 	struct state *list, st;
 	size_t n;
 

@@ -867,10 +867,69 @@ every_case(void **state)
 	assert_int_equal(n_wrong, 0);
 }
 
+/* ---- walks without a fault ---- */
+
+static const struct walk *
+walk_called(const char *name)
+{
+	size_t i = 0;
+
+	while (!streq(walks[i].name, name))
+		assert_true(++i < ARRAY_LEN(walks));
+	return &walks[i];
+}
+
+/* What has its files open must not look into them, and nothing takes them away. */
+static void
+not_while_it_runs(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	lab_wipe();
+	www_image();
+	assert_int_equal(run_create(&lab_store, lab_spec[WWW], NULL, &e), RUN_CREATE_EXISTED);
+	assert_string_equal(fake_wrong(), "");
+	assert_int_equal(run_destroy(&lab_store, "www", lab_spec[WWW], &e), -EBUSY);
+	assert_int_equal(run_destroy_all(&lab_store, "www", lab_spec[WWW], &e), -EBUSY);
+	assert_true(lab_runs(WWW));
+	assert_int_equal(run_create(&lab_store, lab_spec[WWW], NULL, &e), RUN_CREATE_EXISTED);
+}
+
+/* Nobody on the host can sync a volume that a jail has mounted: what was renamed in it is on disk before. */
+static void
+synced_before_it_is_mounted(void **state)
+{
+	const struct fault_at none = {NO_FAULT, 0, FAKE_BEFORE, 0, false};
+
+	bool mounted = false, renamed = false, synced = false;
+
+	(void)state;
+	(void)run_walk(walk_called("image"), &none, 1);
+	for (unsigned i = 1; i <= outcome->calls; i++) {
+		const struct fake_call *c = fake_call(outcome->first + i);
+
+		assert_non_null(c);
+		if (streq(c->call, "os_space_mount")) {
+			mounted = true;
+		} else if (streq(c->call, "renameat2")) { /* these are the files'; those of records are renameat() */
+			renamed |= mounted;
+			synced = false;
+		} else if (streq(c->call, "syncfs")) {
+			synced = true;
+		} else if (streq(c->call, "os_jail_create") && streq(c->about, "www")) {
+			assert_true(renamed && synced);
+			return;
+		}
+	}
+	fail_msg("it was not started again");
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(every_case)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(not_while_it_runs),
+					   cmocka_unit_test(synced_before_it_is_mounted), cmocka_unit_test(every_case)};
 	int r;
 
 	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

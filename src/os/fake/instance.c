@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "init/proto.h"
 #include "os/fake/fake_int.h"
@@ -106,6 +107,25 @@ gone(struct err *e)
 
 /* ---- making and ending ---- */
 
+/* The file system in an image is a directory here (os_space_mount()): does this process have any of it open? */
+static bool
+has_open(ino_t image)
+{
+	_auto_closedir DIR *d = opendir("/proc/self/fd");
+	_auto_free char *tree = xasprintf("/.fake-%llu", (unsigned long long)image);
+	struct dirent *de;
+	char path[4096];
+
+	while (d && (de = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), de->d_name, path, sizeof(path) - 1);
+
+		path[n > 0 ? n : 0] = '\0';
+		if (strstr(path, tree))
+			return true;
+	}
+	return false;
+}
+
 static int
 take_slot(const struct os_new *n, struct fake_jail **ret, struct err *e)
 {
@@ -158,6 +178,8 @@ create(const struct os_new *n, struct fake_jail **ret, struct err *e)
 		fake_say_wrong("%s: made without its group", n->id->name);
 	if (take_slot(n, ret, e) < 0 || fill(n, *ret, e) < 0)
 		return -e->num;
+	if ((*ret)->space_ino && has_open((*ret)->space_ino))
+		fake_say_wrong("%s: mounts its image while it is open on the host", n->id->name);
 	fake_hold(slot_of(*ret));
 	(*ret)->used = true;
 	return 0;
