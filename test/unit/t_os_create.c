@@ -405,6 +405,25 @@ t_limits_of_first(void **state)
 
 /* ---- from inside ---- */
 
+/* The host's variables stay outside. */
+static void
+t_environment(void **state)
+{
+	_auto_free char *all = NULL;
+	struct jail j;
+
+	(void)state;
+	assert_int_equal(setenv("OF_THE_HOST", "1", 1), 0);
+	prepare(&j);
+	all = inside(&j, "env");
+	has(all, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n");
+	has(all, "HOME=/root\n");
+	has(all, "LANG=C\n");
+	has_not(all, "OF_THE_HOST");
+	done(&j);
+	assert_int_equal(unsetenv("OF_THE_HOST"), 0);
+}
+
 static void
 t_dev(void **state)
 {
@@ -1836,6 +1855,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test_setup(t_mounts, each),
 	    cmocka_unit_test_setup(t_descriptors, each),
 	    cmocka_unit_test_setup(t_limits_of_first, each),
+	    cmocka_unit_test_setup(t_environment, each),
 	    cmocka_unit_test_setup(t_dev, each),
 	    cmocka_unit_test_setup(t_no_dev, each),
 	    cmocka_unit_test_setup(t_files, each),

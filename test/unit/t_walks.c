@@ -925,11 +925,62 @@ synced_before_it_is_mounted(void **state)
 	fail_msg("it was not started again");
 }
 
+/* An end that was asked for is not the jail's to refuse. */
+static void
+stop_fails(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	lab_wipe();
+	lab_use_directory(WWW);
+	three();
+	fake_command("stop www", lab_root(R1), 1);
+	assert_int_equal(run_stop(&lab_store, "www", lab_spec[WWW], 0, NULL, &e), 0);
+	assert_false(lab_runs(WWW));
+	assert_int_equal(fake_living("www"), 0);
+}
+
+#define DEGRADED 99 /* EXEC_DEGRADED of run/steps.h */
+
+static bool
+is_on(int jail, const char *release)
+{
+	_auto_(record_free) struct record rec = {0};
+	struct err e = ERR_INIT;
+
+	return record_read(&lab_store, lab_name[jail], &rec, &e) == 1 && streq(rec.release, release);
+}
+
+/* Services that did not start: a reason to go back where they did before, and only there. */
+static void
+some_services_fail(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	lab_wipe();
+	lab_use_directory(WWW);
+	three();
+	fake_command("start www", lab_root(R2), DEGRADED);
+	assert_true(one_by_one(&e) < 0);
+	assert_non_null(strstr(e.msg, "exec.start: not started: some of them: back on release " R1));
+	assert_true(lab_runs(WWW) && is_on(WWW, R1));
+	err_clear(&e);
+	fake_command("start www", lab_root(R1), DEGRADED);
+	must(restart_www);
+	assert_int_equal(one_by_one(&e), 0);
+	assert_true(lab_runs(WWW) && is_on(WWW, R2));
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(not_while_it_runs),
-					   cmocka_unit_test(synced_before_it_is_mounted), cmocka_unit_test(every_case)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(not_while_it_runs),  cmocka_unit_test(synced_before_it_is_mounted),
+	    cmocka_unit_test(stop_fails),         cmocka_unit_test(some_services_fail),
+	    cmocka_unit_test(every_case),
+	};
 	int r;
 
 	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
