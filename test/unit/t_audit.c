@@ -399,6 +399,51 @@ look_gone(void **state)
 	assert_null(list);
 }
 
+/* Which mounts of control groups are no view of the jail's own: a directory is its /proc/PID here. */
+static void
+look_groups(void **state)
+{
+	static const struct {
+		const char *root, *type;
+		bool read_only, own;
+	} cases[] = {
+	    {"/brig/www-1", "cgroup2", true, true},    {"/v1/www-1", "cgroup", true, true},
+	    {"/brig/www-1", "cgroup2", false, false},  {"/brig", "cgroup2", true, false},
+	    {"/brig/www-10", "cgroup2", true, false},  {"/brig/www-", "cgroup2", true, false},
+	    {"/brig/mail-2", "cgroup2", true, false},  {"/", "cgroup2", true, false},
+	    {"/brig/www-1/x", "cgroup2", true, false}, {"/brig/www-1", "sysfs", true, false},
+	};
+	static const char groups[] = "4:memory:/v1/www-1\n0::/brig/www-1\n";
+	char top[] = "/tmp/brig-audit.XXXXXX", point[] = "/sys/fs/cgroup", super[] = "ro";
+	struct audit_mounts none = {0};
+	int dir, file;
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(dir >= 0 && mkdirat(dir, "root", 0755) == 0);
+	file = openat(dir, "cgroup", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(file, groups, strlen(groups)), strlen(groups));
+	fd_close(file);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct audit_mount m = {.root = (char *)(uintptr_t)cases[i].root,
+					.point = point,
+					.type = (char *)(uintptr_t)cases[i].type,
+					.super = super,
+					.read_only = cases[i].read_only};
+		const struct audit_mounts jail = {&m, 1, 1};
+		struct audit_facts f = {0};
+		struct err e = ERR_INIT;
+
+		assert_int_equal(audit_look_mounts(dir, &jail, &none, &f, &e), 0);
+		if (f.kernel_fs.n != (cases[i].own ? 0 : 1))
+			fail_msg("%s of %s: %s", cases[i].root, cases[i].type, cases[i].own ? "found" : "not found");
+		audit_facts_free(&f);
+	}
+	assert_true(unlinkat(dir, "cgroup", 0) == 0 && unlinkat(dir, "root", AT_REMOVEDIR) == 0 && rmdir(top) == 0);
+	fd_close(dir);
+}
+
 /* ---- the host ---- */
 
 static const struct os_finding *
@@ -442,7 +487,7 @@ main(void)
 	const struct CMUnitTest pure[] = {cmocka_unit_test(judge_strong), cmocka_unit_test(judge_weak),
 					  cmocka_unit_test(judge_more), cmocka_unit_test(score)};
 	const struct CMUnitTest root[] = {cmocka_unit_test(look_plain), cmocka_unit_test(look_gone),
-					  cmocka_unit_test(host_spaces)};
+					  cmocka_unit_test(look_groups), cmocka_unit_test(host_spaces)};
 	int failed = cmocka_run_group_tests(pure, NULL, NULL);
 
 	if (failed == 0 && geteuid() != 0)

@@ -30,7 +30,7 @@ static int lab_alive(const struct os_ref *ref);
 
 /* ---- the steps ---- */
 
-static struct buf made;    /* words of the moves; "!" behind those that failed */
+static struct buf made;   /* words of the moves; "!" behind those that failed */
 static const char *fails; /* those that fail; with a digit behind it: only the time of that number */
 static unsigned times[STEP_N][2][2];
 static struct move now; /* but for who */
@@ -84,8 +84,8 @@ lab_move(struct ctx *c, struct instance *i, struct err *e)
 
 /* What is made, and the error; "" when there is none. */
 static void
-walks(int (*fn)(struct ctx *c, const struct walk_facts *f, struct err *e), struct walk_facts f, const char *bad,
-      const char *want, const char *told)
+walks(int (*fn)(struct ctx *c, const struct walk_facts *f, struct err *e), struct walk_facts f,
+      const char *bad, const char *want, const char *told)
 {
 	struct jailspec spec = {.name = (char *)(uintptr_t) "www"};
 	struct store s = {0};
@@ -111,7 +111,7 @@ walks(int (*fn)(struct ctx *c, const struct walk_facts *f, struct err *e), struc
 	ctx_free(&c);
 }
 
-#define ALL_OLD  "-POSTSTART -START -NAMES -REDIRECT -NETWORK -CREATE -PRESTART -LIMITS "
+#define ALL_OLD "-POSTSTART -START -NAMES -REDIRECT -NETWORK -CREATE -PRESTART -LIMITS "
 #define SOME_OLD "-POSTSTART -START -NAMES -REDIRECT -NETWORK! -CREATE -PRESTART -LIMITS "
 #define UP_TO_COMMAND \
 	"+PREPARE +CLAIM +LIMITS +PRESTART +CREATE +NETWORK +REDIRECT +NAMES +LISTEN +CREATED +REGENERATE "
@@ -121,7 +121,7 @@ static const struct walk_facts stop_ = {.runs = true};
 static const struct walk_facts in_turn = {
     .runs = true, .up = true, .returns = true, .finish = true, .files = FILES_NEW};
 #define SWITCH "+stage +decide " ALL_OLD "-CLAIM -PREPARE +files! "
-#define BACK   SWITCH ALL_OLD "-CLAIM -PREPARE "
+#define BACK SWITCH ALL_OLD "-CLAIM -PREPARE "
 
 /* Only the state says what is still there: it goes when all the rest has gone. */
 static void
@@ -131,10 +131,13 @@ state_goes_last(void **state)
 	walks(walk_down, stop_, "", ALL_OLD "-CLAIM -PREPARE", "");
 	walks(walk_down, stop_, "-NETWORK1", SOME_OLD ALL_OLD "-PREPARE -CLAIM -PREPARE", "");
 	walks(walk_down, stop_, "-NETWORK", SOME_OLD SOME_OLD "-PREPARE -PREPARE", "-NETWORK");
-	walks(walk_go, in_turn, "+files -NETWORK2", SWITCH SOME_OLD ALL_OLD "-PREPARE -CLAIM -PREPARE "
-	      "+mark -decide -files -stage " UP_OLD " -mark", "+files: runs again as it was");
-	walks(walk_go, in_turn, "+files -NETWORK2 -NETWORK3", SWITCH SOME_OLD SOME_OLD "-PREPARE -PREPARE "
-	      "+mark -decide -files -stage " UP_OLD " -mark",
+	walks(walk_go, in_turn, "+files -NETWORK2",
+	      SWITCH SOME_OLD ALL_OLD "-PREPARE -CLAIM -PREPARE "
+				      "+mark -decide -files -stage " UP_OLD " -mark",
+	      "+files: runs again as it was");
+	walks(walk_go, in_turn, "+files -NETWORK2 -NETWORK3",
+	      SWITCH SOME_OLD SOME_OLD "-PREPARE -PREPARE "
+				       "+mark -decide -files -stage " UP_OLD " -mark",
 	      "+files; going back failed, too: -NETWORK");
 }
 
@@ -143,8 +146,9 @@ static void
 first_error(void **state)
 {
 	(void)state;
-	walks(walk_go, in_turn, "+files +mark +PREPARE", BACK "+mark! -decide -files -stage +PREPARE! " ALL_OLD
-	      "-PREPARE -CLAIM", "+files; going back failed, too: +mark");
+	walks(walk_go, in_turn, "+files +mark +PREPARE",
+	      BACK "+mark! -decide -files -stage +PREPARE! " ALL_OLD "-PREPARE -CLAIM",
+	      "+files; going back failed, too: +mark");
 	walks(walk_go, in_turn, "+files -decide -files", BACK "+mark -decide!",
 	      "+files; going back failed, too: -decide");
 }
@@ -176,7 +180,8 @@ not_again(void **state)
 		   "-PREPARE -CLAIM",
 	      told);
 	walks(walk_go, in_turn, "+files +START -NETWORK3 -NETWORK4",
-	      BACK "+mark -decide -files -stage " UP_TO_COMMAND "+START! " SOME_OLD "-PREPARE " SOME_OLD "-PREPARE",
+	      BACK "+mark -decide -files -stage " UP_TO_COMMAND "+START! " SOME_OLD "-PREPARE " SOME_OLD
+		   "-PREPARE",
 	      told);
 }
 
@@ -229,8 +234,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(state_goes_last), cmocka_unit_test(first_error), cmocka_unit_test(not_discarded),
-	    cmocka_unit_test(not_again),       cmocka_unit_test(same_jid),    cmocka_unit_test(state_of_the_old_one),
+	    cmocka_unit_test(state_goes_last), cmocka_unit_test(first_error),
+	    cmocka_unit_test(not_discarded),   cmocka_unit_test(not_again),
+	    cmocka_unit_test(same_jid),        cmocka_unit_test(state_of_the_old_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
