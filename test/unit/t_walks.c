@@ -925,6 +925,28 @@ synced_before_it_is_mounted(void **state)
 	fail_msg("it was not started again");
 }
 
+/* Also when not even a change could be begun, the jail gets its image back. */
+static void
+given_back(void **state)
+{
+	struct fault_at f = {NO_FAULT, 0, FAKE_BEFORE, EIO, false};
+	const struct fake_call *c;
+
+	(void)state;
+	(void)run_walk(walk_called("image"), &f, 1);
+	do { /* the first write after www's image was opened */
+		c = fake_call(outcome->first + ++f.at);
+		assert_non_null(c);
+	} while (!streq(c->call, "os_space_mount"));
+	f.at++;
+	f.fault = FAILS;
+	(void)run_walk(walk_called("image"), &f, 1);
+	assert_true(outcome->ended && outcome->r < 0);
+	assert_non_null(strstr(outcome->e.msg, "runs again as it was"));
+	assert_string_equal(fake_wrong(), "");
+	assert_true(lab_runs(WWW));
+}
+
 /* An end that was asked for is not the jail's to refuse. */
 static void
 stop_fails(void **state)
@@ -978,8 +1000,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(not_while_it_runs),  cmocka_unit_test(synced_before_it_is_mounted),
-	    cmocka_unit_test(stop_fails),         cmocka_unit_test(some_services_fail),
-	    cmocka_unit_test(every_case),
+	    cmocka_unit_test(given_back),         cmocka_unit_test(stop_fails),
+	    cmocka_unit_test(some_services_fail), cmocka_unit_test(every_case),
 	};
 	int r;
 
