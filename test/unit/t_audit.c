@@ -437,10 +437,12 @@ look_groups(void **state)
 
 		assert_int_equal(audit_look_mounts(dir, &jail, &none, &f, &e), 0);
 		if (f.kernel_fs.n != (cases[i].own ? 0 : 1))
-			fail_msg("%s of %s: %s", cases[i].root, cases[i].type, cases[i].own ? "found" : "not found");
+			fail_msg("%s of %s: %s", cases[i].root, cases[i].type,
+				 cases[i].own ? "found" : "not found");
 		audit_facts_free(&f);
 	}
-	assert_true(unlinkat(dir, "cgroup", 0) == 0 && unlinkat(dir, "root", AT_REMOVEDIR) == 0 && rmdir(top) == 0);
+	assert_true(unlinkat(dir, "cgroup", 0) == 0 && unlinkat(dir, "root", AT_REMOVEDIR) == 0 &&
+		    rmdir(top) == 0);
 	fd_close(dir);
 }
 

@@ -484,7 +484,8 @@ one_at_a_time(void **state)
 {
 	_auto_free char *trace = traced(create_www, NULL);
 	const char *lock = strstr(trace, "lock run/lock/registry\n");
-	const char *ids = strstr(trace, "base/js/.brig/ids/"), *record = strstr(trace, "base/js/.brig/www.json\n");
+	const char *ids = strstr(trace, "base/js/.brig/ids/"),
+		   *record = strstr(trace, "base/js/.brig/www.json\n");
 
 	(void)state;
 	assert_true(lock && ids && record);
@@ -539,9 +540,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(there_and_back),  TEST(odd_names), TEST(adopts),      TEST(missing_template),
-	    TEST(jails_of_a_path), TEST(images),    TEST(in_memory),   TEST(spaces_outside),
-	    TEST(killed),          TEST(full_disk), TEST(two_at_once), TEST(links_lost),
+	    TEST(there_and_back),  TEST(odd_names),     TEST(adopts),      TEST(missing_template),
+	    TEST(jails_of_a_path), TEST(images),        TEST(in_memory),   TEST(spaces_outside),
+	    TEST(killed),          TEST(full_disk),     TEST(two_at_once), TEST(links_lost),
 	    TEST(one_range_twice), TEST(one_at_a_time), TEST(being_made),
 	};
 

@@ -912,7 +912,7 @@ synced_before_it_is_mounted(void **state)
 		assert_non_null(c);
 		if (streq(c->call, "os_space_mount")) {
 			mounted = true;
-		} else if (streq(c->call, "renameat2")) { /* these are the files'; those of records are renameat() */
+		} else if (streq(c->call, "renameat2")) { /* of files; records: renameat() */
 			renamed |= mounted;
 			synced = false;
 		} else if (streq(c->call, "syncfs")) {
