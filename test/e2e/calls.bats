@@ -32,7 +32,14 @@ calls() {
 		-e 's/^seccomp.SECCOMP_SET_MODE_FILTER, 0, .*/seccomp(SECCOMP_SET_MODE_FILTER)/' \
 		-e '/^seccomp\(SECCOMP_GET/d' -e 's/~\[[A-Z0-9_ ]*\]/ALL/' -e 's/^setresuid\(-1, [1-9][0-9]+, -1\)/setresuid(-1, ID, -1)/' \
 		-e 's/^(landlock_restrict_self)\(.*/\1/' -e 's/\(NO_NEW_PRIVS, 1.*/(NO_NEW_PRIVS)/' \
-		-e 's/^(setns\(CLONE_NEWNS).*/\1)/' "$1" | uniq
+		-e 's/^(setns\(CLONE_NEWNS).*/\1)/' "$1" | uniq | between_actions
+}
+
+# sigaction(3) of newer C libraries (glibc 2.41) puts the mask back after each: those between two are its own.
+between_actions() {
+	awk '/^rt_sigaction/ && n > 1 && line[n] ~ /^rt_sigprocmask/ && line[n - 1] ~ /^rt_sigaction/ { n--; next }
+		{ line[++n] = $0 }
+		END { for (i = 1; i <= n; i++) print line[i] }'
 }
 
 # traced NAME COMMAND...: NAME.PID for each process; ends when all of them have ended

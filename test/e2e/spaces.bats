@@ -33,7 +33,8 @@ teardown() { brig -q stop -a --force || true; }
 	brig -q restart m
 	[ "$(brig exec m cat /s/kept)" = kept ]
 	brig -q stop m
-	[ -z "$(losetup -n -O NAME -j "$LAB/m.img")" ]
+	# the kernel takes a loop device back a moment after the last user has gone
+	eventually 5 eval '[ -z "$(losetup -n -O NAME -j "$LAB/m.img")" ]'
 	brig -q destroy -y m
 	[ -e "$LAB/m.img" ]
 }
