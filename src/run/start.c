@@ -59,10 +59,10 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 	if (r <= 0 || c->rec.change == RECORD_SETTLED)
 		return r < 0 ? r : 0;
 	r = ctx_load_change(c, e);
-	if (r < 0 && c->rec.change == RECORD_PREPARED && (r == -EINVAL || r == -ENOENT))
-		return give_up_prepared(c, e);
 	if (r < 0)
-		return err_wrap(e, "an interrupted change of its files cannot be finished");
+		return c->rec.change == RECORD_PREPARED
+			   ? r
+			   : err_wrap(e, "an interrupted change of its files cannot be finished");
 	*to = (struct switch_to){.store = c->s, .kind = c->change.kind, .release = c->change.to,
 				 .always = &c->change.always, .ignore = &c->change.ignore};
 	c->to = to;
@@ -96,6 +96,8 @@ start(struct ctx *c, struct err *e)
 	struct switch_to to = {.store = c->s};
 	int r = c->next.spec->root == ROOT_TEMPLATE ? with_change(c, &to, &f, e) : 0;
 
+	if (c->rec.change == RECORD_PREPARED && (r == -EINVAL || r == -ENOENT))
+		r = give_up_prepared(c, e);
 	c->marked = wants_restart(c->s, c->next.id.name);
 	f.finish = c->has_change || c->marked;
 	f.volume = on_volume(c);
@@ -173,26 +175,38 @@ run_stop(const struct store *s, const char *name, const struct jailspec *spec, i
 
 /* ---- plans ---- */
 
+static void
+print_walk(const struct walk_facts *f, const struct jailspec *spec, struct strv *ret)
+{
+	struct walk w;
+
+	walk_make(f, &w);
+	walk_print(&w, spec, spec, ret);
+}
+
+/* Under the lock: to look into a change that waits tidies it, which must not meet who is staging it. */
 int
 run_start_plan(const struct store *s, const struct jailspec *spec, bool restart, struct strv *ret, struct err *e)
 {
+	_auto_close int lock = -EBADF;
 	struct ctx c = CTX_INIT(s, NULL, spec->name);
 	struct walk_facts f = {.up = true};
 	struct switch_to to = {.store = s};
-	struct walk w;
+	bool runs = run_is_running(s, spec->name);
 	int r;
 
-	f.runs = f.mark = run_is_running(s, spec->name);
-	if (f.runs && !restart)
+	if (runs && !restart)
 		return 1;
+	r = store_lock_try(s, "jail", spec->name, &lock, e);
 	c.next.spec = c.next.made = spec;
-	r = spec->root == ROOT_TEMPLATE ? with_change(&c, &to, &f, e) : 0;
-	f.finish = c.has_change || f.mark;
+	if (r == 0 && spec->root == ROOT_TEMPLATE)
+		r = with_change(&c, &to, &f, e);
+	f.finish = c.has_change || runs;
 	f.volume = on_volume(&c);
-	if (r == 0) {
-		walk_make(&f, &w);
-		walk_print(&w, spec, spec, ret);
-	}
+	if (r == 0 && runs) /* a restart is a stop and a start */
+		print_walk(&(struct walk_facts){.runs = true, .returns = true, .mark = true}, spec, ret);
+	if (r == 0)
+		print_walk(&f, spec, ret);
 	switch_to_free(&to);
 	ctx_free(&c);
 	return r;
@@ -203,13 +217,11 @@ run_stop_plan(const struct store *s, const char *name, const struct jailspec *sp
 	      struct err *e)
 {
 	struct jailspec *made = NULL;
-	struct walk w;
 	int r = run_made_of(s, name, &made, e);
 
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	walk_make(&(struct walk_facts){.runs = true}, &w);
-	walk_print(&w, spec ? spec : made, spec ? spec : made, ret);
+	print_walk(&(struct walk_facts){.runs = true}, spec ? spec : made, ret);
 	jailspec_free(made);
 	return 0;
 }

@@ -809,3 +809,34 @@ no_leftovers() {
 	brig -q destroy -y s
 	[ ! -e "$BRIG_BASE/js/.brig/change/s" ]
 }
+
+# sums: everything below the base and the run directory but locks
+sums() {
+	find "$BRIG_BASE" "$BRIG_RUN" ! -path '*/lock/*' \( -type d -printf '%p %m %i\n' -o -printf '%p %y %m %i %s %C@\n' \) | sort
+}
+
+@test "start -n, stop -n and restart -n say what would be done, and do nothing" {
+	brig -q start a
+	brig -q upgrade --no-restart mroot/r2
+	sums >"$LAB/sums"
+	run brig restart -n a
+	[ "$status" = 0 ]
+	# as it will be: down, then the change that waits, then up
+	[[ "$output" == *"a: TERM to its processes"*"a: end all processes"*"a: stage the files"*"a: exec.start: true"*"a: services: sleep 1000"* ]]
+	run brig stop -n a
+	[ "$status" = 0 ]
+	[[ "$output" == *"a: end all processes"* ]]
+	run brig start -n a
+	[ "$output" = "a: runs already" ]
+	run brig start -n b
+	[ "$status" = 0 ]
+	[[ "$output" == *"b: exec.start: true"* ]]
+	sums | diff "$LAB/sums" -
+	brig -q stop a
+	# what a start would give up with a warning is an error here, and stays
+	echo '{' >"$BRIG_BASE"/js/.brig/change/a/1.json
+	run brig start -n a
+	[ "$status" = 1 ]
+	one_line "$output"
+	grep -q '"change": "prepared"' "$BRIG_BASE/js/.brig/a.json"
+}
