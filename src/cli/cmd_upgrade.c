@@ -474,7 +474,6 @@ static int
 carry_out(struct job *j)
 {
 	struct run_caller who = cli_caller(j->cli);
-	struct err e = ERR_INIT;
 	int r = set_current(j, j->release);
 
 	if (r != 0)
@@ -486,7 +485,7 @@ carry_out(struct job *j)
 	j->u.who = &who;
 	j->u.done = jail_done;
 	j->u.ctx = j;
-	(void)upgrade_run(&j->u, &e);
+	(void)upgrade_run(&j->u);
 	if (j->failed && j->done + j->later == 0)
 		(void)set_current(j, j->was_current);
 	return j->failed ? 1 : 0;

@@ -220,7 +220,6 @@ stop_one(void *ctx, const char *label, struct err *e)
 {
 	struct upgrade *u = ctx;
 	size_t i = find(u, label);
-
 	int64_t begin = clock_us();
 	int r = switch_stop_jail(&u->to, u->jail[i].spec, u->who, &u->result[i], e);
 
@@ -296,23 +295,40 @@ started(void *ctx, const char *label, int r, long ms, const struct err *e)
 		run_warn(u->who, label, e->msg);
 }
 
+/* What each of them runs as; one whose state says nothing about that is left as it is, and reported. */
 static int
-all_at_once(struct upgrade *u, struct err *e)
+look_at_running(struct upgrade *u)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < u->n; i++) {
+		struct upgrade_jail *j = &u->jail[i];
+		struct err e = ERR_INIT;
+
+		if (j->pinned || run_made_of(u->store, j->spec->name, &j->made, &e) >= 0)
+			continue;
+		j->running = false;
+		j->r = -e.num;
+		failed++;
+		u->done(u->ctx, j, &u->result[i], &e);
+	}
+	return failed;
+}
+
+static int
+all_at_once(struct upgrade *u)
 {
 	const struct interrupt *in = u->who ? u->who->in : NULL;
-	int failed;
+	int failed = look_at_running(u);
 
-	for (size_t i = 0; i < u->n; i++)
-		if (run_made_of(u->store, u->jail[i].spec->name, &u->jail[i].made, e) < 0)
-			return (int)u->n;
-	failed = run_some(u, was_running, (struct run_batch){.reverse = true, .in = in, .work = stop_one, .done = stopped});
+	failed += run_some(u, was_running, (struct run_batch){.reverse = true, .in = in, .work = stop_one, .done = stopped});
 	failed += run_some(u, any, (struct run_batch){.in = in, .work = switch_one, .done = switched});
 	failed += run_some(u, was_running, (struct run_batch){.keep_going = true, .work = start_one, .done = started});
 	return failed;
 }
 
 int
-upgrade_run(struct upgrade *u, struct err *e)
+upgrade_run(struct upgrade *u)
 {
 	struct run_batch b = {.in = u->who ? u->who->in : NULL, .work = work, .done = finished, .parallel = 1};
 	int failed;
@@ -320,7 +336,7 @@ upgrade_run(struct upgrade *u, struct err *e)
 	if (u->n == 0)
 		return 0;
 	if (u->all_at_once)
-		return all_at_once(u, e);
+		return all_at_once(u);
 	failed = run_some(u, is_canary, b);
 	b.parallel = u->jobs > 0 ? u->jobs : 1;
 	return failed + run_some(u, is_other, b);

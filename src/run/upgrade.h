@@ -50,7 +50,7 @@ int upgrade_add(struct upgrade *u, const char *label, struct jailspec *spec, str
  * release. */
 int upgrade_plan(struct upgrade *u, struct err *e);
 /* Switches the jails.  Returns the number of those that failed or were not tried. */
-int upgrade_run(struct upgrade *u, struct err *e);
+int upgrade_run(struct upgrade *u);
 void upgrade_free(struct upgrade *u);
 
 #endif

@@ -202,3 +202,21 @@ slowly() {
 	wait $tracer || true
 	assert_tidy
 }
+
+@test "an upgrade of all at once reports a jail whose state is damaged, and switches the others" {
+	mkdir -p "$LAB/o2/etc"
+	echo 2 >"$LAB/o2/etc/motd"
+	brig -q template build mroot busybox --overlay "$LAB/o2" --release r2 --no-current
+	printf 'persist;\na { }\nb { }\n' | conf
+	brig -q create a b
+	brig -q start a b
+	echo '{ "name": 1 }' >"$BRIG_RUN/jail/a/state.json"
+	run brig upgrade --all-at-once mroot/r2
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -q '^brig: a: .*brig stop --force a' <<<"$output"
+	grep -q '^b: upgraded to r2' <<<"$output"
+	grep -q '"release": "r2"' "$BRIG_BASE/js/.brig/b.json"
+	brig -q stop --force a b
+	brig -q destroy -y a b
+}

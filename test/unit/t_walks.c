@@ -199,7 +199,7 @@ upgrade(struct upgrade u, struct err *e)
 	if (r >= 0)
 		r = upgrade_plan(&u, e);
 	if (r >= 0)
-		r = upgrade_run(&u, e) == 0 ? 0 : e->num ? -e->num : -EIO;
+		r = upgrade_run(&u) == 0 ? 0 : e->num ? -e->num : -EIO;
 	upgrade_free(&u);
 	return r;
 }
