@@ -51,26 +51,35 @@ is_upgrade(const struct ctx *c)
 	return c->to->kind == CHANGE_UPGRADE && !streq(c->to->release, c->rec.release);
 }
 
-static int
-facts_of(struct ctx *c, struct walk_facts *f, struct err *e)
+/* c->made is what a running jail was made of; NULL: it does not run. */
+static struct walk_facts
+facts_of(const struct ctx *c)
 {
-	bool runs = c->old.st.name != NULL;
-	int r = 0;
+	struct walk_facts f = {.files = FILES_NEW, .finish = true, .volume = on_volume(c)};
 
-	*f = (struct walk_facts){.files = FILES_NEW, .finish = true, .volume = on_volume(c)};
-	f->upgrade = f->before = runs && is_upgrade(c);
-	if (runs && c->to->no_restart) {
-		f->intend = true;
-		return 0;
-	}
-	if (!runs)
+	if (!c->made)
+		return f;
+	f.upgrade = f.before = is_upgrade(c);
+	f.intend = c->to->no_restart;
+	if (f.intend)
+		return f;
+	f.runs = f.up = f.returns = true;
+	/* of a volume nothing is decided before it has stopped: the mark alone says that it ran */
+	f.mark = f.volume;
+	f.beside = can_be_beside(c);
+	return f;
+}
+
+/* The two instances of a jail that is to be switched while it runs. */
+static int
+begin_switch(struct ctx *c, const struct walk_facts *f, struct err *e)
+{
+	int r;
+
+	if (!f->runs)
 		return 0;
 	c->old.hooks = true;
 	c->next.want_jid = c->old.st.jid;
-	f->runs = f->up = f->returns = true;
-	/* of a volume nothing is decided before it has stopped: the mark alone says that it ran */
-	f->mark = f->volume;
-	f->beside = can_be_beside(c);
 	r = instance_check(c->s, c->next.spec, &c->old.id, e);
 	return r == 0 && f->beside ? begin_beside(c, e) : r;
 }
@@ -105,8 +114,10 @@ switch_locked(struct ctx *c, struct walk_facts *f, enum part part, struct err *e
 		return r;
 	c->res->ran = r > 0;
 	r = settled_record(c, e);
-	if (r == 0)
-		r = facts_of(c, f, e);
+	if (r == 0) {
+		*f = facts_of(c);
+		r = begin_switch(c, f, e);
+	}
 	if (r == 0 && part == PART_STOP)
 		*f = (struct walk_facts){.runs = f->runs, .before = f->before, .mark = true, .returns = true};
 	if (r == 0 && part == PART_STOP && !c->res->ran)
@@ -171,21 +182,19 @@ int
 switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *ret, struct err *e)
 {
 	struct ctx c = CTX_INIT(to->store, NULL, spec->name);
-	struct walk_facts f = {.files = FILES_NEW, .finish = true};
+	struct walk_facts f;
 	struct walk w;
 	int r = run_made_of(to->store, spec->name, &c.made, e);
 
-	if (r < 0)
-		return r;
+	if (r >= 0)
+		r = record_read(to->store, spec->name, &c.rec, e);
 	c.next.spec = c.next.made = spec;
-	f.volume = f.mark = on_volume(&c);
-	f.mark &= r > 0;
-	f.intend = r > 0 && to->no_restart;
-	f.runs = f.up = r > 0;
-	f.beside = r > 0 && can_be_beside(&c);
-	f.upgrade = f.before = r > 0 && to->kind == CHANGE_UPGRADE;
-	walk_make(&f, &w);
-	walk_print(&w, c.made ? spec : NULL, spec, ret);
+	c.to = to;
+	if (r > 0) {
+		f = facts_of(&c);
+		walk_make(&f, &w);
+		walk_print(&w, spec, spec, ret);
+	}
 	ctx_free(&c);
-	return 0;
+	return r < 0 ? r : 0;
 }
