@@ -302,12 +302,6 @@ up_preupgrade(struct ctx *c, struct instance *i, struct err *e)
 	return r;
 }
 
-static void
-about_preupgrade(const struct jailspec *spec, struct strv *ret)
-{
-	strv_copy(ret, &spec->exec[EXEC_PREUPGRADE]);
-}
-
 static int
 up_upgrade(struct ctx *c, struct instance *i, struct err *e)
 {
@@ -327,18 +321,6 @@ up_postupgrade(struct ctx *c, struct instance *i, struct err *e)
 	free(rec->upgrade_from);
 	rec->upgrade_from = NULL;
 	return c->has_change ? 0 : record_write(i->s, i->spec->name, rec, e);
-}
-
-static void
-about_upgrade(const struct jailspec *spec, struct strv *ret)
-{
-	strv_copy(ret, &spec->exec[EXEC_UPGRADE]);
-}
-
-static void
-about_postupgrade(const struct jailspec *spec, struct strv *ret)
-{
-	strv_copy(ret, &spec->exec[EXEC_POSTUPGRADE]);
 }
 
 /* exec.stop, then TERM to everything and stop.timeout; what is left is killed by down_create. */
@@ -403,24 +385,12 @@ up_start(struct ctx *c, struct instance *i, struct err *e)
 	return r < 0 ? r : look_at_missing(c, i, e);
 }
 
-static void
-about_start(const struct jailspec *spec, struct strv *ret)
-{
-	strv_copy(ret, &spec->exec[EXEC_START]);
-}
-
 static int
 up_command(struct ctx *c _unused_, struct instance *i, struct err *e)
 {
 	if (!i->opts->command)
 		return hooks_run(i, EXEC_COMMAND, e);
 	return os_jail_exec(&i->id, &i->st.ref, i->spec, i->opts->command, i->opts->ret_status, e);
-}
-
-static void
-about_command(const struct jailspec *spec, struct strv *ret)
-{
-	strv_copy(ret, &spec->exec[EXEC_COMMAND]);
 }
 
 static int
@@ -471,7 +441,7 @@ up_running(struct ctx *c _unused_, struct instance *i, struct err *e)
 const struct step run_steps[STEP_N] = {
     [STEP_MARK] = {"mark the jail to be started again", "remove the mark", OF_CHANGE, NO_HOOKS, .up = up_mark,
 		   .down = down_mark},
-    [STEP_PREUPGRADE] = {"exec.preupgrade", NULL, OF_CHANGE, GO, NO_HOOKS, .about = about_preupgrade,
+    [STEP_PREUPGRADE] = {"exec.preupgrade", NULL, OF_CHANGE, GO, HOOKS(EXEC_PREUPGRADE, NO_HOOK),
 			 .up = up_preupgrade},
     [STEP_INTEND] = {"prepare the next start", NULL, OF_CHANGE, NO_HOOKS, GO, .up = up_intend, .down = down_stage},
     [STEP_STAGE] = {"stage the files", "discard the change", OF_CHANGE, NO_HOOKS, GO, .up = up_stage,
@@ -500,13 +470,14 @@ const struct step run_steps[STEP_N] = {
 		    .down = down_files},
     [STEP_REGENERATE] = {"regenerate", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_regenerate,
 			 .up = up_regenerate},
-    [STEP_UPGRADE] = {"exec.upgrade", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_upgrade, .up = up_upgrade},
-    [STEP_START] = {"exec.start", "exec.stop", OF_INSTANCE, GO, HOOKS(NO_HOOK, NO_HOOK), .about = about_start,
-		    .up = up_start, .down = down_start},
-    [STEP_COMMAND] = {"command", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_command, .up = up_command},
+    [STEP_UPGRADE] = {"exec.upgrade", NULL, OF_INSTANCE, GO, HOOKS(EXEC_UPGRADE, NO_HOOK),
+		      .up = up_upgrade},
+    [STEP_START] = {"exec.start", "exec.stop", OF_INSTANCE, GO, HOOKS(EXEC_START, EXEC_STOP), .up = up_start,
+		    .down = down_start},
+    [STEP_COMMAND] = {"command", NULL, OF_INSTANCE, GO, HOOKS(EXEC_COMMAND, NO_HOOK), .up = up_command},
     [STEP_SERVICES] = {"services", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_services, .up = up_services},
     [STEP_HEALTH] = {"health", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_health, .up = up_health},
-    [STEP_POSTUPGRADE] = {"exec.postupgrade", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_postupgrade,
+    [STEP_POSTUPGRADE] = {"exec.postupgrade", NULL, OF_INSTANCE, GO, HOOKS(EXEC_POSTUPGRADE, NO_HOOK),
 			  .up = up_postupgrade},
     [STEP_POSTSTART] = {"exec.poststart", "exec.prestop", OF_INSTANCE, HOOKS(EXEC_POSTSTART, EXEC_PRESTOP)},
     [STEP_RUNNING] = {"record that it runs", NULL, OF_INSTANCE, NO_HOOKS, .up = up_running},

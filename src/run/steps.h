@@ -116,7 +116,7 @@ struct step {
 	bool early;      /* can be done while the old instance has the place */
 	bool may_stop;   /* an interrupt is obeyed before it, on the way up */
 	bool final;      /* there is no way back from it: when it fails, the next command goes on with it */
-	enum spec_exec hook, unhook; /* all that it does is to run these commands; NO_HOOK: something else */
+	enum spec_exec hook, unhook; /* the commands that it runs, by up or down where it has these; NO_HOOK: none */
 	/* What it is about for a jail of this specification, a line each; none: nothing to do.  NULL: it always
 	 * has something to do, which its name says. */
 	void (*about)(const struct jailspec *spec, struct strv *ret);

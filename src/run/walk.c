@@ -194,8 +194,6 @@ print_move(const struct move *m, const struct jailspec *spec, struct strv *ret)
 	const char *name = m->way == WAY_UP ? s->name : s->undo;
 	_auto_strv struct strv about = STRV_INIT;
 
-	if (m->step == STEP_START && m->way == WAY_DOWN)
-		hook = EXEC_STOP;
 	if (hook != NO_HOOK)
 		strv_copy(&about, &spec->exec[hook]);
 	else if (s->about && m->way == WAY_UP)

@@ -11,17 +11,14 @@ make_move(struct ctx *c, const struct move *m, const struct interrupt *in, struc
 
 	i->in = in;
 	interrupt_waits_for(m->way == WAY_UP ? s->name : s->undo, i->id.name);
-	if (m->way == WAY_UP) {
-		if (s->hook != NO_HOOK)
-			r = hooks_run(i, s->hook, e);
-		if (r >= 0 && s->up)
-			r = s->up(c, i, e);
-	} else {
-		if (s->unhook != NO_HOOK && i->hooks)
-			r = hooks_run(i, s->unhook, e);
-		if (r >= 0 && s->down)
-			r = s->down(c, i, e);
-	}
+	if (m->way == WAY_UP && s->up)
+		r = s->up(c, i, e);
+	else if (m->way == WAY_UP && s->hook != NO_HOOK)
+		r = hooks_run(i, s->hook, e);
+	else if (m->way == WAY_DOWN && s->down)
+		r = s->down(c, i, e);
+	else if (m->way == WAY_DOWN && s->unhook != NO_HOOK && i->hooks)
+		r = hooks_run(i, s->unhook, e);
 	i->in = NULL;
 	return r < 0 ? r : 0;
 }
@@ -30,14 +27,13 @@ make_move(struct ctx *c, const struct move *m, const struct interrupt *in, struc
 static void
 begin_again(struct ctx *c)
 {
-	static const struct run_start_opts plain;
 	int jid = c->old.st.jid;
 
 	instance_free(&c->old);
 	c->old = (struct instance){.s = c->s,
 				   .spec = c->old.made,
 				   .made = c->old.made,
-				   .opts = &plain,
+				   .opts = &run_plainly,
 				   .who = c->who,
 				   .id = {c->s->tag, c->old.made->name, jid},
 				   .want_jid = jid};
