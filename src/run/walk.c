@@ -160,7 +160,7 @@ walk_back(const struct walk *w, const struct walk_facts *f, const struct walk_fa
 	staged = files || begun(w, n, STEP_STAGE, WAY_UP, WHO_NEXT) ||
 		 begun(w, n, STEP_INTEND, WAY_UP, WHO_NEXT);
 	/* a jail that was not touched keeps running, or stays down */
-	touched = f->runs ? gone && !at->old_alive : n > 0 && !at->unwanted;
+	touched = f->runs ? gone && !at->old_alive : !at->unwanted;
 	again = f->returns && touched;
 
 	next_away(w, n, ret);
