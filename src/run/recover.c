@@ -180,9 +180,13 @@ run_give_up_restart(const struct store *s, const char *jail, struct err *e)
 	_auto_(record_free) struct record rec = {0};
 	int r = record_read(s, jail, &rec, e);
 
+	if (r < 0)
+		return r;
 	/* a change that could go neither forwards nor back: the mark stays, so that the next command tries
 	 * again */
-	return r < 0 || (r > 0 && rec.change != RECORD_SETTLED) ? (r < 0 ? r : 0) : change_unmark(s, jail, e);
+	if (r > 0 && rec.change != RECORD_SETTLED)
+		return 0;
+	return change_unmark(s, jail, e);
 }
 
 /* ---- all of it ---- */
