@@ -37,5 +37,7 @@ int look_text(struct look *l, int side, bool *ret);
 bool merge_matches(const struct strv *patterns, const char *path);
 /* A name as reports show it: blanks stay, other bytes that are not visible ASCII and '\\' become \ooo. */
 void merge_show(struct buf *b, const char *name);
+/* Fails with num and "WHAT: /PATH", the path as merge_show() shows it. */
+int merge_path_error(const char *what, const char *path, int num, struct err *e);
 
 #endif

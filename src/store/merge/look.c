@@ -239,8 +239,8 @@ paths_of(int fd, const char *what, const struct merge_opts *o, struct strv *ret,
 	return 0;
 }
 
-static int
-path_error(const char *what, const char *path, int num, struct err *e)
+int
+merge_path_error(const char *what, const char *path, int num, struct err *e)
 {
 	_auto_buf struct buf shown = BUF_INIT;
 
@@ -265,7 +265,7 @@ unchanged(const int *top, const char *path, const struct merge_opts *o, struct e
 	if (r == 0)
 		r = look_same(&l, SIDE_O, SIDE_N);
 	if (r < 0)
-		r = path_error(l.failed == SIDE_O ? "the old tree" : "the new tree", path, -r, e);
+		r = merge_path_error(l.failed == SIDE_O ? "the old tree" : "the new tree", path, -r, e);
 	else if (o->jail && (a.uid != b.uid || a.gid != b.gid || a.mode != b.mode))
 		r = 0;
 	merge_node_free(&a);

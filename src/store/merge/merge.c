@@ -738,15 +738,6 @@ is_roots(const struct planner *p, const char *path)
 }
 
 static int
-path_error(const char *what, const char *path, int num, struct err *e)
-{
-	_auto_buf struct buf shown = BUF_INIT;
-
-	merge_show(&shown, path);
-	return err_sys(e, num, "%s: /%s", what, shown.s);
-}
-
-static int
 plan_path(struct planner *p, size_t i, struct err *e)
 {
 	struct at *at = &p->at[i];
@@ -762,7 +753,7 @@ plan_path(struct planner *p, size_t i, struct err *e)
 		emit_unreadable(&w, -r);
 		r = 0;
 	} else if (r < 0) {
-		r = path_error(w.l.failed == SIDE_O ? "the old tree" : "the new tree", w.l.path, -r, e);
+		r = merge_path_error(w.l.failed == SIDE_O ? "the old tree" : "the new tree", w.l.path, -r, e);
 	}
 	look_free(&w.l);
 	buf_free(&w.it.text);
@@ -781,10 +772,10 @@ look_at_all(struct planner *p, struct err *e)
 		int r = merge_node_at(p->top[SIDE_O], path, &at->o);
 
 		if (r < 0)
-			return path_error("the old tree", path, -r, e);
+			return merge_path_error("the old tree", path, -r, e);
 		r = merge_node_at(p->top[SIDE_N], path, &at->n);
 		if (r < 0)
-			return path_error("the new tree", path, -r, e);
+			return merge_path_error("the new tree", path, -r, e);
 		at->d_err = merge_node_at(p->top[SIDE_D], path, &at->d);
 		at->after = at->d.type;
 	}
