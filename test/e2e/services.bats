@@ -301,8 +301,12 @@ service_is() { [[ "$(service_line "$1" "$2")" == "$2: $3"* ]]; }
 view() {
 	local d
 	for d in /sys/fs/cgroup/memory /sys/fs/cgroup; do
-		! brig exec "$1" test -e "$d/cgroup.procs" || { echo "$d"; return; }
+		if brig exec "$1" test -e "$d/cgroup.procs"; then
+			echo "$d"
+			return 0
+		fi
 	done
+	return 1
 }
 
 @test "a jail with limits sees its own control group, read-only, and nothing else of the kind" {
