@@ -62,7 +62,7 @@ mapped() { awk '{ print $2; exit }' "/proc/$(jail_pid "$1")/uid_map"; }
 @test "ids: the link is on the disk before the record" {
 	strace -f -o "$LAB/calls" -e trace=symlink,symlinkat,rename,renameat,renameat2,fsync -y "$BRIG" -q create a
 	cat "$LAB/calls"
-	awk '/renameat.*"\.tmp\.[0-9]+\..*= 0/ { link = NR } # ids/N
+	awk '/symlinkat.*\.brig\/ids>, "[0-9]+"\) += 0/ { link = NR } # ids/N
 	     link && /fsync\(.*\.brig\/ids>\) += 0/ { synced = NR }
 	     /renameat.*"a\.json"\) += 0/ { exit !(link && synced && NR > synced) }' "$LAB/calls"
 }

@@ -272,7 +272,7 @@ records(void **state)
 {
 	(void)state;
 	/* a link without a record is found and free again, a record without a link is not */
-	expect(write_other, "write base/js/.brig/ids/1\n"
+	expect(write_other, "link base/js/.brig/ids/1\n"
 			    "sync base/js/.brig/ids\n"
 			    "sync base/js/.brig/other.json\n"
 			    "write base/js/.brig/other.json\n"

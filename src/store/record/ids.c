@@ -8,9 +8,6 @@
 #include "store/record/ids.h"
 #include "store/record/record.h"
 #include "store/record/state.h"
-#include "store/tree.h"
-
-#define TEMP_PREFIX ".tmp." /* fsx_symlink_swap() */
 
 #define ID_FILE_MAX (1u << 20)
 
@@ -44,31 +41,20 @@ linked_jail(const struct store *s, uint32_t idbase, char ret[NAME_MAX_LEN + 1], 
 	return name_ok(ret);
 }
 
-/* Temporary links of killed writers.  The caller holds the registry's lock, so none is being written. */
-static int
-tidy_links(int dir, struct err *e)
-{
-	_auto_strv struct strv names = STRV_INIT;
-	int r = tree_names(dir, &names);
-
-	if (r < 0)
-		return err_sys(e, -r, "read js/.brig/ids");
-	for (size_t i = 0; i < names.n; i++)
-		if (str_after(names.v[i], TEMP_PREFIX) && unlinkat(dir, names.v[i], 0) < 0 && errno != ENOENT)
-			return err_sys(e, errno, "remove js/.brig/ids/%s", names.v[i]);
-	return 0;
-}
-
-/* The link, for good. */
+/* Makes the link, for good.  What is in its place names no jail, or one that does not have this range.  There is
+ * no temporary name that a killed command could leave: a link that is missing is made again. */
 static int
 put_link(const struct store *s, const char *jail, uint32_t idbase, struct err *e)
 {
 	_auto_free char *name = xasprintf("%u", (idbase - ID_BASE) / ID_COUNT);
 	_auto_close int dir = openat(s->record_fd, "ids", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r = dir < 0 ? -errno : symlinkat(jail, dir, name) < 0 ? -errno : 0;
 
-	if (dir < 0)
-		return err_sys(e, errno, "%s/js/.brig/ids", s->base);
-	return tidy_links(dir, e) < 0 ? -e->num : fsx_symlink_swap(dir, jail, name, FSX_SYNC, e);
+	if (r == -EEXIST)
+		r = unlinkat(dir, name, 0) < 0 || symlinkat(jail, dir, name) < 0 ? -errno : 0;
+	if (r < 0)
+		return err_sys(e, -r, "%s/js/.brig/ids/%s", s->base, name);
+	return fsx_sync_dir(dir, name, e);
 }
 
 int
