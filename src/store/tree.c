@@ -166,6 +166,13 @@ step_down(int at, const char *name, bool make)
 	return path_open(at, name, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 }
 
+bool
+tree_is_jails_doing(int r)
+{
+	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV || r == -ENXIO || r == -ESTALE ||
+	       r == -EAGAIN;
+}
+
 int
 tree_parent(int top_fd, const char *path, bool make, const char **ret_name, struct err *e)
 {

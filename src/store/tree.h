@@ -43,6 +43,9 @@ enum node_type tree_type(mode_t mode);
 /* The directory that holds path below top, PATH_BENEATH, or -errno without a message; *ret_name points into
  * path. */
 int tree_dir_of(int top_fd, const char *path, const char **ret_name);
+/* Is r an error that a jail's root can cause at a path of its own?  It is an answer about that path, never an
+ * error of the whole.  -EAGAIN: another process has a lease on the file (fcntl(2), F_SETLEASE). */
+bool tree_is_jails_doing(int r);
 /* Opens the directory that holds path below top and points *ret_name at path's last component.  With make,
  * missing directories are made (0755).  -errno; e names the directory that is not one. */
 int tree_parent(int top_fd, const char *path, bool make, const char **ret_name, struct err *e);

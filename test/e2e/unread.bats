@@ -71,6 +71,35 @@ whole() {
 	[ $tried -ge 3 ]
 }
 
+# A name or a file of the jail that the disk does not give is no conflict: nothing was seen that one could decide about.
+@test "upgrade: the jail's file, in the plan and at the switch" {
+	local call n path
+	for call in newfstatat read; do
+		for n in 1 2 3 4 5 6 7 8; do
+			echo mine >"$BRIG_BASE/js/a/etc/motd"
+			path=$BRIG_BASE/js/a/etc # by the descriptor that the call is about
+			[ $call = newfstatat ] || path=$path/motd
+			if ! failing $call $n "$path" upgrade mroot/2; then
+				[ "$(release a)" = 2 ]
+				brig -q destroy -y a
+				setup
+				break
+			fi
+			echo "$call $n: $status: $output"
+			[ "$status" = 1 ]
+			[ "$(release a)" = 1 ]
+			[ "$(cat "$BRIG_BASE/js/a/etc/motd")" = mine ]
+			refuse grep -q conflicts "$BRIG_BASE/js/.brig/a.json"
+			[[ "$output" == *"a: "*": Input/output error"* ]]
+			brig -q destroy -y a
+			setup
+		done
+		echo "$call: $n"
+		[ "$n" -gt 2 ]
+		[ "$n" -lt 8 ]
+	done
+}
+
 @test "template remove: which release is current" {
 	brig -q destroy -y a
 	failing readlinkat 1 "$BRIG_BASE/templates/mroot" template remove mroot/2

@@ -15,6 +15,7 @@
 
 #include "change_lab.h"
 #include "store/jailspace/host.h"
+#include "store/tree.h"
 
 static bool
 has(const char *path, const char *text)
@@ -1302,7 +1303,7 @@ jails_doing(void **state)
 
 		for (size_t i = 0; i < ARRAY_LEN(doing); i++)
 			want |= doing[i] == num;
-		if (change_is_jails_doing(-num) != want)
+		if (tree_is_jails_doing(-num) != want)
 			fail_msg("%s", strerror(num));
 	}
 }

@@ -164,7 +164,7 @@ as_staged(const struct place *p)
 		return has_other_name(p);
 	r = change_look(p->c->new_fd, p->n.s, a->size, &now);
 	if (r < 0)
-		return change_is_jails_doing(r) ? 0 : r;
+		return tree_is_jails_doing(r) ? 0 : r;
 	return streq(now.digest, a->digest);
 }
 

@@ -42,13 +42,6 @@ change_node_of(const struct stat *st, struct change_node *ret)
 }
 
 bool
-change_is_jails_doing(int r)
-{
-	return r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -EXDEV || r == -ENXIO || r == -ESTALE ||
-	       r == -EAGAIN;
-}
-
-bool
 change_time_differs(const struct timespec *recorded, const struct timespec *now)
 {
 	return (recorded->tv_sec != 0 || recorded->tv_nsec != 0) && !clock_same(recorded, now);
@@ -245,7 +238,7 @@ static int
 open_inside(int space_fd, int *ret, struct err *e)
 {
 	*ret = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
-	return *ret >= 0 || change_is_jails_doing(*ret) ? 0 : err_sys(e, -*ret, "open " CHANGE_INSIDE);
+	return *ret >= 0 || tree_is_jails_doing(*ret) ? 0 : err_sys(e, -*ret, "open " CHANGE_INSIDE);
 }
 
 /* Removes everything of change id, but not the mark. */

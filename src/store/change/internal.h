@@ -26,9 +26,6 @@ int change_look(int dir_fd, const char *name, uint64_t size, struct change_node 
  * for digests, of one file and in all.  For the rest the inode's times and sizes decide. */
 #define KEPT_FILE_MAX TEXT_MAX
 #define KEPT_ALL_MAX (256u << 20)
-/* Is r an error that a jail's root can cause at a path of its own?  It is an answer about that path, never an
- * error of the whole change.  -EAGAIN: another process has a lease on the file (fcntl(2), F_SETLEASE). */
-bool change_is_jails_doing(int r);
 bool change_same_owner(const struct change_node *a, const struct change_node *b); /* and mode */
 /* A time that was recorded, and is another one now. */
 bool change_time_differs(const struct timespec *recorded, const struct timespec *now);

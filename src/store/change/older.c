@@ -119,7 +119,7 @@ look_at_others(struct pieces *p, struct piece *one, int space_fd)
 	p->at = one;
 	if (r >= 0)
 		r = tree_walk(top, look_at_other, p, &e);
-	one->changed = r > 0 || (r < 0 && change_is_jails_doing(r));
+	one->changed = r > 0 || (r < 0 && tree_is_jails_doing(r));
 	return one->changed ? 0 : r;
 }
 

@@ -148,7 +148,7 @@ open_looked_at(int space_fd, const char *path, const struct change_node *n, int 
 	_auto_close int fd = path_open(space_fd, path, flags | O_NOFOLLOW, 0, PATH_BENEATH);
 
 	if (fd < 0)
-		return change_is_jails_doing(fd) ? 0 : fd;
+		return tree_is_jails_doing(fd) ? 0 : fd;
 	if (fstat(fd, ret_st) < 0)
 		return -errno;
 	if (!S_ISREG(ret_st->st_mode) || ret_st->st_ino != n->ino ||
@@ -214,7 +214,7 @@ static int
 open_like(int space_fd, const char *path, int *ret)
 {
 	*ret = open_below(space_fd, path);
-	return *ret >= 0 || change_is_jails_doing(*ret) ? 0 : *ret;
+	return *ret >= 0 || tree_is_jails_doing(*ret) ? 0 : *ret;
 }
 
 /* Stages the directories above path that the jail does not have, as in the new skeleton. */
@@ -229,7 +229,7 @@ stage_parents(struct change *c, const char *path, const char *base, int new_fd, 
 		struct stat st;
 		int r;
 
-		if (there < 0 && !change_is_jails_doing(there))
+		if (there < 0 && !tree_is_jails_doing(there))
 			return there;
 		if (there != -ENOENT || change_find_op(c, dir))
 			continue;
@@ -355,7 +355,7 @@ why_text(const struct merge_item *it)
 static bool
 meddled_with(struct change *c, const struct merge_item *it, const char *base, size_t n_op, int r)
 {
-	if (!c->inside || (r != -EEXIST && !change_is_jails_doing(r)))
+	if (!c->inside || (r != -EEXIST && !tree_is_jails_doing(r)))
 		return false;
 	if (c->n_op > n_op) {
 		change_remove_staged(c, change_node_name(c->op[c->n_op - 1].n).s);

@@ -9,6 +9,7 @@
 
 #include "base/path.h"
 #include "store/change/undo.h"
+#include "store/tree.h"
 
 static void
 add_trace(struct traces *t, struct change *c, struct change_op *op)
@@ -123,7 +124,7 @@ look_at_kept(struct trace *t)
 		       !change_time_differs(&t->content->kept, &st.st_ctim);
 	fd = path_open(t->had->old_fd, name.s, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, PATH_BENEATH);
 	if (fd < 0)
-		return change_is_jails_doing(fd) ? 0 : fd;
+		return tree_is_jails_doing(fd) ? 0 : fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_ino != t->ino || !S_ISREG(st.st_mode))
@@ -256,7 +257,7 @@ undo_look_at_left(const struct trace *t, int space_fd, struct change_node *ret, 
 	if (r == 0)
 		r = change_look(dir, name, t->last_content ? t->last_content->after.size : 0, ret);
 	if (r < 0)
-		return !change_is_jails_doing(r) ? r : t->last->after.type == NODE_NONE;
+		return !tree_is_jails_doing(r) ? r : t->last->after.type == NODE_NONE;
 	if (!as_left(ret, t))
 		return 0;
 	if (!tree || tree->n == 0)
@@ -305,7 +306,7 @@ stage_back(struct change *c, const struct trace *t, int space_fd)
 	if (c->new_fd < 0)
 		return 0; /* only the plan */
 	r = op->after.type == NODE_DIR ? make_back(c, op) : take_kept(c, op, t);
-	if (!change_is_jails_doing(r) && !(r == -EEXIST && c->inside))
+	if (!tree_is_jails_doing(r) && !(r == -EEXIST && c->inside))
 		return r;
 	change_remove_staged(c, change_node_name(op->n).s);
 	change_remove_last_op(c);

@@ -117,7 +117,7 @@ same_tree(const struct change_tree *a, const struct change_tree *b)
 static bool
 is_jails_doing(int r)
 {
-	return change_is_jails_doing(r) || r == -ENAMETOOLONG;
+	return tree_is_jails_doing(r) || r == -ENAMETOOLONG;
 }
 
 int
@@ -227,5 +227,5 @@ change_takes_data(const struct change *c, const struct merge_item *it, int space
 	if (!slash || change_find_op(c, dir))
 		return 1;
 	there = path_open(space_fd, dir, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, PATH_BENEATH);
-	return there >= 0 ? 1 : change_is_jails_doing(there) ? 0 : there;
+	return there >= 0 ? 1 : tree_is_jails_doing(there) ? 0 : there;
 }

@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "merge/entry.h"
 #include "store/merge/internal.h"
+#include "store/tree.h"
 
 struct at {
 	struct merge_node o, n, d;
@@ -701,10 +702,9 @@ decide_unreachable(struct work *w)
 {
 	int same = w->at->n.type == NODE_NONE;
 
-	if (w->at->d_err != -EXDEV) {
-		emit_unreadable(w, -w->at->d_err);
-		return 0;
-	}
+	w->l.failed = SIDE_D;
+	if (w->at->d_err != -EXDEV)
+		return w->at->d_err;
 	if (w->at->o.type != NODE_NONE && !same)
 		same = look_same(&w->l, SIDE_O, SIDE_N);
 	if (same == 0 && !blocked(w)) { /* then it is the directory itself */
@@ -749,11 +749,15 @@ plan_path(struct planner *p, size_t i, struct err *e)
 	w.l = (struct look){
 	    .path = p->paths->v[i], .top = p->top, .node = {&at->o, &at->n, &at->d}, .failed = SIDE_O};
 	r = at->d_err < 0 ? decide_unreachable(&w) : decide(&w);
-	if (r < 0 && w.l.failed == SIDE_D) {
+	/* what the jail's root can do there is an answer about this path; a disk error is none */
+	if (r < 0 && w.l.failed == SIDE_D && (!p->opts->jail || tree_is_jails_doing(r))) {
 		emit_unreadable(&w, -r);
 		r = 0;
 	} else if (r < 0) {
-		r = merge_path_error(w.l.failed == SIDE_O ? "the old tree" : "the new tree", w.l.path, -r, e);
+		r = merge_path_error(w.l.failed == SIDE_O   ? "the old tree"
+				     : w.l.failed == SIDE_N ? "the new tree"
+							    : "the jail's files",
+				     w.l.path, -r, e);
 	}
 	look_free(&w.l);
 	buf_free(&w.it.text);
