@@ -214,16 +214,17 @@ int
 os_jail_release(struct os_jail *h, struct err *e)
 {
 	struct fake_jail *j, seen;
-	char record[INIT_RECORD] = {0};
+	char record[INIT_RECORD + 1];
 
 	if (fake_begin("os_jail_release", NULL, e) < 0)
 		return -e->num;
 	if (!look(&h->ref, &seen))
 		return gone(e);
 	fake_tell_run(&seen, NULL);
+	(void)snprintf(record, sizeof(record), "%-*s\n", INIT_RECORD - 1, "up 2 0 0 0");
 	fake_quiet(true);
 	for (size_t i = 0; i < h->services && h->status_fd >= 0; i++)
-		(void)!write(h->status_fd, record, sizeof(record));
+		(void)!write(h->status_fd, record, INIT_RECORD);
 	fake_quiet(false);
 	fake_lock();
 	j = fake_find(&h->ref);
