@@ -173,7 +173,7 @@ check_canary(struct job *j)
 /* Paths of all jails, each with its letter once and the jails it concerns. */
 struct line {
 	char letter;
-	bool data;
+	bool data, outside;
 	const char *path;
 	struct strv jails;
 };
@@ -216,7 +216,8 @@ collect_lines(const struct upgrade *u, struct line **ret)
 			const struct merge_item *it = &u->jail[i].plan.v[k];
 
 			GROW(v, n, cap);
-			v[n] = (struct line){letter_of(it), it->whole != WHOLE_NO, it->path, STRV_INIT};
+			v[n] = (struct line){letter_of(it), it->whole != WHOLE_NO, upgrade_is_outside(it), it->path,
+					     STRV_INIT};
 			strv_add(&v[n++].jails, u->jail[i].label);
 		}
 	if (n > 1)
@@ -233,21 +234,35 @@ collect_lines(const struct upgrade *u, struct line **ret)
 	return out;
 }
 
-/* all: every line; otherwise conflicts only. */
+static void
+print_line(const struct upgrade *u, struct line *l)
+{
+	_auto_free char *path = text_printable(l->path, 4096);
+	_auto_free char *who = NULL;
+
+	strv_sort(&l->jails);
+	who = l->jails.n == u->n && u->n > 1 ? xstrdup("all") : strv_join(&l->jails, ", ");
+	printf("  %c /%s  (%s%s)\n", l->letter, path, l->data ? "data: " : "", who);
+}
+
+/* all: every line; otherwise conflicts, and what is outside etc. */
 static void
 print_lines(const struct upgrade *u, bool all)
 {
+	size_t outside = 0, n;
 	struct line *v;
-	size_t n = collect_lines(u, &v);
 
+	n = collect_lines(u, &v);
 	for (size_t i = 0; i < n; i++) {
-		_auto_free char *path = text_printable(v[i].path, 4096);
-		_auto_free char *who = NULL;
-
-		strv_sort(&v[i].jails);
-		who = v[i].jails.n == u->n && u->n > 1 ? xstrdup("all") : strv_join(&v[i].jails, ", ");
-		if (all || v[i].letter == 'C')
-			printf("  %c /%s  (%s%s)\n", v[i].letter, path, v[i].data ? "data: " : "", who);
+		outside += v[i].outside;
+		if (!v[i].outside && (all || v[i].letter == 'C'))
+			print_line(u, &v[i]);
+	}
+	if (outside)
+		printf("outside /etc %s replaced or removed:\n", outside > 1 ? "these are" : "this is");
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].outside)
+			print_line(u, &v[i]);
 		strv_free(&v[i].jails);
 	}
 	free(v);
@@ -344,6 +359,10 @@ tell_problems(const struct job *j)
 {
 	int status = 0;
 
+	for (size_t i = 0; i < j->u.to.n_delta; i++)
+		if (j->u.to.delta[i].damage)
+			cli_warn(j->cli, "warning: %s; what differs there counts as changed by the jail",
+				 j->u.to.delta[i].damage);
 	for (size_t i = 0; i < j->u.n; i++) {
 		const struct upgrade_jail *u = &j->u.jail[i];
 

@@ -139,6 +139,21 @@ switch_conflicts(const struct store *s, const struct jailspec *spec, struct swit
 
 /* ---- a decision ---- */
 
+static bool
+is_path(void *ctx, const char *path)
+{
+	return streq(path, ctx);
+}
+
+/* The release's file takes the place of the jail's. */
+static int
+stage_theirs(struct ctx *c, const char *path, const struct release *rel, struct err *e)
+{
+	if (release_verify_skel(rel, &(struct release_part){is_path, (void *)(uintptr_t)path}, e) < 0)
+		return -e->num;
+	return change_stage_theirs(&c->change, path, rel->skel_fd, c->space, e);
+}
+
 /* ctx->stage for a decision: stages the file, and removes the conflict. */
 static int
 stage_answer(struct ctx *c, struct err *e)
@@ -156,7 +171,7 @@ stage_answer(struct ctx *c, struct err *e)
 	if (a->content)
 		r = change_stage_text(&c->change, a->path, *a->content, c->space, e);
 	else
-		r = change_stage_theirs(&c->change, a->path, rel.skel_fd, c->space, e);
+		r = stage_theirs(c, a->path, &rel, e);
 	return r < 0 ? r : switch_regenerate(&c->change, &rel, c->space, e);
 }
 

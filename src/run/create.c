@@ -143,6 +143,8 @@ create_from_template(const struct store *s, const struct jailspec *spec, struct 
 	if (there && recorded)
 		return make_mount_point(s, spec, e) < 0 ? -e->num : existed(s, spec->name, rec, e);
 	r = release_open(s, spec->template, spec->release, &rel, e);
+	if (r == 0 && !there && spec->space != SPACE_TMPFS)
+		r = release_verify_skel(&rel, NULL, e);
 	if (r < 0)
 		return r;
 	free(rec->template);

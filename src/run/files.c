@@ -166,6 +166,7 @@ switch_to_free(struct switch_to *to)
 {
 	for (size_t i = 0; i < to->n_delta; i++) {
 		free(to->delta[i].from);
+		free(to->delta[i].damage);
 		strv_free(&to->delta[i].paths);
 		merge_data_free(&to->delta[i].data);
 	}
@@ -190,6 +191,42 @@ classes_for(struct switch_to *to, const struct release *new, struct err *e)
 	return to->classes.n > 0 ? 0 : classes_of_release(new, &to->classes, e);
 }
 
+static int
+by_name(const void *key, const void *path)
+{
+	return strcmp(key, *(char *const *)path);
+}
+
+/* Is it one of the paths that a jail gets something of? */
+static bool
+in_delta(void *ctx, const char *path)
+{
+	const struct switch_delta *d = ctx;
+
+	for (size_t i = 0; i < d->data.n; i++) {
+		const char *rest = str_after(path, d->data.v[i].path);
+
+		if (rest && (!*rest || (*rest == '/' && d->data.v[i].how == WHOLE_TREE)))
+			return true;
+	}
+	return d->paths.n > 0 && bsearch(path, d->paths.v, d->paths.n, sizeof(char *), by_name);
+}
+
+/* Nothing of a damaged release is put into a jail.  A damaged one that the jails come from is left all the same: what
+ * differs there is taken for what the jail has changed. */
+static int
+verify_both(struct switch_delta *d, const struct release *from, const struct release *new, struct err *e)
+{
+	const struct release_part part = {in_delta, d};
+	struct err why = ERR_INIT;
+
+	if (release_verify_skel(new, &part, e) < 0)
+		return -e->num;
+	if (release_verify_skel(from, &part, &why) < 0)
+		d->damage = xstrdup(why.msg);
+	return 0;
+}
+
 /* The paths at which two releases differ, and what data the new one brings: looked for once for all jails. */
 static int
 delta_of(struct switch_to *to, const struct release *from, const struct release *new,
@@ -204,8 +241,12 @@ delta_of(struct switch_to *to, const struct release *from, const struct release 
 			return 0;
 		}
 	if (merge_delta(from->skel_fd, new->skel_fd, &o, &d.paths, e) < 0 ||
-	    merge_data(from->skel_fd, new->skel_fd, &o, &d.data, e) < 0)
+	    merge_data(from->skel_fd, new->skel_fd, &o, &d.data, e) < 0 ||
+	    verify_both(&d, from, new, e) < 0) {
+		strv_free(&d.paths);
+		merge_data_free(&d.data);
 		return -e->num;
+	}
 	d.from = xstrdup(from->name);
 	to->delta = xrealloc(to->delta, to->n_delta + 1, sizeof(*to->delta));
 	to->delta[to->n_delta] = d;

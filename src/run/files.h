@@ -16,6 +16,7 @@ struct switch_delta {
 	char *from;
 	struct strv paths;
 	struct merge_data data;
+	char *damage; /* why release `from` is not as it was built; NULL */
 };
 
 struct switch_to {

@@ -85,13 +85,21 @@ put_in_order(struct upgrade *u)
 	}
 }
 
+bool
+upgrade_is_outside(const struct merge_item *it)
+{
+	const char *rest = str_after(it->path, "etc");
+
+	return (it->act == MERGE_UPDATE || it->act == MERGE_REMOVE) && !(rest && (*rest == '/' || *rest == '\0'));
+}
+
 static void
-keep_conflicts(struct merge_plan *plan)
+keep_what_is_said(struct merge_plan *plan)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan->n; i++) {
-		if (plan->v[i].act == MERGE_CONFLICT)
+		if (plan->v[i].act == MERGE_CONFLICT || upgrade_is_outside(&plan->v[i]))
 			plan->v[n++] = plan->v[i];
 		else
 			merge_item_free(&plan->v[i]);
@@ -111,13 +119,17 @@ upgrade_plan(struct upgrade *u, struct err *e)
 
 		err_clear(&j->problem);
 		j->planned = switch_plan(&u->to, j->spec, &j->plan, &j->counts, &j->problem);
+		if (j->planned == -EBADMSG) { /* the release is damaged: it is for no jail */
+			*e = j->problem;
+			return -e->num;
+		}
 		if (j->planned == 1) {
 			jail_free(j);
 			continue;
 		}
 		j->pinned = j->planned == -EPERM;
 		if (!u->details)
-			keep_conflicts(&j->plan);
+			keep_what_is_said(&j->plan);
 		u->jail[n++] = *j;
 	}
 	u->n = n;

@@ -34,7 +34,7 @@ struct upgrade {
 	const char *canary; /* goes first and alone; NULL none */
 	bool all_at_once;   /* stop all, switch all, start all */
 	bool keep_going;
-	bool details;                 /* plans keep every path, not only conflicts */
+	bool details;                 /* plans keep every path, not only conflicts and what is outside etc */
 	struct switch_result *result; /* one a jail, shared with the processes that do the work */
 	const struct run_caller *who;
 	void (*done)(void *ctx, const struct upgrade_jail *j, const struct switch_result *res,
@@ -43,6 +43,8 @@ struct upgrade {
 	bool stop; /* a jail failed: the rest is not tried */
 };
 
+/* Replaces or removes something of a jail that is not below etc: the plan says so in any case. */
+bool upgrade_is_outside(const struct merge_item *it);
 /* Adds a jail; takes spec, copies label.  1: the jail is not of this template or has no files yet (spec is
  * freed). */
 int upgrade_add(struct upgrade *u, const char *label, struct jailspec *spec, struct err *e);

@@ -67,12 +67,12 @@ release(const char *name, int n)
 	_auto_free char *root = xasprintf("base/templates/mroot/%s/root", name),
 			*etc = xasprintf("base/templates/mroot/%s/skel/etc", name),
 			*rules = xasprintf("base/templates/mroot/%s/rules", name),
-			*info = xasprintf("base/templates/mroot/%s/release.json", name);
+			*whole = xasprintf("base/templates/mroot/%s", name);
 
 	dirs(root);
 	tree_of(etc, n);
 	put(rules, "move etc\n", 0644);
-	put(info, "{}", 0644);
+	seal(whole);
 }
 
 static void

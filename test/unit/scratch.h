@@ -12,6 +12,7 @@
 #include "base/fsx.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "seal.h"
 #include "store/store.h"
 
 static char *top;
@@ -103,6 +104,14 @@ names_in(const char *path)
 }
 
 static void
+seal(const char *release)
+{
+	_auto_free char *path = at(release);
+
+	CHECK(seal_release(path, &e) == 0);
+}
+
+static void
 make_template(void)
 {
 	dirs("base/templates/mroot/20060601/root/etc");
@@ -113,11 +122,11 @@ make_template(void)
 	    "fresh etc/ssh/ssh_host_* ssh-host-keys\nfresh var/lib/dbus/machine-id remove\n"
 	    "fresh entropy remove\nfresh var/no/such/place remove\n",
 	    0644);
-	put("base/templates/mroot/20060601/release.json", "{}", 0644);
 	put("base/templates/mroot/20060601/skel/etc/rc.conf", "x=1\n", 0644);
 	put("base/templates/mroot/20060601/skel/etc/ssh/ssh_host_rsa_key", "secret", 0600);
 	put("base/templates/mroot/20060601/skel/etc/ssh/sshd_config", "Port 22\n", 0644);
 	put("base/templates/mroot/20060601/skel/var/lib/dbus/machine-id", "old", 0644);
+	seal("base/templates/mroot/20060601");
 	link_to("20060601", "base/templates/mroot/current");
 }
 

@@ -223,15 +223,14 @@ release(const char *name, int n)
 	_auto_free char *root = xasprintf("base/templates/mroot/%s/root", name);
 	_auto_free char *skel = xasprintf("base/templates/mroot/%s/skel/", name);
 	_auto_free char *rules = xasprintf("base/templates/mroot/%s/rules", name);
-	_auto_free char *info = xasprintf("base/templates/mroot/%s/release.json", name);
 	_auto_free char *old = xasprintf("base/templates/mroot/%s", name);
 
 	remove_all(old);
 	dirs(root);
 	dirs(skel);
 	put(rules, "move etc\nmove var\nconfig etc\ndata var/*\ndata var/lib/*\nignore var/log\n", 0644);
-	put(info, "{}", 0644);
 	tree_of(skel, n);
+	seal(old);
 }
 
 /* Jail www on the first release, with a file that merges and one that does not. */

@@ -344,6 +344,7 @@ images(void **state)
 		skip();
 	memset(big, 'x', 3 << 20);
 	put("base/templates/mroot/20060601/skel/etc/big", big, 0644);
+	seal("base/templates/mroot/20060601");
 	dir("srv");
 	in_namespace(image_child);
 	nothing_left();
@@ -377,6 +378,7 @@ fill_skeleton(int files)
 			put(file, "some text\n", 0644);
 		}
 	}
+	seal("base/templates/mroot/20060601");
 }
 
 /* Runs fn in a child and kills it after us microseconds. */

@@ -5,6 +5,7 @@
 #include "base/fsx.h"
 #include "base/path.h"
 #include "run/switch.h"
+#include "seal.h"
 #include "walks_lab.h"
 
 struct store lab_store;
@@ -101,20 +102,20 @@ make_release(int n)
 	_auto_free char *dir = xasprintf("base/templates/mroot/%s", n == 0 ? R1 : R2);
 	_auto_free char *etc = xasprintf("%s/skel/etc", dir), *root = xasprintf("%s/root", dir);
 	_auto_free char *root_path = xasprintf("%s/%s", lab_top, root);
-	_auto_free char *link = xasprintf("%s/%s/link", lab_top, etc);
+	_auto_free char *link = xasprintf("%s/%s/link", lab_top, etc), *whole = xasprintf("%s/%s", lab_top, dir);
 	struct err e = ERR_INIT;
 	struct stat st;
 
 	make_dirs(etc);
 	make_dirs(root);
 	put(dir, "rules", "move etc\nconfig etc\n");
-	put(dir, "release.json", "{}");
 	put(etc, "same", "same\n");
 	put(etc, "version", n == 0 ? "1\n" : "2\n");
 	put(etc, "conf", n == 0 ? "a\nb\nc\nd\ne\n" : "a\nb\nc\nd\nE\n");
 	put(etc, "clash", n == 0 ? "one\n" : "two\n");
 	put(etc, n == 0 ? "old" : "new", "text\n");
 	MUST(symlink(n == 0 ? "old" : "new", link) == 0);
+	MUST(seal_release(whole, &e) == 0);
 	MUST(stat(root_path, &st) == 0);
 	root_of[n] = st.st_ino;
 }

@@ -106,6 +106,15 @@ struct release_check {
 /* Checks every file against the manifest: type, mode, owner, size, SHA-256, link target; also what is there
  * and should not be. */
 int release_verify(const struct release *r, struct release_check *c, struct err *e);
+/* Before anything of its skeleton is put into a jail: are all names in it there with the types, owners, modes, sizes
+ * and targets that they were built with, and the contents, as who copies them would read them?  part: only the
+ * contents of these paths of the skeleton; NULL: all.  -EBADMSG: no, and the message has the first difference.  A
+ * release made by hand has no manifest: 0. */
+struct release_part {
+	bool (*wanted)(void *ctx, const char *path);
+	void *ctx;
+};
+int release_verify_skel(const struct release *r, const struct release_part *part, struct err *e);
 /* Refused (-EBUSY, naming the jails) while a jail uses it or it is current with other releases left.  Whether one
  * does and the removal are one step for those who hold the registry's lock; an upgrade or a rollback holds the
  * template's lock "upgrade" from before it looks for its release, and so does the caller. */

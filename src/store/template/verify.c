@@ -17,6 +17,8 @@ struct verify {
 	struct manifest m;
 	const char *top; /* "root" or "skel" */
 	const struct progress *pr;
+	bool (*wanted)(void *ctx, const char *path); /* whose content is looked at; NULL: everybody's */
+	bool cached;                                 /* and only as the page cache has it */
 	void (*say)(void *ctx, const char *path, const char *what);
 	void *ctx;
 	size_t diffs, done, cached_only;
@@ -108,7 +110,7 @@ verify_content(struct verify *v, const char *path, const struct tree_entry *t, c
 	}
 	fd = path_open(t->dir_fd, t->name, O_RDONLY | O_NONBLOCK, 0, PATH_BENEATH);
 	r = fd < 0 ? fd : manifest_digest(fd, cached, &bytes);
-	if (r == 0)
+	if (r == 0 && !v->cached)
 		r = past = digest_past_cache(fd, disk);
 	if (r == -EIO) { /* a bad sector is a difference; the others are still looked at */
 		differs(v, path, "cannot be read: %s", strerror(EIO));
@@ -172,7 +174,7 @@ verify_entry(void *ctx, const struct tree_entry *t, struct err *e)
 		return verify_link(v, path, t, m, e);
 	if ((t->st.st_mode & 07777) != m->mode)
 		differs(v, path, "mode %04o, was built as %04o", t->st.st_mode & 07777, m->mode);
-	return S_ISREG(m->type) ? verify_content(v, path, t, m, e) : 0;
+	return S_ISREG(m->type) && (!v->wanted || v->wanted(v->ctx, t->path)) ? verify_content(v, path, t, m, e) : 0;
 }
 
 static int
@@ -220,6 +222,14 @@ verify_by_hand(const struct release *r, struct verify *v, struct err *e)
 	return got;
 }
 
+static void
+say_missing(struct verify *v, const char *top)
+{
+	for (size_t i = 0; i < v->m.n; i++)
+		if (!v->m.v[i].seen && str_after(v->m.v[i].path, top))
+			differs(v, v->m.v[i].path, "is missing (%s)", kind_name(v->m.v[i].type));
+}
+
 static int
 verify_built(const struct release *r, struct verify *v, struct err *e)
 {
@@ -229,9 +239,8 @@ verify_built(const struct release *r, struct verify *v, struct err *e)
 		got = verify_top(v, r->root_fd, "root", e);
 	if (got == 0)
 		got = verify_top(v, r->skel_fd, "skel", e);
-	for (size_t i = 0; got == 0 && i < v->m.n; i++)
-		if (!v->m.v[i].seen)
-			differs(v, v->m.v[i].path, "is missing (%s)", kind_name(v->m.v[i].type));
+	if (got == 0)
+		say_missing(v, "");
 	return got;
 }
 
@@ -247,4 +256,55 @@ release_verify(const struct release *r, struct release_check *c, struct err *e)
 	c->diffs = v.diffs;
 	c->cached_only = v.cached_only;
 	return 0;
+}
+
+/* ---- before it is installed ---- */
+
+struct first {
+	const struct release_part *part;
+	char *text; /* the first difference */
+};
+
+static void
+keep_first(void *ctx, const char *path, const char *what)
+{
+	struct first *f = ctx;
+	_auto_free char *shown = f->text ? NULL : text_printable(path, 4096);
+
+	if (shown)
+		f->text = xasprintf("%s: %s", shown, what);
+}
+
+static bool
+is_wanted(void *ctx, const char *path)
+{
+	const struct release_part *p = ((struct first *)ctx)->part;
+
+	return !p || p->wanted(p->ctx, path);
+}
+
+int
+release_verify_skel(const struct release *r, const struct release_part *part, struct err *e)
+{
+	struct first first = {part, NULL};
+	struct verify v = {.say = keep_first, .ctx = &first, .wanted = is_wanted, .cached = true};
+	_auto_free char *more = NULL;
+	int got;
+
+	if (r->dir_fd < 0) /* made by hand */
+		return 0;
+	got = load_manifest(r, &v, e);
+	if (got == 0)
+		got = verify_top(&v, r->skel_fd, "skel", e);
+	if (got == 0)
+		say_missing(&v, "skel/");
+	if (got < 0)
+		got = err_wrap(e, "verify %s/%s", r->template, r->name);
+	more = v.diffs > 1 ? xasprintf(", and %zu more difference%s", v.diffs - 1, v.diffs > 2 ? "s" : "") : xstrdup("");
+	if (got == 0 && v.diffs > 0)
+		got = err_set(e, EBADMSG, "release %s/%s is not as it was built: %s%s (brig template verify %s/%s)",
+			      r->template, r->name, first.text, more, r->template, r->name);
+	manifest_free(&v.m);
+	free(first.text);
+	return got;
 }

@@ -1,0 +1,164 @@
+#!/usr/bin/env bats
+# What an upgrade promises: it says before what it will do, installs nothing of a damaged release, and a service that is
+# not there afterwards counts as a failed upgrade.
+
+load lib
+
+setup_file() {
+	lab_setup none
+	mkdir -p "$LAB"/o1/etc "$LAB"/o2/etc
+	for n in 1 2; do
+		echo "plain $n" >"$LAB/o$n/etc/plain"
+		echo same >"$LAB/o$n/etc/same"
+		brig -q template build mroot busybox --overlay "$LAB/o$n" --release "r$n" --no-current
+	done
+	cp -a "$BRIG_BASE/templates/mroot" "$LAB/whole"
+}
+teardown_file() { lab_teardown; }
+
+setup() {
+	conf <<-EOF
+		exec.start = "true"; persist; stop.timeout = 2;
+		a { service = "sleep 1000"; }
+		b { service = "sleep 1000"; }
+	EOF
+	brig -q upgrade mroot/r1
+	brig -q create a b
+	brig -q start a b
+}
+teardown() {
+	brig -q stop -a --force || true
+	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
+	rm -rf "$BRIG_BASE/templates/mroot"
+	cp -a "$LAB/whole" "$BRIG_BASE/templates/mroot"
+}
+
+release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
+SKEL() { echo "$BRIG_BASE/templates/mroot/$1/skel"; }
+all_on() {
+	local j
+	for j in a b; do [ "$(release_of $j)" = "$1" ] || return 1; done
+}
+
+# ---- a damaged release ----
+
+# damage KIND RELEASE
+damage() {
+	local skel
+	skel=$(SKEL "$2")
+	case $1 in
+	flip) sed -i 's/plain/plaim/' "$skel/etc/plain" ;;
+	same) sed -i 's/same/sane/' "$skel/etc/same" ;;
+	missing) rm "$skel/etc/passwd" ;;
+	empty) find "$skel" -mindepth 1 -delete ;;
+	more) echo 0wn >"$skel/etc/more" ;;
+	owner) chown 7 "$skel/etc/plain" ;;
+	mode) chmod 4755 "$skel/etc/plain" ;;
+	manifest) sed -i 's/etc\/plain /etc\/plaim /' "$skel/../manifest" ;;
+	gone) rm "$skel/../manifest" ;;
+	esac
+}
+
+@test "nothing of a damaged release is installed in any jail" {
+	local kind
+	for kind in flip same missing empty more owner mode manifest gone; do
+		damage $kind r2
+		for how in "-n" "" "--all-at-once" "--keep-going" "--no-restart"; do
+			# shellcheck disable=SC2086
+			run brig upgrade $how mroot/r2
+			echo "$kind $how: $status: $output"
+			[ "$status" = 1 ]
+			[[ "$output" == *mroot/r2* ]]
+			all_on r1
+			[ "$(cat "$BRIG_BASE/js/a/etc/plain")" = "plain 1" ]
+			[ -s "$BRIG_BASE/js/a/etc/passwd" ]
+			brig exec a true
+		done
+		run brig create -t mroot/r2 new
+		echo "$output"
+		[ "$status" = 1 ]
+		[ ! -e "$BRIG_BASE/js/new" ]
+		[ ! -e "$BRIG_BASE/js/.brig/new.json" ]
+		rm -rf "$BRIG_BASE/templates/mroot/r2"
+		cp -a "$LAB/whole/r2" "$BRIG_BASE/templates/mroot/r2"
+	done
+	brig -q upgrade mroot/r2
+	all_on r2
+}
+
+@test "the message names the first difference, once, and how to see all" {
+	damage missing r2
+	damage flip r2
+	run brig upgrade mroot/r2
+	[ "$status" = 1 ]
+	one_line "$output"
+	[[ "$output" == "brig: release mroot/r2 is not as it was built: skel/etc/plain: content differs"*", and 1 more difference (brig template verify mroot/r2)" ]]
+}
+
+@test "an upgrade that waits for a start does not install it either, and waits on" {
+	brig -q upgrade --no-restart mroot/r2
+	damage flip r2
+	run brig restart a
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ "$output" == *"mroot/r2 is not as it was built"* ]]
+	[ "$(release_of a)" = r1 ]
+	brig exec a true
+	cp -a "$LAB/whole/r2/skel/etc/plain" "$(SKEL r2)/etc/plain"
+	brig -q restart a
+	[ "$(release_of a)" = r2 ]
+}
+
+@test "a damaged release can be left" {
+	damage same r1
+	run brig upgrade mroot/r2
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" == *"warning: release mroot/r1 is not as it was built: skel/etc/same"* ]]
+	[ "$(grep -c 'not as it was built' <<<"$output")" = 1 ]
+	all_on r2
+	[ "$(cat "$BRIG_BASE/js/a/etc/plain")" = "plain 2" ]
+}
+
+@test "merge --theirs does not take a damaged file" {
+	echo mine >"$BRIG_BASE/js/a/etc/plain"
+	brig -q upgrade mroot/r2
+	damage flip r2
+	run brig merge --theirs /etc/plain a
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ "$output" == *"mroot/r2 is not as it was built: skel/etc/plain"* ]]
+	[ "$(cat "$BRIG_BASE/js/a/etc/plain")" = mine ]
+}
+
+# ---- the plan ----
+
+@test "what is replaced or removed outside etc is said, with -n and without" {
+	mkdir -p "$LAB"/p1/root "$LAB"/p2/root "$LAB"/p1/usr/local/etc
+	echo 1 >"$LAB/p1/root/.profile"
+	echo 2 >"$LAB/p2/root/.profile"
+	echo gone >"$LAB/p1/usr/local/etc/gone"
+	for n in 1 2; do
+		brig -q template build mroot busybox --overlay "$LAB/o$n" --overlay "$LAB/p$n" --release "p$n" --no-current
+	done
+	brig -q upgrade mroot/p1
+	want="outside /etc these are replaced or removed:
+  U /root/.profile  (all)
+  D /usr-local/etc  (all)
+  D /usr-local/etc/gone  (all)"
+	run brig upgrade -n mroot/p2
+	echo "$output"
+	[[ "$output" == *"  U /etc/plain  (all)
+$want"* ]]
+	run brig upgrade mroot/p2
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" == *"$want"* ]]
+	[[ "$output" != *"/etc/plain"* ]]
+	[ ! -e "$BRIG_BASE/js/a/usr-local/etc/gone" ]
+	run brig rollback -n mroot
+	echo "$output"
+	[[ "$output" == *"outside /etc this is replaced or removed:
+  U /root/.profile  (all)"* ]]
+	[[ "$output" == *"A /usr-local/etc/gone"* ]]
+}
