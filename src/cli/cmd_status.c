@@ -18,7 +18,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "cli/cli.h"
-#include "cli/service.h"
+#include "run/service.h"
 #include "os/limits.h"
 #include "store/record/ids.h"
 #include "store/record/record.h"
@@ -39,17 +39,15 @@ struct view {
 	uint32_t idbase;
 	size_t procs;
 	struct os_usage use;
-	struct service_status *svc;
-	size_t n_svc, svc_up, svc_failed;
+	struct services svc;
+	size_t svc_up, svc_failed;
 	bool degraded; /* one that the jail's rc starts is among the failed */
 };
 
 static void
 view_free(struct view *v)
 {
-	for (size_t i = 0; i < v->n_svc; i++)
-		service_free(&v->svc[i]);
-	free(v->svc);
+	services_free(&v->svc);
 	free(v->name);
 	free(v->why);
 	free(v->template);
@@ -65,31 +63,19 @@ view_free(struct view *v)
 static void
 read_services(const struct store *s, struct view *v)
 {
-	struct err e = ERR_INIT;
-	char *data = NULL;
-	size_t len = 0;
-	_auto_free char *rel = xasprintf("%s/services", v->name);
-
 	if (!v->spec || !v->alive)
 		return;
-	if (s->jail_fd >= 0)
-		(void)fsx_read_at(s->jail_fd, rel, SERVICE_FILE_MAX, &data, &len, &e);
-	v->n_svc = v->spec->service.n;
-	v->svc = xcalloc(v->n_svc + INIT_MAX_FOLLOWED, sizeof(*v->svc));
-	for (size_t i = 0; i < v->n_svc; i++) {
-		v->svc[i].command = xstrdup(v->spec->service.v[i]);
-		service_parse(data, len, i, &v->svc[i]);
-	}
-	for (size_t k = 0; service_followed(data, len, v->spec->service.n, k, &v->svc[v->n_svc]); k++)
-		v->n_svc++;
-	for (size_t i = 0; i < v->n_svc; i++) {
-		bool failed = streq(v->svc[i].state, "failed");
+	services_read(s, v->name, v->spec->service.n, &v->svc);
+	for (size_t i = 0; i < v->svc.n; i++) {
+		struct service_status *one = &v->svc.v[i];
+		bool failed = streq(one->state, "failed");
 
-		v->svc_up += streq(v->svc[i].state, "up") || streq(v->svc[i].state, "started");
+		if (i < v->spec->service.n)
+			one->command = xstrdup(v->spec->service.v[i]);
+		v->svc_up += service_is_up(one);
 		v->svc_failed += failed;
 		v->degraded |= failed && i >= v->spec->service.n;
 	}
-	free(data);
 }
 
 static void
@@ -316,11 +302,11 @@ release_text(const struct view *v)
 static char *
 services_text(const struct view *v)
 {
-	if (v->n_svc == 0)
+	if (v->svc.n == 0)
 		return xstrdup("-");
 	if (v->svc_failed)
-		return xasprintf("%zu/%zu, %zu failed", v->svc_up, v->n_svc, v->svc_failed);
-	return xasprintf("%zu/%zu", v->svc_up, v->n_svc);
+		return xasprintf("%zu/%zu, %zu failed", v->svc_up, v->svc.n, v->svc_failed);
+	return xasprintf("%zu/%zu", v->svc_up, v->svc.n);
 }
 
 static char *
@@ -407,8 +393,8 @@ print_use(const struct view *v)
 static void
 print_services(const struct view *v)
 {
-	for (size_t i = 0; i < v->n_svc; i++) {
-		const struct service_status *s = &v->svc[i];
+	for (size_t i = 0; i < v->svc.n; i++) {
+		const struct service_status *s = &v->svc.v[i];
 		_auto_free char *since =
 		    s->since ? out_duration((int64_t)time(NULL) - s->since) : xstrdup("?");
 		_auto_buf struct buf b = BUF_INIT;
@@ -551,8 +537,8 @@ services_json(const struct view *v)
 {
 	json_t *a = json_array();
 
-	for (size_t i = 0; i < v->n_svc; i++) {
-		const struct service_status *s = &v->svc[i];
+	for (size_t i = 0; i < v->svc.n; i++) {
+		const struct service_status *s = &v->svc.v[i];
 		_auto_free char *command = text_printable(s->command, 4096);
 
 		(void)json_array_append_new(a, json_pack("{s:s, s:s, s:i, s:i, s:I, s:i}", "command", command,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Answers of sock_diag(7): each is one of a jail's sockets, of which there may be more than are watched. */
+#include "os/linux/network/diag.c"
 #include "os/linux/network/watch.c"
 
 #include "fuzz.h"
@@ -14,14 +15,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&w, 0, sizeof(w));
 	for (size_t p = 0; p < ARRAY_LEN(protos); p++) {
-		struct dump d = {&w, protos[p]};
+		struct each d = {add_listener, &w, protos[p]};
 		int left = (int)size, state = 0;
 
 		memcpy(buf, data, size);
 		/* the walk is nl_do()'s: fuzz_netlink.c */
 		for (const struct nlmsghdr *h = buf; mnl_nlmsg_ok(h, left) && h->nlmsg_len <= (uint32_t)left;
 		     h = mnl_nlmsg_next(h, &left)) {
-			must(add_listener(h, &d) == 0, "the list is read to its end");
+			must(one(h, &d) == 0, "the list is read to its end");
 			(void)found(h, &state);
 		}
 	}

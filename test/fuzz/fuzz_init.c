@@ -3,7 +3,7 @@
  * The arguments of brig-init, one a line; what it makes of commands; the records it writes, as commands of
  * brig read them.  The input is also read as a file of records.
  */
-#include "cli/service.h"
+#include "run/service.h"
 #include "fuzz.h"
 
 #define main brig_init_main

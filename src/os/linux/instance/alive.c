@@ -299,9 +299,8 @@ thaw(int procfd)
 	(void)!write(state, "THAWED", 6);
 }
 
-/* Calls each() for every process in the pid namespace ns. */
-static int
-each_process(uint64_t ns, void (*each)(void *ctx, int procfd, int pid), void *ctx, struct err *e)
+int
+ref_each_process(const struct os_ref *ref, void (*each)(void *ctx, int procfd, int pid), void *ctx, struct err *e)
 {
 	_auto_closedir DIR *d = opendir("/proc");
 	struct dirent *de;
@@ -317,7 +316,7 @@ each_process(uint64_t ns, void (*each)(void *ctx, int procfd, int pid), void *ct
 		if (num_int(de->d_name, 1, INT_MAX, &pid) < 0)
 			continue;
 		(void)snprintf(link, sizeof(link), "%s/ns/pid", de->d_name);
-		if (ns_inode(dirfd(d), link, &inode) < 0 || inode != ns)
+		if (ns_inode(dirfd(d), link, &inode) < 0 || inode != ref->ns)
 			continue;
 		procfd = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (procfd >= 0)
@@ -346,7 +345,7 @@ os_jail_kill(const struct os_ref *ref, struct err *e)
 		return err_sys(e, errno, "kill the jail's first process");
 	if (wait_gone(ref, pidfd, THAW_AFTER_MS))
 		return 0;
-	if (each_process(ref->ns, thaw_one, NULL, e) < 0)
+	if (ref_each_process(ref, thaw_one, NULL, e) < 0)
 		return -e->num;
 	if (wait_gone(ref, pidfd, KILL_WAIT_S * 1000L))
 		return 0;
@@ -414,7 +413,7 @@ os_jail_pids(const struct os_ref *ref, struct strv *ret_lines, size_t *ret_n, st
 
 	if (r <= 0)
 		return ref_error(r < 0 ? r : -ESRCH, e);
-	if (each_process(ref->ns, pid_line, &p, e) < 0)
+	if (ref_each_process(ref, pid_line, &p, e) < 0)
 		return -e->num;
 	if (ret_n)
 		*ret_n = p.n;

@@ -17,7 +17,10 @@ int ref_make(pid_t pid, struct os_ref *ret, struct err *e);
 int ref_open(const struct os_ref *ref, int *ret_procfd);
 /* A pidfd of the first process; -ESRCH when the jail is gone. */
 int ref_pidfd(const struct os_ref *ref, int *ret_pidfd);
-/* What the two have returned, with a message. */
+/* Calls each() for every process in the pid namespace of the reference, with its directory in /proc and its pid as the
+ * host counts. */
+int ref_each_process(const struct os_ref *ref, void (*each)(void *ctx, int procfd, int pid), void *ctx, struct err *e);
+/* What ref_open() and ref_pidfd() have returned, with a message. */
 int ref_error(int r, struct err *e);
 
 #endif

@@ -28,6 +28,7 @@
 #include "base/fsx.h"
 #include "base/lock.h"
 #include "os/linux/instance/build.h"
+#include "os/linux/network/diag.h"
 #include "os/linux/network/listen.h"
 #include "os/linux/network/net.h"
 #include "os/linux/instance/ref.h"
@@ -37,8 +38,6 @@
 #define WATCH_MAX 256 /* a jail can open sockets without end: more are not looked at */
 #define LOOK_MS 1
 #define FD_CALLER 3
-#define EPHEMERAL_FIRST 32768
-#define EPHEMERAL_LAST 60999
 
 struct listener {
 	int proto;
@@ -73,45 +72,18 @@ struct watcher {
 
 /* ---- sock_diag ---- */
 
-static struct inet_diag_req_v2 *
-diag_msg(void *buf, struct nlmsghdr **ret, int proto, int family, uint16_t flags)
+static void
+add_listener(void *ctx, int proto, const struct inet_diag_msg *m)
 {
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	struct inet_diag_req_v2 *q = mnl_nlmsg_put_extra_header(m, sizeof(*q));
-
-	m->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	m->nlmsg_flags = NLM_F_REQUEST | flags;
-	q->sdiag_family = (uint8_t)family;
-	q->sdiag_protocol = (uint8_t)proto;
-	/* a UDP socket without a peer has the state of a closed one */
-	q->idiag_states = 1u << (proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE);
-	*ret = m;
-	return q;
-}
-
-struct dump {
-	struct watcher *w;
-	int proto;
-};
-
-static int
-add_listener(const struct nlmsghdr *msg, void *ctx)
-{
-	const struct dump *d = ctx;
-	const struct inet_diag_msg *m = mnl_nlmsg_get_payload(msg);
-	struct watcher *w = d->w;
+	struct watcher *w = ctx;
 	struct listener *l = &w->v[w->n];
-	int port;
 
 	/* the rest is read all the same: the kernel sends one list at a time */
-	if (mnl_nlmsg_get_payload_len(msg) < sizeof(*m) || w->n == WATCH_MAX)
-		return 0;
-	port = ntohs(m->id.idiag_sport);
-	if (port == 0 || (d->proto == IPPROTO_UDP && port >= EPHEMERAL_FIRST && port <= EPHEMERAL_LAST))
-		return 0;
-	*l = (struct listener){.proto = d->proto, .ip.family = m->idiag_family, .id = m->id};
+	if (w->n == WATCH_MAX || diag_is_clients(proto, ntohs(m->id.idiag_sport)))
+		return;
+	*l = (struct listener){.proto = proto, .ip.family = m->idiag_family, .id = m->id};
 	memcpy(&l->ip.a, m->id.idiag_src, net_ip_len(l->ip.family));
-	l->port = (uint16_t)port;
+	l->port = ntohs(m->id.idiag_sport);
 	l->id.idiag_cookie[0] = l->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
 	if (l->proto ==
 	    IPPROTO_UDP) { /* source and destination of a question are the other way round there */
@@ -123,27 +95,8 @@ add_listener(const struct nlmsghdr *msg, void *ctx)
 	for (size_t i = 0; i < w->n; i++) /* several sockets on one port (SO_REUSEPORT) */
 		if (w->v[i].proto == l->proto && w->v[i].ip.family == l->ip.family &&
 		    memcmp(&w->v[i].id, &l->id, sizeof(l->id)) == 0)
-			return 0;
+			return;
 	w->n++;
-	return 0;
-}
-
-static int
-list_listeners(struct watcher *w, struct err *e)
-{
-	static const int protos[] = {IPPROTO_TCP, IPPROTO_UDP}, families[] = {AF_INET, AF_INET6};
-	char buf[NL_MSG];
-
-	for (size_t p = 0; p < ARRAY_LEN(protos); p++)
-		for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-			struct dump d = {w, protos[p]};
-			struct nlmsghdr *m;
-
-			(void)diag_msg(buf, &m, protos[p], families[f], NLM_F_DUMP);
-			if (nl_do(w->diag, m, add_listener, &d, e) < 0)
-				return err_wrap(e, "list the sockets of the jail");
-		}
-	return 0;
 }
 
 static int
@@ -265,7 +218,7 @@ watch_main(int netns, int fd)
 		_exit(1);
 	fd = FD_CALLER;
 	(void)close_range(FD_CALLER + 1, ~0U, 0);
-	if (a.e.num == 0 && nl_open(NETLINK_SOCK_DIAG, &w.diag, &a.e) == 0 && list_listeners(&w, &a.e) == 0)
+	if (a.e.num == 0 && nl_open(NETLINK_SOCK_DIAG, &w.diag, &a.e) == 0 && diag_each(w.diag, add_listener, &w, &a.e) == 0)
 		w.seen = clock_us();
 	a.listeners = w.n;
 	if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) != sizeof(a) || a.e.num)

@@ -2,9 +2,11 @@
 #include <ctype.h>
 #include <limits.h>
 
+#include "base/fsx.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "cli/service.h"
+#include "run/service.h"
+#include "store/record/state.h"
 
 void
 service_free(struct service_status *s)
@@ -54,4 +56,35 @@ service_followed(const char *data, size_t len, size_t n, size_t k, struct servic
 	*ret = (struct service_status){.command = xstrndup(name, name_len)};
 	service_parse(data, len, at, ret);
 	return true;
+}
+
+void
+services_read(const struct store *s, const char *jail, size_t n, struct services *ret)
+{
+	_auto_free char *file = xasprintf("%s/" STATE_SERVICES, jail), *data = NULL;
+	struct err ignore = ERR_INIT; /* the file may be missing: an ending jail, an older brig */
+	size_t len = 0;
+
+	if (s->jail_fd >= 0)
+		(void)fsx_read_at(s->jail_fd, file, SERVICE_FILE_MAX, &data, &len, &ignore);
+	*ret = (struct services){.v = xcalloc(n + INIT_MAX_FOLLOWED, sizeof(*ret->v)), .n = n};
+	for (size_t i = 0; i < n; i++)
+		service_parse(data, len, i, &ret->v[i]);
+	for (size_t k = 0; service_followed(data, len, n, k, &ret->v[ret->n]); k++)
+		ret->n++;
+}
+
+void
+services_free(struct services *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		service_free(&s->v[i]);
+	free(s->v);
+	*s = (struct services){0};
+}
+
+bool
+service_is_up(const struct service_status *s)
+{
+	return streq(s->state, "up") || streq(s->state, "started");
 }
