@@ -25,7 +25,7 @@ static const struct opt stop_opts[] = {
 /* Jails of a command, each with its job. */
 struct one {
 	struct jailspec *spec; /* NULL: not in the configuration (stop only) */
-	struct jailspec *made; /* restart: what it ran as, where it ran */
+	struct run_was was; /* restart: where it ran */
 	int r;                 /* how its stop went */
 };
 struct batch {
@@ -63,7 +63,7 @@ batch_free(struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		jailspec_free(b->one[i].spec);
-		jailspec_free(b->one[i].made);
+		run_was_free(&b->one[i].was);
 		free((char *)(uintptr_t)b->job[i].label);
 	}
 	free(b->one);
@@ -165,12 +165,12 @@ work(void *ctx, const char *label, struct err *e)
 	size_t i = (size_t)batch_index(b, label);
 	const struct one *one = &b->one[i];
 	struct run_caller who = cli_caller(b->cli);
-	struct run_start_opts o = {.before = one->made};
+	struct run_start_opts o = {.before = one->was.made ? &one->was : NULL};
 
 	if (b->stopping)
 		return run_stop(&b->cli->store, name_of(b, i), one->spec,
 				(opt_force ? STOP_FORCE : 0) | (b->restarts ? STOP_RETURNS : 0), &who, e);
-	if (one->made)
+	if (one->was.made)
 		who.in = NULL;
 	return run_start(&b->cli->store, one->spec, &o, &who, e);
 }
@@ -337,7 +337,7 @@ look_at_running(struct batch *down)
 	for (size_t i = 0; i < down->n; i++) {
 		struct err e = ERR_INIT;
 
-		if (run_made_of(&down->cli->store, name_of(down, i), &down->one[i].made, &e) < 0)
+		if (run_was(&down->cli->store, name_of(down, i), &down->one[i].was, &e) < 0)
 			failed = cli_fail(down->cli, down->job[i].label, &e);
 	}
 	return failed;
@@ -356,8 +356,8 @@ add_stopped(struct batch *up, struct batch *down)
 		at = batch_index(up, down->job[i].label);
 		if (at < 0)
 			continue;
-		up->one[at].made = down->one[i].made;
-		down->one[i].made = NULL;
+		up->one[at].was = down->one[i].was;
+		down->one[i].was.made = NULL;
 	}
 	return failed;
 }
@@ -376,7 +376,7 @@ drop_unstopped(struct batch *up, const struct batch *down)
 			continue;
 		}
 		jailspec_free(up->one[i].spec);
-		jailspec_free(up->one[i].made);
+		run_was_free(&up->one[i].was);
 		free((char *)(uintptr_t)up->job[i].label);
 	}
 	up->n = n;

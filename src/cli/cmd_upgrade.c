@@ -12,7 +12,7 @@
 #include "run/upgrade.h"
 
 static struct {
-	bool dry, all_at_once, no_restart, keep_going;
+	bool dry, all_at_once, no_restart, keep_going, ignore_listen;
 	int jobs;
 	const char *canary, *rules, *release;
 	struct strv overlays, always, ignore, jails;
@@ -33,6 +33,8 @@ static struct {
 static const struct opt upgrade_opts[] = {
     COMMON_OPTS,
     {'A', "always", OPT_LIST, &opt.always, "PATTERNS", "files that become the release's in any case"},
+    {0, "ignore-listen", OPT_FLAG, &opt.ignore_listen, NULL,
+     "that a service listens no more is no reason to go back"},
     {'I', "ignore", OPT_LIST, &opt.ignore, "PATTERNS", "files that are left alone"},
     {0, "overlay", OPT_LIST, &opt.overlays, "DIR", "copy this directory over the tree (repeatable)"},
     {0, "rules", OPT_STRING, &opt.rules, "FILE", "rules of the split into template and skeleton"},
@@ -558,6 +560,7 @@ switch_all(struct job *j)
 	j->u.to.always = &opt.always;
 	j->u.to.ignore = &opt.ignore;
 	j->u.to.no_restart = opt.no_restart;
+	j->u.to.ignore_listen = opt.ignore_listen;
 	j->u.canary = opt.canary;
 	j->u.details = opt.dry || j->cli->verbose || j->cli->json;
 	if (upgrade_plan(&j->u, &e) < 0)

@@ -66,7 +66,7 @@ jailop_free(struct jailop *o)
 	for (size_t i = 0; i < o->n; i++) {
 		free(o->job[i].key);
 		jailspec_free(o->job[i].spec);
-		jailspec_free(o->job[i].made);
+		run_was_free(&o->job[i].was);
 		strv_free(&o->job[i].mentioned);
 		if (o->job[i].running)
 			state_free(&o->job[i].st);
@@ -383,10 +383,10 @@ start_one(void *ctx, const char *key, struct err *e)
 {
 	struct jailop *o = ctx;
 	const struct jail_job *j = jailop_find(o, key);
-	struct run_start_opts so = {.ephemeral = is_ephemeral(o, j), .before = j->made};
+	struct run_start_opts so = {.ephemeral = is_ephemeral(o, j), .before = j->was.made ? &j->was : NULL};
 	struct run_caller who = cli_caller(o->cli);
 
-	if (j->made) /* it was stopped for this */
+	if (j->was.made) /* it was stopped for this */
 		who.in = NULL;
 
 	if (o->command)
@@ -439,7 +439,7 @@ stop_one(void *ctx, const char *key, struct err *e)
 
 	/* hooks as the file has them now; a jail that no file defines goes by what it recorded */
 	return run_stop(&o->cli->store, j->st.name, j->partial || j->alone ? NULL : j->spec,
-			(o->force ? STOP_FORCE : 0) | (j->made ? STOP_RETURNS : 0), &who, e);
+			(o->force ? STOP_FORCE : 0) | (j->was.made ? STOP_RETURNS : 0), &who, e);
 }
 
 static void
@@ -492,7 +492,7 @@ look_at_running(struct jailop *o, struct jail_job *j)
 {
 	struct err e = ERR_INIT;
 
-	if (j->act != ACT_RESTART || run_made_of(&o->cli->store, j->st.name, &j->made, &e) >= 0)
+	if (j->act != ACT_RESTART || run_was(&o->cli->store, j->st.name, &j->was, &e) >= 0)
 		return;
 	j->act = ACT_NONE;
 	fail(o, j->key, &e);

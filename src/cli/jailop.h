@@ -7,7 +7,7 @@
 #define BRIG_CLI_JAILOP_H
 
 #include "cli/cli.h"
-#include "os/instance.h"
+#include "run/run.h"
 #include "store/record/state.h"
 
 enum jail_act {
@@ -25,7 +25,7 @@ struct jail_job {
 	struct jailspec *spec; /* NULL: a running jail that the configuration does not have */
 	struct state st;
 	bool running;
-	struct jailspec *made; /* ACT_RESTART: what it ran as */
+	struct run_was was; /* ACT_RESTART */
 	bool partial; /* only what mentioned names is to be changed (words with -m) */
 	struct strv mentioned;
 	bool alone; /* on the command line: it goes by what it recorded */

@@ -8,6 +8,7 @@
 #ifndef BRIG_OS_WATCH_H
 #define BRIG_OS_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "os/instance.h"
@@ -23,5 +24,36 @@ int os_watch_start(const struct os_ref *ref, const struct jailspec *spec, struct
 		   struct err *e);
 int os_watch_ready(struct os_watch *w, int wait_ms, struct os_outage *ret, struct err *e); /* ends it */
 void os_watch_end(struct os_watch *w); /* without a result; NULL is fine */
+
+/*
+ * What listens in a jail, by protocol and port: TCP sockets, and bound ones of UDP.  Those with a port that the kernel
+ * chose (ip(7), ip_local_port_range) are left out: nobody can rely on it, and a service has another one after each
+ * start.  Numbers only: it crosses processes in shared memory.
+ */
+#define OS_SOCKETS_MAX 128 /* a jail can open sockets without end: more are not looked at */
+struct os_socket {
+	int proto; /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t port;
+};
+struct os_sockets {
+	struct os_socket v[OS_SOCKETS_MAX]; /* each once */
+	size_t n;
+};
+/* holders: only sockets that these processes (pids as the jail counts) or children of theirs have open; NULL: all of
+ * a jail with a network of its own, and those that any of its processes has of one that shares the host's. */
+struct os_pids {
+	const int *v;
+	size_t n;
+};
+int os_jail_sockets(const struct os_ref *ref, const struct jailspec *spec, const struct os_pids *holders,
+		    struct os_sockets *ret, struct err *e);
+static inline bool
+os_sockets_have(const struct os_sockets *list, const struct os_socket *one)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].proto == one->proto && list->v[i].port == one->port)
+			return true;
+	return false;
+}
 
 #endif

@@ -29,6 +29,7 @@ struct switch_to {
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
 	bool restart;                       /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */
+	bool ignore_listen;                 /* that nothing listens any more is no reason to go back */
 };
 void switch_to_free(struct switch_to *to);
 

@@ -12,6 +12,7 @@
 #include "base/interrupt.h"
 #include "conf/conf.h"
 #include "os/exec.h"
+#include "os/watch.h"
 #include "store/template/release.h"
 #include "store/jailspace/space.h"
 #include "store/record/record.h"
@@ -47,14 +48,23 @@ int run_destroy(const struct store *s, const char *name, const struct jailspec *
 /* The same, and removes space = DIR or image:FILE, too. */
 int run_destroy_all(const struct store *s, const char *name, const struct jailspec *spec, struct err *e);
 
+/* A running jail: what it was made of, and on what its services listen. */
+struct run_was {
+	struct jailspec *made; /* NULL: it did not run */
+	struct os_sockets listened;
+};
+/* 1: it runs, 0: it does not. */
+int run_was(const struct store *s, const char *name, struct run_was *ret, struct err *e);
+void run_was_free(struct run_was *w);
+
 struct run_start_opts {
 	bool ephemeral; /* brig run */
 	const struct os_exec
 	    *command;    /* run instead of spec->exec[EXEC_COMMAND], ours to wait for; NULL none */
 	int *ret_status; /* its wait status */
-	/* What it was made of, if it ran and was stopped only for this start (STOP_RETURNS).  If it does not
-	 * start, it is started as it was. */
-	const struct jailspec *before;
+	/* What it was, if it ran and was stopped only for this start (STOP_RETURNS).  If it does not start, it is started
+	 * as it was; so it is when a release that waited for this start does not listen where its services did. */
+	const struct run_was *before;
 	bool *ret_back; /* set when it runs again as it was, or on the release that it came from; NULL: not asked */
 };
 /*

@@ -64,7 +64,8 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 			   ? r
 			   : err_wrap(e, "an interrupted change of its files cannot be finished");
 	*to = (struct switch_to){.store = c->s, .kind = c->change.kind, .release = c->change.to,
-				 .always = &c->change.always, .ignore = &c->change.ignore};
+				 .always = &c->change.always, .ignore = &c->change.ignore,
+				 .ignore_listen = c->change.ignore_listen};
 	c->to = to;
 	f->files = c->rec.change == RECORD_PREPARED ? FILES_NEW
 		   : c->rec.change == RECORD_APPLY  ? FILES_GO_ON
@@ -101,7 +102,7 @@ start(struct ctx *c, struct err *e)
 	c->marked = wants_restart(c->s, c->next.id.name);
 	f.finish = c->has_change || c->marked;
 	f.volume = on_volume(c);
-	c->old.made = c->next.opts->before ? c->next.opts->before : c->next.spec;
+	c->old.made = c->next.opts->before ? c->next.opts->before->made : c->next.spec;
 	if (r == 0)
 		r = walk_go(c, &f, e);
 	if (c->back && c->next.opts->ret_back)

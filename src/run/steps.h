@@ -37,6 +37,7 @@ enum step_id {
 	STEP_LISTEN,
 	STEP_CREATED,
 	STEP_WATCH,
+	STEP_SOCKETS,
 	STEP_FILES,
 	STEP_REGENERATE,
 	STEP_UPGRADE,
@@ -44,6 +45,7 @@ enum step_id {
 	STEP_COMMAND,
 	STEP_SERVICES,
 	STEP_HEALTH,
+	STEP_LISTENING,
 	STEP_POSTUPGRADE,
 	STEP_POSTSTART,
 	STEP_RUNNING,
@@ -95,6 +97,7 @@ struct ctx {
 	bool waits;                /* a start was interrupted: a prepared change waits again */
 	bool back;                 /* it went back, and runs again as it was */
 	struct os_watch *watch;
+	struct os_sockets listened; /* on what the services of the old instance did */
 	int64_t stopped_us; /* when the old services were told to stop */
 };
 #define CTX_INIT(store_, who_, name_)                                                                          \
@@ -147,6 +150,10 @@ bool wants_restart(const struct store *s, const char *jail);
 int ctx_load_change(struct ctx *c, struct err *e);
 
 #define STEPS_LOCK_MS 30000 /* how long a command waits for the jail */
+
+/* listening.c */
+int up_sockets(struct ctx *c, struct instance *i, struct err *e);
+int up_listening(struct ctx *c, struct instance *i, struct err *e);
 
 /* cleanup.c.  Under the jail's lock. 1: it runs (*ret), 0: it does not, and nothing is left of it. */
 int jail_clean_up(const struct store *s, const char *name, struct state *ret, struct err *e);

@@ -108,6 +108,7 @@ begin_change(struct ctx *c, struct err *e)
 		return r;
 	c->has_change = true;
 	c->change.restart = c->old.st.name != NULL || c->to->restart;
+	c->change.ignore_listen = c->to->ignore_listen;
 	if (c->to->always)
 		strv_copy(&c->change.always, c->to->always);
 	if (c->to->ignore)

@@ -12,7 +12,7 @@ jail_free(struct upgrade_jail *j)
 	free(j->label);
 	free(j->from);
 	jailspec_free(j->spec);
-	jailspec_free(j->made);
+	run_was_free(&j->was);
 	merge_plan_free(&j->plan);
 }
 
@@ -261,12 +261,12 @@ start_one(void *ctx, const char *label, struct err *e)
 	size_t i = find(u, label);
 	struct upgrade_jail *j = &u->jail[i];
 	struct run_caller who = u->who ? *u->who : (struct run_caller){0};
-	struct run_start_opts o = {.before = j->made, .ret_back = &u->result[i].back};
+	struct run_start_opts o = {.before = j->was.made ? &j->was : NULL, .ret_back = &u->result[i].back};
 	int r;
 
 	who.in = NULL;
 	if (j->r < 0) /* could not be stopped or switched, or was not tried: runs on, or is started as it was */
-		return run_start(u->store, j->made ? j->made : j->spec, NULL, &who, e);
+		return run_start(u->store, j->was.made ? j->was.made : j->spec, NULL, &who, e);
 	r = run_start(u->store, j->spec, &o, &who, e);
 	u->result[i].down_us = clock_us() - u->result[i].down_us;
 	return r < 0 ? r : 0;
@@ -317,7 +317,7 @@ look_at_running(struct upgrade *u)
 		struct upgrade_jail *j = &u->jail[i];
 		struct err e = ERR_INIT;
 
-		if (j->pinned || run_made_of(u->store, j->spec->name, &j->made, &e) >= 0)
+		if (j->pinned || run_was(u->store, j->spec->name, &j->was, &e) >= 0)
 			continue;
 		j->running = false;
 		j->r = -e.num;

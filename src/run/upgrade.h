@@ -11,7 +11,7 @@
 struct upgrade_jail {
 	char *label; /* as the configuration calls it; the list's own */
 	struct jailspec *spec;
-	struct jailspec *made; /* what it was started with, while it ran; NULL */
+	struct run_was was; /* --all-at-once: before it was stopped */
 	char *from; /* the release that its record names */
 	bool running;
 	/* upgrade_plan() */

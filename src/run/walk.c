@@ -16,11 +16,11 @@ of_jail(enum step_id s)
 	return run_steps[s].of != OF_CHANGE;
 }
 
-/* The hooks of an upgrade belong only to walks that are one. */
+/* The hooks of an upgrade, and what must listen after it, belong only to walks that are one. */
 static bool
 left_out(enum step_id s, bool upgrade)
 {
-	return !upgrade && (s == STEP_UPGRADE || s == STEP_POSTUPGRADE);
+	return !upgrade && (s == STEP_UPGRADE || s == STEP_LISTENING || s == STEP_POSTUPGRADE);
 }
 
 /* Adds all steps of an instance, upwards. */
@@ -92,6 +92,8 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 		up_of(ret, OF_INSTANCE, true, false);
 		add(ret, STEP_WATCH, WAY_UP, WHO_NEXT);
 	}
+	if (f->runs && f->upgrade)
+		add(ret, STEP_SOCKETS, WAY_UP, WHO_NEXT);
 	if (f->files == FILES_NEW && !late)
 		add(ret, STEP_DECIDE, WAY_UP, WHO_NEXT);
 	if (f->runs)

@@ -97,9 +97,9 @@ walks(void **state)
 				  .beside = true,
 				  .finish = true,
 				  .files = FILES_NEW},
-	      "+PREUPGRADE +stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files "
+	      "+PREUPGRADE +stage +create +listen +watch +sockets +decide -POSTSTART -START -CREATE +claim +files "
 	      "+regenerate "
-	      "+upgrade +start +command +services +health +postupgrade +poststart +running +measure +finish");
+	      "+upgrade +start +command +services +health +listening +postupgrade +poststart +running +measure +finish");
 	makes((struct walk_facts){.finish = true, .anew = true, .files = FILES_NEW},
 	      "+stage +decide +files +REGENERATE +finish");
 	makes((struct walk_facts){.files = FILES_BACK}, "-files -stage");

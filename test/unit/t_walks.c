@@ -80,15 +80,15 @@ static int
 restart_www(struct err *e)
 {
 	struct run_caller on = who;
-	struct jailspec *made = NULL;
-	int r = run_made_of(&lab_store, "www", &made, e);
+	struct run_was was = {0};
+	int r = run_was(&lab_store, "www", &was, e);
 
 	if (r > 0)
 		r = run_stop(&lab_store, "www", lab_spec[WWW], STOP_RETURNS, &who, e);
 	on.in = NULL;
 	if (r >= 0)
-		r = run_start(&lab_store, lab_spec[WWW], &(struct run_start_opts){.before = made}, &on, e);
-	jailspec_free(made);
+		r = run_start(&lab_store, lab_spec[WWW], &(struct run_start_opts){.before = was.made ? &was : NULL}, &on, e);
+	run_was_free(&was);
 	return r;
 }
 

@@ -18,7 +18,7 @@ struct fake_jail {
 	dev_t dev;
 	ino_t ino;
 	pid_t creator; /* holds a lock as long as it lives, see fake_alive() */
-	size_t listen;
+	size_t listen, services;
 	dev_t space_dev; /* of the image or device that it has mounted */
 	ino_t space_ino;
 };

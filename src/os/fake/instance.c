@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Jails, their networks and groups, and what runs in them. */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -228,8 +229,10 @@ os_jail_release(struct os_jail *h, struct err *e)
 	fake_quiet(false);
 	fake_lock();
 	j = fake_find(&h->ref);
-	if (j)
+	if (j) {
 		j->released = true;
+		j->services = h->services;
+	}
 	fake_let_go(h->slot);
 	fake_unlock();
 	fake_leave();
@@ -527,6 +530,24 @@ void
 os_watch_end(struct os_watch *w)
 {
 	free(w);
+}
+
+/* Each service listens on a port of its own as soon as it has begun. */
+int
+os_jail_sockets(const struct os_ref *ref, const struct jailspec *spec _unused_, const struct os_pids *holders _unused_,
+		struct os_sockets *ret, struct err *e)
+{
+	struct fake_jail j;
+
+	if (fake_begin("os_jail_sockets", NULL, e) < 0)
+		return -e->num;
+	if (!look(ref, &j))
+		return gone(e);
+	ret->n = 0;
+	for (size_t i = 0; i < j.services && ret->n < OS_SOCKETS_MAX; i++)
+		ret->v[ret->n++] = (struct os_socket){IPPROTO_TCP, (uint16_t)(80 + i)};
+	fake_leave();
+	return 0;
 }
 
 /* ---- limits ---- */

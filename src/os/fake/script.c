@@ -59,6 +59,7 @@ static const struct {
     {"os_jail_listen", {EADDRINUSE}},
     {"os_watch_start", {ENOMEM}},
     {"os_watch_ready", {EIO}},
+    {"os_jail_sockets", {ENOMEM}},
     {"os_limit_check", {EOPNOTSUPP}},
     {"os_limit_up", {EEXIST, EBUSY}},
     {"os_limit_down", {EBUSY}},

@@ -78,6 +78,7 @@ struct change {
 	bool restart;   /* the jail ran when it began: after a crash it is started again */
 	bool prepared;  /* waits, or waited, for a start (upgrade --no-restart) */
 	char boot[40];  /* in this boot */
+	bool ignore_listen; /* upgrade --ignore-listen, for the start that it waits for */
 	struct change_op *op;
 	size_t n_op;
 	struct record was;          /* conflicts, regenerate and upgrade_from as they were; the rest is empty */

@@ -91,10 +91,10 @@ change_save(struct change *c, struct err *e)
 	_auto_free char *file = change_file_name(c->id);
 	_auto_free char *text = NULL;
 	json_t *j =
-	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s*}",
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s*}",
 		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
 		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "prepared",
-		      c->prepared, "boot", c->boot,
+		      c->prepared, "ignore_listen", c->ignore_listen, "boot", c->boot,
 		      "ops", pack_ops(c), "was", record_json_conflicts(&c->was), "leaves",
 		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "regenerate",
 		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
@@ -194,11 +194,11 @@ read_all(struct change *c, const json_t *j)
 {
 	const char *kind, *template, *from, *to, *boot;
 	size_t k;
-	int inside, restart, prepared = 0; /* prepared: missing in files of older versions of brig */
+	int inside, restart, prepared = 0, ignore_listen = 0; /* the last two: missing in files of older versions of brig */
 
-	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s:s}", "kind", &kind,
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s?b, s:s}", "kind", &kind,
 			"template", &template, "from", &from, "to", &to, "inside", &inside, "restart",
-			&restart, "prepared", &prepared, "boot", &boot) < 0)
+			&restart, "prepared", &prepared, "ignore_listen", &ignore_listen, "boot", &boot) < 0)
 		return -EINVAL;
 	for (k = 0; k < ARRAY_LEN(kinds) && !streq(kinds[k], kind); k++)
 		;
@@ -208,6 +208,7 @@ read_all(struct change *c, const json_t *j)
 	c->inside = inside;
 	c->restart = restart;
 	c->prepared = prepared;
+	c->ignore_listen = ignore_listen;
 	(void)stpcpy(c->boot, boot);
 	c->template = xstrdup(template);
 	c->from = xstrdup(from);
