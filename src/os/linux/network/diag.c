@@ -19,7 +19,7 @@ diag_msg(void *buf, struct nlmsghdr **ret, int proto, int family, uint16_t flags
 	m->nlmsg_flags = NLM_F_REQUEST | flags;
 	q->sdiag_family = (uint8_t)family;
 	q->sdiag_protocol = (uint8_t)proto;
-	/* a UDP socket without a peer has the state of a closed one */
+	/* a UDP socket that is not connected has this state */
 	q->idiag_states = 1u << (proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE);
 	*ret = m;
 	return q;

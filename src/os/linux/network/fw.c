@@ -20,12 +20,12 @@
  * address of the host (fib daddr type local), so nobody's traffic through the host is taken.
  *
  * 127.0.0.1: the packet leaves by the jail's interface with the host's address of that link as its source.
- * The answer comes in there for 127.0.0.1, which needs route_localnet, set on that interface alone and after
- * the guard that drops what a jail itself sends to 127.0.0.0/8 is in place.
+ * The answer comes in there for 127.0.0.1, which needs route_localnet: it is set on that interface alone, and
+ * after the chain "guard", which drops what a jail itself sends to 127.0.0.0/8, is in place.
  *
  * ::1: there is no such setting for IPv6.  The answer is looked up as "::1, in on this interface" (loopback
- * destinations are looked up strictly by interface), so a local route to ::1 on the jail's interface, worse
- * than lo's, takes it.  The kernel itself drops a jail's own packets for ::1 (RFC 4291, 2.5.3).
+ * destinations are looked up strictly by interface), so a local route to ::1 on the jail's interface, with a
+ * higher metric than lo's, takes it.  The kernel itself drops a jail's own packets for ::1 (RFC 4291, 2.5.3).
  *
  * Hairpin: a jail that connects to its own redirection gets the host's address of the link as source, else
  * its answer would not come back through the host.
@@ -180,8 +180,9 @@ elements_of(const char *ifname, const struct jailspec *spec, struct elements *re
 	add_family(ret, spec, AF_INET6);
 }
 
-/* T stands for the table.  Declarations change nothing that exists; the rules are written anew each time, in
- * the same transaction, so a table of an earlier version of brig gets the rules of this one. */
+/* T, G and V stand for the table's name, NET_GROUP and FW_VERSION.  "add" of a chain, set or map that exists
+ * changes nothing; the chains are flushed and filled again in the same transaction, so a table of another
+ * version of brig gets the rules of this one. */
 static const char skeleton[] =
     "add table inet T\n"
     "add chain inet T guard\n"
@@ -338,8 +339,8 @@ nft_once(int lock, const struct buf *text, char *path, struct buf *out, int *ret
 	return child_run(&c, ret_status, e);
 }
 
-/* lock: the locked file, which becomes nft's input.  nft gives up when somebody changes other tables while it
- * reads what there is; nothing is done by then, so it is asked again. */
+/* lock: the locked file, which becomes nft's input.  nft fails with EINTR when somebody changes the ruleset
+ * while it lists it; it has changed nothing by then, so it is run again. */
 static int
 nft_run(int lock, const struct buf *text, struct err *e)
 {
@@ -393,6 +394,7 @@ element_get(int nf, const char *table, const struct element *el, struct lookup *
 	return ret->found;
 }
 
+/* value_len - 2: the port is the first half of the last 32-bit word. */
 static bool
 same_value(const struct element *el, const struct lookup *k)
 {
@@ -400,7 +402,7 @@ same_value(const struct element *el, const struct lookup *k)
 	       (k->len >= el->value_len - 2 && memcmp(k->value, el->raw_value, el->value_len - 2) == 0);
 }
 
-/* 1 the table exists, 0 it does not (nor does any without nf_tables in the kernel). */
+/* 1 the table exists, 0 it does not; -EOPNOTSUPP: the kernel has no nf_tables. */
 static int
 table_exists(int nf, const char *table, struct err *e)
 {
@@ -441,8 +443,8 @@ fw_wanted(const struct jailspec *spec, bool *ret_need)
 	if (net_shared(spec) || !net_addrs(spec, AF_UNSPEC, NULL))
 		return false;
 	*ret_need = spec->n_rdr || spec->nat;
-	/* rp_filter of our interface keeps IPv4 senders honest, unless the host has loosened it for all; IPv6
-	 * has no such thing. */
+	/* rp_filter = 1 (strict) of our interface drops IPv4 packets with a foreign source address,
+	 * unless the host has set it to 2 (loose) for all interfaces; IPv6 has no such setting. */
 	return *ret_need || net_addrs(spec, AF_INET6, NULL) ||
 	       net_sysctl_get("ipv4", "all", "rp_filter") == 2;
 }
@@ -467,7 +469,7 @@ taken(int fd, const struct element *el, const struct lookup *k, struct err *e)
 		       el->key, net_ip_text(&to, text));
 }
 
-/* A port that is somebody else's. */
+/* -EADDRINUSE: a port of the host is redirected to another jail already. */
 static int
 check_ports(int fd, int nf, const char *table, const struct elements *l, struct err *e)
 {
@@ -510,7 +512,7 @@ fw_check(const struct os_id *id, const struct jailspec *spec, int fd, struct err
 	return check_ports(fd, nf, table, &l, e);
 }
 
-/* Loopback addresses as the way to a redirection; the guard is in place. */
+/* Makes redirections reachable by 127.0.0.1 and ::1 of the host, see above.  The guard must be in place. */
 static int
 open_loopback(const struct jailspec *spec, const char *ifname, int fd, struct err *e)
 {
@@ -533,8 +535,8 @@ open_loopback(const struct jailspec *spec, const char *ifname, int fd, struct er
 	if (n <= 0)
 		return n < 0 ? n : err_set(e, ENODEV, "interface %s is gone", ifname);
 	r.index = link.index;
-	r.metric =
-	    2048 + (uint32_t)link.index; /* IPv6 has one route of a metric to a place: one for each jail */
+	/* a metric of its own: IPv6 has one route for a destination and a metric */
+	r.metric = 2048 + (uint32_t)link.index;
 	if (nl_do(fd, nl_route_msg(buf, RTM_NEWROUTE, &r), NULL, NULL, e) == 0)
 		return 0;
 	if (e->num != EEXIST) /* from an earlier call */
@@ -615,7 +617,7 @@ remove_elements(int nf, int lock, const char *table, const struct elements *l, s
 	return text.len ? nft_run(lock, &text, e) : 0;
 }
 
-/* Only jails[] are looked at: a jail without its element there has no others. */
+/* Only the map "jails" is looked at: a jail without its element there has no others. */
 static bool
 last_jail(int nf, const char *table, const struct elements *l)
 {
@@ -737,7 +739,8 @@ remove_from(const struct os_id *id, int nf, int lock, const char *ifname, const 
 		if (r < 0)
 			return r;
 	}
-	/* Under its lock: who waits for it sees that the file is gone and makes a new one. */
+	/* Removed while it is locked: whoever waits for the lock sees that the file is gone, and makes a
+	 * new one. */
 	return unlink(path) < 0 && errno != ENOENT ? err_sys(e, errno, "unlink %s", path) : 0;
 }
 
@@ -753,8 +756,7 @@ down(const struct os_id *id, const char *ifname, const struct jailspec *spec, st
 	r = nl_open(NETLINK_NETFILTER, &nf, e);
 	if (r == -EPROTONOSUPPORT) /* no nf_tables, no table */
 		return 0;
-	/* Without the file nobody has a table or is making one; the most common case, and it leaves no trace.
-	 */
+	/* No lock file: nobody has a table or is making one.  The usual case, and no file is made in it. */
 	if (r == 0 && access(path, F_OK) < 0) {
 		r = table_exists(nf, table, e);
 		if (r == 0 || r == -EOPNOTSUPP)

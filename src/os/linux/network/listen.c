@@ -2,9 +2,10 @@
 /*
  * Sockets that are made for the services of a jail and held by its first process (init/proto.h).
  *
- * They are made by a process that is the jail's root in the jail's network: so they belong to the jail like
- * those that its own processes make, and low ports are the jail's to use there.  Only in the host's network
- * (ip4 = inherit) it stays the host's root.  It shares our descriptors, so that they are ours at once.
+ * A child that is the jail's root in the jail's network namespace makes them: so they belong to the jail
+ * like those that its own processes make, and its root may bind low ports there.  For a jail in the host's
+ * network (ip4 = inherit) the child stays the host's root.  It shares our descriptors (CLONE_FILES), so the
+ * sockets are ours at once.
  * Facts: socket(7), ip(7), ipv6(7), pidfd_getfd(2).
  */
 #include <assert.h>
@@ -66,7 +67,7 @@ struct place {
 static struct place
 place_of(const struct jailspec *spec, const struct spec_listen *l)
 {
-	/* where the jail's addresses are not known, both */
+	/* where the jail's addresses are not known: both families */
 	bool all = net_shared(spec) || spec->vnet || net_addrs(spec, AF_UNSPEC, NULL) == 0;
 	bool has4 = all || net_addrs(spec, AF_INET, NULL) > 0;
 	bool has6 = (all || net_addrs(spec, AF_INET6, NULL) > 0) && net_has_ipv6();
@@ -136,7 +137,7 @@ make_all(const struct jailspec *spec, const struct keep *ns, struct result *r)
 	return 0;
 }
 
-/* Makes those that are <0 in r.  The pipe holds the whole answer, so nobody waits for it. */
+/* Makes those that are <0 in r.  The answer fits into the pipe, so the child can end before it is read. */
 static int
 make_in_jail(const struct jailspec *spec, const struct keep *ns, struct result *r, struct err *e)
 {
@@ -174,8 +175,8 @@ option_of(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -errno : value;
 }
 
-/* It may be anything: the jail was started by another version of this program, or a service has shut the
- * socket down for all who have it. */
+/* Is fd a socket that listens at p?  It may be anything else: the jail was started by another version of
+ * brig, or a service has shut the socket down for all who have it. */
 static bool
 is_at(int fd, const struct place *p)
 {
@@ -206,7 +207,7 @@ same_entry(const struct spec_listen *a, const struct spec_listen *b)
 	       memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
 }
 
-/* The one of the running jail, or -EBADF where it has none like it. */
+/* Takes the running jail's socket for l over, if it has one; else *ret is left alone. */
 static int
 take_one(int pidfd, const struct jailspec *spec, const struct spec_listen *l, const struct jailspec *made,
 	 int *ret, struct err *e)

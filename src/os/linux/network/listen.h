@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A listening socket in words. */
+/* How a listening socket is named in messages. */
 #ifndef BRIG_OS_LINUX_NETWORK_LISTEN_H
 #define BRIG_OS_LINUX_NETWORK_LISTEN_H
 

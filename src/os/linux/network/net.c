@@ -247,7 +247,8 @@ host_ip(int family)
 	return ip;
 }
 
-/* Locally administered; the host's end is the same everywhere, the jail's is its own and stays. */
+/* A locally administered address, made from the jail's name and JID: the same at every start.  The host's
+ * ends all have host_mac. */
 static void
 peer_mac(const struct os_id *id, uint8_t mac[6])
 {
@@ -275,7 +276,8 @@ host_settings(const char *ifname, bool ip6, struct err *e)
 						{0}};
 	static const struct net_setting no_v6[] = {{"disable_ipv6", 1, false}, {0}};
 	/* disable_ipv6: the host may have it off for all new interfaces.  force_forwarding (Linux 6.17)
-	 * forwards what comes in here without net.ipv6.conf.all.forwarding; before, net_warnings() speaks. */
+	 * forwards what comes in here without net.ipv6.conf.all.forwarding; on an older kernel net_warnings()
+	 * names that setting. */
 	static const struct net_setting v6[] = {{"disable_ipv6", 0, false},
 						{"addr_gen_mode", 1, false},
 						{"accept_ra", 0, false},
@@ -333,7 +335,8 @@ host_addrs(int fd, int index, const struct jailspec *spec, struct err *e)
 	return 0;
 }
 
-/* Answers for the address on a link of the host.  An entry that somebody else made stays theirs. */
+/* Proxy neighbour entries: the host answers for the address on one of its links.  One that somebody else made
+ * is left as it is. */
 static int
 host_proxies(int fd, const struct jailspec *spec, struct err *e)
 {
@@ -428,7 +431,7 @@ jail_side(int fd, const struct jailspec *spec, struct err *e)
 		return -e->num;
 	for (size_t i = 0; i < spec->n_addrs; i++) {
 		const struct spec_addr *s = &spec->addrs[i];
-		/* noprefixroute: a prefix says nothing about who is on the link, only the host is */
+		/* no route for the prefix: whatever it is, only the host is on this link */
 		struct nl_addr a = {.index = eth0.index,
 				    .ip = net_addr_ip(s),
 				    .prefix = s->prefix,
@@ -498,7 +501,7 @@ move_in(int fd, int inner, int ns_fd, const struct jailspec *spec, struct err *e
 static int
 lo_up(int inner, struct err *e)
 {
-	struct nl_link_change lo = {.index = 1, .up = true, .ns_fd = -1}; /* always number 1 */
+	struct nl_link_change lo = {.index = 1, .up = true, .ns_fd = -1}; /* lo is always 1 */
 	char buf[NL_MSG];
 
 	return tell(inner, nl_link_change_msg(buf, &lo), e, "bring up", "lo in the jail");
@@ -567,7 +570,7 @@ give_back(const struct jailspec *spec, const struct os_ref *ref, struct err *e)
 	if (!ref || !spec->vnet || !spec->vnet_interface.n)
 		return 0;
 	if (ns_open(ref, &ns_fd, e) < 0)
-		return e->num == ESRCH ? 0 : -e->num; /* the kernel has decided already */
+		return e->num == ESRCH ? 0 : -e->num; /* the namespace is gone, and what was in it */
 	if (inside_open(ns_fd, &inner, e) < 0 || move_back(inner, spec, e) < 0)
 		return err_wrap(e, "vnet.interface");
 	return 0;

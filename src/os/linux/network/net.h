@@ -3,11 +3,12 @@
  * What net.c, netcheck.c and fw.c share: names of a jail's network on the host, and which of its addresses
  * are routed.
  *
- * A jail with addresses has a veth pair of its own: "brig3" (or "bTAG.3") on the host, eth0 inside, made
- * there at once.  The host's end has 169.254.1.1 and fe80::1, each address of the jail is a host route to it,
- * and the jail sends everything through it.  Nothing else of the host is touched: forwarding, rp_filter and
- * the like are set on our own interface only.  All of it goes with the interface; what does not (proxy
- * neighbours, firewall elements) carries a mark of ours and is found again from the specification.
+ * A jail with addresses has a veth pair of its own: "brig3" (or "bTAG.3") on the host, and eth0, which is
+ * made in the jail's network namespace.  The host's end has 169.254.1.1 and fe80::1; each address of the
+ * jail is a host route to it, and the jail's default route leads to it.  Nothing else of the host is
+ * touched: forwarding, rp_filter and the like are set on our own interface only.  All of it goes with the
+ * interface; what does not (proxy neighbours, firewall elements) is marked as brig's and is found again from
+ * the specification.
  *
  * Ours is an interface of the kind veth, in the group NET_GROUP (set when it is made, so that there is no
  * moment without the mark) and with the alias "brig:TAG:NAME:JID" (set right after).
@@ -35,7 +36,7 @@ bool net_alias_jail(const struct nl_link *link, char name[64]);
 
 /* The jail shares the host's network: nothing of this is done for it. */
 bool net_shared(const struct jailspec *spec);
-/* Its address is one of the loopback network's, which every jail has for itself. */
+/* Is it an address of the loopback network, which every jail has for itself? */
 bool net_is_loopback(const struct spec_addr *a);
 /* Number of routed addresses of that family (AF_UNSPEC: both); ret_first (may be NULL) is the primary one. */
 size_t net_addrs(const struct jailspec *spec, int family, struct net_ip *ret_first);
@@ -53,7 +54,7 @@ int net_sysctl_get(const char *family, const char *ifname, const char *key); /* 
 int net_sysctl_set(const char *family, const char *ifname, const struct net_setting *set, struct err *e);
 bool net_has_ipv6(void);
 
-/* What the host's settings keep from working; they are the administrator's to change. */
+/* Warns of settings of the host that keep the jail's network from working; the administrator's to change. */
 int net_warnings(const struct jailspec *spec, int fd, struct strv *warnings, struct err *e);
 
 /* The firewall part of os_net_check: nft, rdr ports taken by others.  fd: a NETLINK_ROUTE socket. */

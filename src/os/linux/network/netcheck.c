@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What can be known about a jail's network before anything of it is made, and what the host's own settings
- * will keep from working.  Asks the kernel for single objects, never for lists: the thousandth jail costs
- * what the first did.
+ * What can be checked of a jail's network before anything of it is made, and warnings about settings of the
+ * host that keep it from working.  Asks the kernel for single objects, never for lists: the thousandth jail
+ * costs what the first did.
  */
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
@@ -10,8 +10,8 @@
 
 #include "os/linux/network/net.h"
 
-/* An address far away that is nobody's (the withdrawn 6to4 relay; not allocated): the way there is the
- * default route.  Only looked up, never sent to. */
+/* Addresses that nobody has: the withdrawn 6to4 relay (RFC 7526), and one that is not allocated.  The
+ * route to them is the default route.  They are looked up, never sent to. */
 #define FAR4 "192.88.99.1"
 #define FAR6 "2000::1"
 
@@ -49,9 +49,9 @@ check_unicast(const struct os_id *id, const struct net_ip *ip, const struct nl_l
 {
 	char text[NET_IP_TEXT], jail[64];
 
+	/* no jail has it: the host has a route to some network, of which the jail takes this address */
 	if (!net_alias_jail(via, jail) || net_owner(id, via) == NET_OURS)
-		return 0; /* part of some network the host knows a way to: the jail takes this one address of
-			     it */
+		return 0;
 	return err_set(e, EADDRINUSE, "%s is an address of jail %s already (interface %s)",
 		       net_ip_text(ip, text), jail, via->name);
 }

@@ -33,7 +33,7 @@ nl_open(int protocol, int *ret_fd, struct err *e)
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return err_sys(e, errno, "netlink");
-	/* Without these the messages are poorer, nothing else. */
+	/* For better messages only: a kernel that refuses them is no error. */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
 	*ret_fd = TAKE_FD(fd);
@@ -93,7 +93,7 @@ take_answer(const struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, voi
 	return each(msg, ctx) == 0;
 }
 
-/* Is there a message?  mnl_nlmsg_ok() takes a length of 2 GiB and more for a negative one. */
+/* Is there a whole message?  mnl_nlmsg_ok() takes a length of 2 GiB and more for a negative one. */
 static bool
 message_ok(const struct nlmsghdr *h, int left)
 {
@@ -145,7 +145,7 @@ nl_do(int fd, struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *)
 	}
 }
 
-/* 0 for an attribute that is shorter than a number. */
+/* 0 for an attribute that is too short for one. */
 static uint32_t
 attr_u32(const struct nlattr *a)
 {
@@ -196,8 +196,8 @@ nl_veth_msg(void *buf, const struct nl_veth *v)
 	mnl_attr_put_strz(m, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
 	peer = mnl_attr_nest_start(m, VETH_INFO_PEER);
-	(void)mnl_nlmsg_put_extra_header(
-	    m, sizeof(struct ifinfomsg)); /* neither end can be up before both exist */
+	/* the peer's, zeroed: it cannot be brought up before both ends exist */
+	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(m, IFLA_IFNAME, v->peer_name);
 	mnl_attr_put(m, IFLA_ADDRESS, 6, v->peer_mac);
 	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)v->peer_ns_fd);
@@ -359,8 +359,8 @@ nl_route_get_msg(void *buf, const struct net_ip *dst)
 
 	i->rtm_family = (uint8_t)dst->family;
 	i->rtm_dst_len = (uint8_t)(net_ip_len(dst->family) * 8);
-	/* Only the entry: for IPv6 the rest includes a source address, chosen among those of all interfaces.
-	 */
+	/* Only the entry of the table: without it the kernel also chooses a source address, for IPv6
+	 * among those of all interfaces. */
 	i->rtm_flags = RTM_F_FIB_MATCH;
 	put_ip(m, RTA_DST, dst);
 	return m;
@@ -382,7 +382,7 @@ each_route(const struct nlmsghdr *msg, void *ctx)
 	    (int)attr_u32(a);
 	else if (mnl_attr_get_type(a) == RTA_MULTIPATH && mnl_attr_get_payload_len(a) >= sizeof(*hop))
 	{
-		hop = mnl_attr_get_payload(a); /* several ways: the first one stands for them */
+		hop = mnl_attr_get_payload(a); /* several next hops: the first one stands for them */
 		r->index = hop->rtnh_ifindex;
 	}
 	return 0;
@@ -421,7 +421,7 @@ nl_proxy_msg(void *buf, uint16_t type, int index, const struct net_ip *ip)
 	i->ndm_family = (uint8_t)ip->family;
 	i->ndm_ifindex = index;
 	i->ndm_flags = NTF_PROXY;
-	/* A permanent entry; looking one up goes by flags, link and address alone. */
+	/* RTM_GETNEIGH takes flags, link and address only. */
 	if (type != RTM_GETNEIGH)
 		i->ndm_state = NUD_PERMANENT;
 	put_ip(m, NDA_DST, ip);
@@ -531,7 +531,8 @@ nl_nft_elem_value(const struct nlmsghdr *msg, void *value, size_t size)
 	return 0;
 }
 
-/* libnftnl's own form of what nft(8) keeps beside an element: type, length, bytes; a comment is of type 0. */
+/* The user data that nft(8) keeps with an element, in libnftnl's form: type, length, bytes; a comment has
+ * type 0. */
 static bool
 has_comment(const struct nlattr *data, const char *comment)
 {

@@ -5,8 +5,8 @@
  * A message is built into the caller's buffer of NL_MSG bytes by one of the nl_*_msg functions and sent with
  * nl_do(), which waits for the kernel's answer.  Builders cannot fail: every attribute has a bounded size.
  * A socket stays in the network namespace that it was opened in, whatever its holder does later.
- * Facts: rtnetlink(7), netlink(7), linux/if_link.h, linux/netfilter/nf_tables.h; strict about the kernel's
- * extended acknowledgements (Linux 4.12), whose text goes into the message of the error.
+ * The text of an extended acknowledgement (Linux 4.12) goes into the message of the error.
+ * Facts: rtnetlink(7), netlink(7), linux/if_link.h, linux/netfilter/nf_tables.h.
  */
 #ifndef BRIG_OS_LINUX_NETWORK_NETLINK_H
 #define BRIG_OS_LINUX_NETWORK_NETLINK_H
@@ -35,9 +35,9 @@ net_ip_len(int family)
 
 /* protocol: NETLINK_ROUTE or NETLINK_NETFILTER.  In the caller's network namespace. */
 int nl_open(int protocol, int *ret_fd, struct err *e);
-/* Sends a request and reads until it is acknowledged; each() sees every answer but the acknowledgement (NULL:
- * they are skipped) and ends a long answer early by returning non-zero.  The message of an error is what the
- * kernel says: the caller wraps it with what was being done. */
+/* Sends a request and reads until it is acknowledged.  each() gets every answer but the acknowledgement
+ * (NULL: they are skipped), and stops the reading by returning non-zero.  The message of an error is the
+ * kernel's: the caller wraps it with what was being done. */
 int nl_do(int fd, struct nlmsghdr *msg, int (*each)(const struct nlmsghdr *, void *), void *ctx,
 	  struct err *e);
 
@@ -49,14 +49,14 @@ struct nl_link {
 };
 struct nl_veth {
 	const char *name, *peer_name;
-	const uint8_t *mac, *peer_mac; /* set, so that nothing on the host invents new ones later */
+	const uint8_t *mac, *peer_mac; /* given, or udev would set others later (systemd.link(5)) */
 	uint32_t group;
 	int peer_ns_fd;
 };
 struct nl_link_change {
 	int index;
 	bool up;
-	bool no_own_ip6;   /* no addresses that the kernel makes up; before it is up */
+	bool no_own_ip6;   /* no link-local address by the kernel; to be set before it is up */
 	const char *alias; /* NULL: as it is */
 	int ns_fd;         /* <0: stays where it is */
 };
@@ -83,14 +83,14 @@ struct nl_route {
 	int prefix;        /* 0: the default route */
 	uint8_t type, table, scope;
 	int index;
-	uint32_t metric; /* 0: the kernel's */
+	uint32_t metric; /* 0: the kernel's default */
 	bool has_via, has_src, onlink;
 	struct net_ip via, src;
 };
 struct nlmsghdr *nl_route_msg(void *buf, uint16_t type,
 			      const struct nl_route *r); /* RTM_NEWROUTE, RTM_DELROUTE */
 struct nlmsghdr *nl_route_get_msg(void *buf, const struct net_ip *dst);
-/* Where the host would send a packet for dst: 1 and type and index, 0 nowhere.  No packet is sent. */
+/* The route that a packet for dst would take: 1 and its type, table and index; 0: there is none. */
 int nl_route_get(int fd, const struct net_ip *dst, struct nl_route *ret, struct err *e);
 
 /* Proxy neighbours: the host answers ARP or neighbour solicitations for ip on that link.  The protocol number

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Watching the sockets that listen in a jail's network, by sock_diag(7): a whole list at the start, then each
- * of them by itself about every millisecond, as a packet for its address would find it.  A process of its own
- * does it, at the highest priority, in the host's other namespaces; it ends with the caller.
+ * Watching the sockets that listen in a jail's network, by sock_diag(7): a whole list at the start, then
+ * each of them by itself about every millisecond, looked up as the kernel would for a packet to its address.
+ * A child does it (the watcher), at the highest priority: it joins the jail's network namespace and stays in
+ * the host's others.  It ends with the caller.
  *
- * The time is counted from the last look that found everything to the first one that does again: never less
- * than what somebody outside has seen, at most the distance of two looks more.
+ * The downtime is counted from the last look that found all sockets to the first one that finds them all
+ * again: never less than what a client has seen, at most the time between two looks more.
  *
- * UDP sockets with a port that the kernel chooses for clients are left out: they are questions being asked
- * (a resolver's), not services.  The range is the kernel's own default, which a jail cannot change.
+ * UDP sockets with a port of the ephemeral range are left out: they are a client's (a resolver waiting for an
+ * answer), not a service's.  The range is the kernel's default (ip_local_port_range), whatever the jail sets.
  */
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
@@ -44,9 +45,8 @@ struct listener {
 	struct net_ip ip;
 	uint16_t port;
 	struct inet_diag_sockid id; /* what is asked for */
-	int64_t
-	    back; /* the look that found it again after it was gone; 0: it is there, or has never been away */
-	bool away;
+	int64_t back; /* us: when it was found again; 0: it is gone, or never was */
+	bool away;    /* gone at the last look */
 };
 
 struct os_watch {
@@ -66,8 +66,8 @@ struct watcher {
 	struct listener v[WATCH_MAX];
 	size_t n;
 	int64_t seen;  /* us: the last look at which everything was there before the first one went */
-	bool went;     /* one has been away */
-	int64_t until; /* us: no longer than this; 0: not asked yet */
+	bool went;     /* one has been gone */
+	int64_t until; /* us: when to stop waiting; 0: os_watch_ready() has not been called yet */
 };
 
 /* ---- sock_diag ---- */
@@ -78,15 +78,15 @@ add_listener(void *ctx, int proto, const struct inet_diag_msg *m)
 	struct watcher *w = ctx;
 	struct listener *l = &w->v[w->n];
 
-	/* the rest is read all the same: the kernel sends one list at a time */
+	/* with a full list the rest is read all the same: the next dump must wait for the end of this one */
 	if (w->n == WATCH_MAX || diag_is_clients(proto, ntohs(m->id.idiag_sport)))
 		return;
 	*l = (struct listener){.proto = proto, .ip.family = m->idiag_family, .id = m->id};
 	memcpy(&l->ip.a, m->id.idiag_src, net_ip_len(l->ip.family));
 	l->port = ntohs(m->id.idiag_sport);
 	l->id.idiag_cookie[0] = l->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-	if (l->proto ==
-	    IPPROTO_UDP) { /* source and destination of a question are the other way round there */
+	/* to look up one UDP socket, the kernel wants the addresses as in a packet to it (udp_diag.c) */
+	if (l->proto == IPPROTO_UDP) {
 		memcpy(l->id.idiag_dst, m->id.idiag_src, sizeof(l->id.idiag_dst));
 		memset(l->id.idiag_src, 0, sizeof(l->id.idiag_src));
 		l->id.idiag_dport = m->id.idiag_sport;
@@ -150,7 +150,8 @@ look(struct watcher *w)
 	return all;
 }
 
-/* From the first one gone to the last one back; what does not come back at all counts when nothing does. */
+/* From the first one gone to the last one back.  One that does not come back counts only when none does:
+ * it is named instead. */
 static int64_t
 outage(const struct watcher *w)
 {
@@ -195,7 +196,7 @@ watch_loop(struct watcher *w, int fd)
 			tell(w, fd);
 		if (poll(&p, 1, LOOK_MS) <= 0)
 			continue;
-		/* the end of the caller, or how long it will wait from now on */
+		/* end of file: the caller has ended; else how long it will wait from now on */
 		if (w->until || recv(fd, &wait_ms, sizeof(wait_ms), 0) != sizeof(wait_ms))
 			_exit(0);
 		w->until = clock_us() + (int64_t)wait_ms * 1000 + 1;
@@ -213,7 +214,8 @@ watch_main(int netns, int fd)
 	(void)setpriority(PRIO_PROCESS, 0, -20);
 	if (setns(netns, CLONE_NEWNET) < 0)
 		(void)err_sys(&a.e, errno, "join the jail's network");
-	/* nothing else of the caller's: it may hold a new jail by a descriptor */
+	/* no other descriptor of the caller's: with a copy of its control socket (init/proto.h) here, a new
+	 * jail would not notice that its creator died */
 	if (fd != FD_CALLER && dup2(fd, FD_CALLER) < 0)
 		_exit(1);
 	fd = FD_CALLER;
@@ -281,7 +283,7 @@ os_watch_start(const struct os_ref *ref, const struct jailspec *spec, struct os_
 		r = hear(w, &a, e);
 	if (r < 0)
 		os_watch_end(w);
-	/* a kernel without the parts of sock_diag(7) has no such protocol, or finds nothing to ask */
+	/* the answers of a kernel without sock_diag(7), or without its part for TCP or UDP */
 	if (r == -ENOENT || r == -EPROTONOSUPPORT) {
 		err_clear(e);
 		return 0;
