@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Finding a running jail again, looking at it, ending it.
- * Facts: proc_pid_stat(5), pidfd_open(2), pid_namespaces(7).  A first process that is killed becomes a zombie
- * only after the kernel has ended and reaped everything else in its pid namespace, so a pidfd that polls
- * readable means that the whole jail is gone.
+ * Facts: proc_pid_stat(5), pidfd_open(2), pid_namespaces(7).  When the first process (PID 1 of the pid
+ * namespace) ends, it becomes a zombie only after the kernel has killed and reaped every other process of the
+ * namespace, so a pidfd that polls readable means that the whole jail is gone.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -130,7 +130,7 @@ ref_make(pid_t pid, struct os_ref *ret, struct err *e)
 	return 0;
 }
 
-/* 1, 0, or -errno when it cannot be found out. */
+/* Is the jail one of this boot?  1, 0, or -errno when that cannot be found out. */
 static int
 same_boot(const struct os_ref *ref)
 {
@@ -142,7 +142,8 @@ same_boot(const struct os_ref *ref)
 	return os_boot_id(boot, &e) < 0 ? -e.num : streq(boot, ref->boot);
 }
 
-/* Is the process whose stat this is the one of ref?  1, 0, -errno: out of descriptors is not gone. */
+/* Is the process of this stat file the one of ref, and not a zombie?  1, 0, or -errno: that it could not
+ * be read (no descriptors, no memory) does not mean that it is gone. */
 static int
 is_it(int dirfd, const char *name, const struct os_ref *ref)
 {
@@ -198,7 +199,8 @@ ref_pidfd(const struct os_ref *ref, int *ret_pidfd)
 	fd = pidfd_open((pid_t)ref->pid, 0);
 	if (fd < 0)
 		return -errno;
-	/* looked at after it was opened: it is the jail's, or it was gone before */
+	/* checked after the pidfd was opened: a process that is the jail's now has had its pid all the
+	 * time */
 	r = os_jail_alive(ref);
 	if (r <= 0)
 		return r < 0 ? r : -ESRCH;
@@ -255,7 +257,7 @@ wait_gone(const struct os_ref *ref, int pidfd, long ms)
 		int n = poll(&p, 1, left > 0 ? (int)(left > INT_MAX ? INT_MAX : left) : 0);
 
 		if (n > 0) {
-			/* it is our child where the maker is also who ends it */
+			/* a child of ours if this command also created the jail: reap it */
 			(void)waitpid((pid_t)ref->pid, NULL, WNOHANG);
 			return 1;
 		}
@@ -277,7 +279,8 @@ os_jail_term(const struct os_ref *ref, int timeout_s, struct err *e)
 	return wait_gone(ref, pidfd, timeout_s * 1000L);
 }
 
-/* A process in a frozen group of the freezer hierarchy (cgroup v1) does not even die.  v2's can. */
+/* A process in a frozen group of the freezer hierarchy (version 1) does not even die of SIGKILL; in one of
+ * version 2 it does. */
 static void
 thaw(int procfd)
 {
@@ -350,7 +353,7 @@ os_jail_kill(const struct os_ref *ref, struct err *e)
 	if (wait_gone(ref, pidfd, KILL_WAIT_S * 1000L))
 		return 0;
 	return err_set(e, EBUSY,
-		       "pid %d was killed but does not end (a process of it waits for a device or a server?)",
+		       "pid %d was killed and does not end (does a process of the jail wait for a device?)",
 		       (int)ref->pid);
 }
 
@@ -361,7 +364,8 @@ os_jail_root(const struct os_ref *ref, dev_t *ret_dev, ino_t *ret_ino, struct er
 	struct stat st;
 	int r = ref_open(ref, &procfd);
 
-	/* a magic link of this very process, not a path in the jail; an ending one has no root any more */
+	/* a magic link of this very process, not a path in the jail; an ending process has no root any
+	 * more */
 	if (r == 0 && fstatat(procfd, "root", &st, 0) < 0)
 		r = errno == ENOENT || errno == ESRCH ? -ESRCH : -errno;
 	if (r < 0)

@@ -4,12 +4,12 @@
  *
  *	create.c	the processes: caller, builder, first process; the order of everything
  *	inside.c	the first process, from its birth to the start of brig-init
- *	mounts.c	"/", "/s", "/run", "/sys", and the exchange of the root
+ *	mounts.c	"/", "/s", "/run", "/sys", and pivot_root(2)
  *	space.c		jailspaces that are an image, a device or in memory
  *	dev.c procfs.c	"/dev", "/proc"
  *	fstab.c		the mounts of the configuration
  *	keep.c		what a jail that takes another's place joins
- *	listen.c	sockets that are made for the services
+ *	network/listen.c	sockets that are made for the services
  *
  * The mount functions run in the builder: a process of the host's root in a mount namespace of its own,
  * before the jail's user namespace owns any mount.  That order is what makes every mount locked for the jail.
@@ -25,10 +25,10 @@ struct build {
 	const struct os_root *root;
 	int userns, pidns; /* of the jail */
 	int null_fd;       /* the host's /dev/null, checked */
-	int group;         /* control group of version 2, or -EBADF */
+	int group;         /* the jail's control group of version 2, or -EBADF */
 	int tree;          /* the jail's "/": first detached, then attached in the builder's namespace */
 	int space, hosts;  /* detached, or -EBADF */
-	struct limit_view view; /* of its control groups: detached */
+	struct limit_view view; /* of its control groups: detached mounts */
 };
 #define BUILD_INIT                                                                                     \
 	{                                                                                              \
@@ -37,8 +37,8 @@ struct build {
 	}
 
 /*
- * A running jail whose place the new one takes: its user and network namespace.  The two instances share
- * these, and what is writable on disk, and nothing else:
+ * The user and network namespace of a running instance that the new one joins (os_new.keep).  The two share
+ * these and what is writable on disk, and nothing else:
  *
  *  - Signals, ptrace(2), /proc, pidfds need a process that is visible.  The new pid namespace is a sibling of
  *    the old one, and the processes that make it are the host's: the old jail's root sees none of them, and
@@ -60,15 +60,16 @@ struct keep {
 	}
 int keep_open(const struct os_ref *ref, const struct jailspec *spec, struct keep *ret, struct err *e);
 void keep_close(struct keep *k);
-/* Are the ids of the process of proc_dir() those that a jail from idbase on has? */
+/* Are the ids of the process behind procfd (proc_dir()) mapped to idbase to idbase + 65535? */
 int keep_check_ids(int procfd, uint32_t idbase, struct err *e);
 
-/* Detached copies of what the caller gave; before the mount namespace is left (a mount of another namespace
- * cannot be copied). */
+/* Detached copies of the caller's directories, open_tree(2); before the caller's mount namespace is left,
+ * since a mount of another namespace cannot be copied. */
 int mounts_take(struct build *b, const struct os_id *id, struct err *e);
 /* All mounts of the jail, in the builder's namespace. */
 int mounts_build(struct build *b, struct err *e);
-/* Makes the tree the root of the builder's namespace and of every process in it; the host's is gone. */
+/* pivot_root(2): makes the tree the root of the builder's mount namespace and of every process in it, and
+ * unmounts the host's. */
 int mounts_pivot(struct build *b, struct err *e);
 
 /* Has the configuration a mount line of one of these types? */
@@ -87,15 +88,15 @@ struct inside {
 	const struct keep *keep; /* NULL: everything is new */
 	int go;                  /* one byte from the builder each time it may go on */
 	int report;              /* struct report, see create.c */
-	int proc;                /* the host's, O_PATH: by name it may be the jail's already */
+	int proc;                /* the host's /proc, O_PATH: after mounts_pivot() that path is the jail's */
 	int ctl, log, logrw, status, exe;
 	char *const *argv;
 	char *names; /* "LISTEN_FDNAMES=...", or NULL */
 };
 _Noreturn void inside_main(struct inside *in);
 
-/* Messages to the caller while a jail is made: the pid of the first process or of the one that made it
- * (create.c, joiner_main), or an error. */
+/* Messages to the caller while a jail is made: the pid of the first process or of the joiner (create.c),
+ * or an error. */
 struct report {
 	pid_t pid, joiner;
 	struct err e;
@@ -106,8 +107,8 @@ int init_open(int *ret_fd, struct err *e);
 /* Gives sockets to the first process of a jail that was not released, and waits until it has them. */
 int jail_give(struct os_jail *j, const int *fds, size_t n, struct err *e);
 const struct os_ref *jail_ref(const struct os_jail *j);
-/* Asks for SIGKILL at the end of the parent, and ends at once if that was already: hangup is a socket whose
- * other end only the parent has. */
+/* Asks for SIGKILL when the parent ends (PR_SET_PDEATHSIG), and exits if it has ended already: hangup is
+ * a socket whose other end only the parent has. */
 void die_with_parent(int hangup);
 
 #endif

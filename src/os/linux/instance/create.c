@@ -2,25 +2,26 @@
 /*
  * Making a jail.  Three processes:
  *
- *	caller		brig.  Waits for the other two, and undoes.
- *	builder		a fork of it, born in the jail's control group, with a mount namespace of its own,
- *			which belongs to the host.  Mounts, then ends.
+ *	caller		brig.  Waits for the other two; ends them after a failure.
+ *	builder		a child of it, born in the jail's control group, with a mount namespace of its own
+ *			that the host's user namespace owns.  Mounts, then ends.
  *	first process	the jail's PID 1; a child of the caller (CLONE_PARENT).  inside.c
  *
- * In another instance's place (keep) a fourth process, the joiner, makes the first process:
- * birth_by_joiner().
+ * Where the new instance takes over the network of a running one (keep), a fourth process, the joiner, makes
+ * the first process: birth_by_joiner().
  *
  * The order in the builder, and why:
  *  1 die with the caller; only the descriptors that are needed
  *  2 join the other control groups	the first process is born in them, before its cgroup namespace
- *  3 copy the caller's mounts		possible only in the namespace they are in
- *  4 mount namespace, all private	nothing of what follows is seen by the host, or the other way round
+ *  3 clone the caller's mounts		open_tree(2) can only in the namespace they are in
+ *  4 mount namespace, all private	no mount made from here on propagates to the host, and none of the
+ *					host's here
  *  5 first process, in new user and pid namespaces but in the builder's mount namespace; its ids
- *  6 every mount			by the host's root: to be locked, a mount must be there before the
- *					mount namespace of the jail's user namespace is made; one that is
- *					attached from inside can be undone from inside
- *  7 exchange the root			also that of the first process, which has the same (pivot_root(2))
- *  8 let the first process go on	it takes its own copy of the mounts, and they are locked
+ *  6 every mount			by the host's root: to be locked (mount_namespaces(7)), a mount must
+ *					be there before the mount namespace of the jail's user namespace is
+ *					made; one that is made inside can be unmounted inside
+ *  7 device controller, pivot_root(2)	the latter also changes the root of the first process
+ *  8 let the first process go on	its unshare(CLONE_NEWNS) copies the mounts, and locks them
  *
  * Whatever fails, the processes end, and with them namespaces and mounts: there is nothing else to undo.
  */
@@ -79,7 +80,7 @@ keep_only(int *fds, size_t n)
 	return close_range(next, ~0U, 0) < 0 ? -errno : 0;
 }
 
-/* What masks files in /proc must be the real null device (CVE-2025-31133). */
+/* It is mounted over files in /proc to mask them, so it must be the real null device (CVE-2025-31133). */
 static int
 open_null(int *ret_fd, struct err *e)
 {
@@ -127,13 +128,13 @@ birth(struct inside *in, uint32_t idbase, int go[2], pid_t *ret, struct err *e)
 	if (pid < 0)
 		return err_sys(e, errno, "make a user and a pid namespace (%s)",
 			       errno == EAGAIN ? "limit.pids?" : "brig doctor says what is missing");
-	die_with_parent(in->ctl); /* again: see userns_birth() */
+	die_with_parent(in->ctl); /* again: userns_birth() has reset it */
 	*ret = pid;
 	return report_pid(in->report, pid, 0, e);
 }
 
-/* told: the joiner's end of a pipe.  The first process must not keep it: the builder would wait for ever when
- * the joiner is killed between making it and saying so. */
+/* told: the writing end of a pipe to the builder.  The first process must not keep it: when the joiner is
+ * killed before it has written the pid, the builder would wait for an end of file that never comes. */
 static _Noreturn void
 joiner_main(struct inside *in, int told)
 {
@@ -154,7 +155,7 @@ joiner_main(struct inside *in, int told)
 		else if (report_pid(in->report, pid, 0, &e) == 0) {
 			if (write(told, &pid, sizeof(pid)) == sizeof(pid))
 				_exit(0);
-			(void)err_sys(&e, EPIPE, "the process that makes the jail is gone");
+			(void)err_sys(&e, EPIPE, "report to the process that makes the jail");
 		}
 	}
 	report_err(in->report, &e);
@@ -162,9 +163,9 @@ joiner_main(struct inside *in, int told)
 }
 
 /*
- * In a jail's place.  A pid namespace belongs to the user namespace that its maker is in, and the builder
- * must not leave the host's.  So a process of its own goes there, makes the first process and ends.  It is a
- * child of the caller, too: whom CLONE_PARENT makes has its maker's parent.
+ * With keep.  A pid namespace is owned by the user namespace of the process that makes it, and the builder
+ * must stay in the host's.  So another process, the joiner, enters the jail's, makes the first process and
+ * ends.  It is a child of the caller, so that with CLONE_PARENT the first process is one, too.
  */
 static int
 birth_by_joiner(struct inside *in, int go[2], pid_t *ret, struct err *e)
@@ -188,7 +189,7 @@ birth_by_joiner(struct inside *in, int go[2], pid_t *ret, struct err *e)
 	if (report_pid(in->report, 0, joiner, e) < 0)
 		return -e->num;
 	fd_close(TAKE_FD(go[0]));
-	/* the pid as the host counts; end of file: the joiner has reported why, or was killed */
+	/* the pid in the host's namespace; end of file: the joiner has reported why, or was killed */
 	if (read(hears, &pid, sizeof(pid)) != sizeof(pid))
 		return err_set(e, ECHILD, "the jail's first process could not be made");
 	*ret = pid;
@@ -259,8 +260,8 @@ builder_main(const struct os_id *id, struct inside *in, const struct os_root *ro
 		      group,
 		      2};
 
-	/* the socket's other end is still open here too, so it is closed first: then only the caller has it
-	 */
+	/* first, because the other end of ctl is open here too: die_with_parent() needs the caller to be
+	 * the only one that has it */
 	if (keep_only(keep, ARRAY_LEN(keep)) < 0)
 		_exit(1);
 	die_with_parent(in->ctl);
@@ -276,8 +277,8 @@ builder_main(const struct os_id *id, struct inside *in, const struct os_root *ro
 
 /* ---- the caller ---- */
 
-/* Takes what builder and first process have to say until both have let go of the channel: one has ended, the
- * other has become brig-init, or both have ended.  The first error counts: later ones follow from it. */
+/* Reads the reports of builder, joiner and first process until all have closed the socket: by ending, or by
+ * becoming brig-init.  The first error counts: later ones follow from it. */
 static int
 hear(int fd, pid_t *ret_pid, struct err *e)
 {
@@ -366,7 +367,8 @@ init_open(int *ret_fd, struct err *e)
 	return 0;
 }
 
-/* Runs the builder.  On success j has pid, pidfd and ctl; on failure both processes are gone. */
+/* Runs the builder.  On success j has pid and ctl; on failure the builder has ended, and os_jail_close()
+ * ends a first process. */
 static int
 build(const struct os_id *id, struct inside *in, const struct os_root *root, struct os_jail *j, struct err *e)
 {
@@ -482,7 +484,7 @@ os_jail_close(struct os_jail *j)
 		return;
 	fd_close(j->ctl);
 	if (!j->released && j->pid > 0) {
-		/* our child, not waited for yet: the pid is its own */
+		/* our child, not waited for: its pid cannot have been used again */
 		(void)kill(j->pid, SIGKILL);
 		(void)child_wait(j->pid, &status);
 	}

@@ -34,8 +34,9 @@ static const struct {
 };
 
 /*
- * syslog(3): where a daemon of the jail can bind, which it cannot in a read-only /dev.  The name is systemd's, which
- * rsyslogd and others know; busybox's syslogd follows the link, and the jail's rc tells it to those that do not.
+ * The socket of syslog(3) is in /run, since a daemon of the jail cannot bind in a read-only /dev.  Its path
+ * is systemd's, which rsyslogd and others know; busybox's syslogd follows the link, and the jail's rc gives
+ * the path to those that do not.
  */
 #define LOG_LINK "log"
 

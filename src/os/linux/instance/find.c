@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A jail whose state is lost, found from the kernel alone: a process that is the first one of a pid namespace
- * (NSpid in /proc/PID/status, proc_pid_status(5)) and whose ids are the jail's range (/proc/PID/uid_map and
- * gid_map, user_namespaces(7)).  No two jails have one range, and a jail can make no user namespace of its own.
+ * A jail whose state is lost, found from the kernel alone: a process that is the first one of a pid
+ * namespace (NSpid in /proc/PID/status, proc_pid_status(5)) and whose ids are the jail's range
+ * (/proc/PID/uid_map and gid_map, user_namespaces(7)).  No two jails have one range, and a jail can make no
+ * user namespace of its own.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 
 #define STATUS_MAX 65536
 
-/* "NSpid:	4711	1": the last one is that in its own namespace, the first one that in ours. */
+/* "NSpid:	4711	1": the pid in our namespace first, the one in its own last. */
 static bool
 is_first(int procfd)
 {
@@ -62,7 +63,8 @@ os_jail_find(const struct os_id *id _unused_, uint32_t idbase, struct os_ref *re
 		look = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (look < 0 || !fits(look, idbase) || ref_make(pid, &ref, &ignored) < 0)
 			continue;
-		/* looked at again through what is surely the process of the reference: a pid is used again */
+		/* checked again by a descriptor that ref_open() has found to be this process': the pid
+		 * may have been used again meanwhile */
 		if (ref_open(&ref, &same) < 0 || !fits(same, idbase))
 			continue;
 		*ret = ref;

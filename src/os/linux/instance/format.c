@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A new file system for a jailspace: ext4, which ids can be mapped on since Linux 5.12. */
+/* A new file system for a jailspace: ext4, which supports id-mapped mounts since Linux 5.12. */
 #include <stdint.h>
 
 #include "base/child.h"
@@ -16,8 +16,8 @@ find_mkfs(void)
 	return NULL;
 }
 
-/* mkfs.ext4(8) gets the open file as its standard input, so that it is this one whatever happens to names.
- * -m 0: the blocks kept for root would be out of reach for the jail's. */
+/* mkfs.ext4(8) gets the open file as its standard input, so that it is this one whatever becomes of its name.
+ * -m 0: no blocks reserved for root, since the jail's root could not use them. */
 int
 os_space_format(int fd, struct err *e)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What `mount` and `mount.fstab` add to a jail, in the order of the lines.  Targets are found below the
- * jail's root, and sources below the host's, without a single symbolic link: the jail's root may have planted
- * one (FreeBSD-SA-07:01.jail).  nosuid and nodev always.
+ * What `mount` and `mount.fstab` add to a jail, in the order of the lines.  Targets are opened below the
+ * jail's root, and sources below the host's, without following any symbolic link: the jail's root may have
+ * planted one (FreeBSD-SA-07:01.jail).  Every mount is nosuid and nodev.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -26,7 +26,7 @@ static const struct {
     {"fdescfs", KIND_PROVIDED},   {"fdesc", KIND_PROVIDED}, {"devpts", KIND_PROVIDED},
 };
 
-/* Accepted and without effect: what is always so here, or what only mount(8) at boot looks at. */
+/* Accepted and without effect: they hold for every mount of a jail, or are for mount(8) at boot. */
 static const char *const idle_options[] = {"rw",      "defaults", "bind",   "nosuid", "nodev",
 					   "exec",    "auto",     "noauto", "late",   "async",
 					   "nocover", "nofail",   "failok"};
@@ -134,7 +134,9 @@ parse_options(const struct spec_mount *m, enum kind kind, struct options *ret, s
 	return 0;
 }
 
-/* Opens path (absolute) below dirfd without following any link.  The first link is named. */
+/* Opens rel below dirfd, one component at a time, without following any link; the message names the first
+ * link.  Not path_open(): a target may lie in what is mounted below the jail's root.  root: dirfd's path,
+ * for messages. */
 static int
 open_plain(const struct spec_mount *m, int dirfd, const char *root, const char *rel, int *ret_fd,
 	   struct err *e)
@@ -145,8 +147,6 @@ open_plain(const struct spec_mount *m, int dirfd, const char *root, const char *
 	char *save = NULL;
 	size_t shown = 0;
 
-	/* one component at a time, across mounts: the tree's own mounts are part of what a target may lie in
-	 */
 	for (char *name = strtok_r(part, "/", &save); name && fd >= 0; name = strtok_r(NULL, "/", &save)) {
 		int at = fd;
 
@@ -176,7 +176,8 @@ open_plain(const struct spec_mount *m, int dirfd, const char *root, const char *
 	return 0;
 }
 
-/* Targets are the host's names of places below the jail's mount point. */
+/* A target is given as a path of the host, below the jail's mount point (fstab(5) as in FreeBSD's
+ * Handbook). */
 static int
 open_target(struct build *b, const struct spec_mount *m, int *ret_fd, struct err *e)
 {
@@ -212,7 +213,7 @@ mount_bind(struct build *b, const struct spec_mount *m, const struct options *o,
 	if (fstat(source, &from) < 0 || fstat(target, &to) < 0)
 		return bad(m, e, errno, "cannot be looked at", "");
 	if (from.st_dev == to.st_dev && from.st_ino == to.st_ino)
-		return 0; /* the Handbook's lines for template and jailspace: there already */
+		return 0; /* the Handbook's lines for template and jailspace: mounted already */
 	if (!S_ISDIR(from.st_mode) && !S_ISREG(from.st_mode) && !S_ISSOCK(from.st_mode))
 		return bad(m, e, EINVAL, "only directories, files and sockets are given to a jail, not ",
 			   path);
@@ -260,7 +261,7 @@ mount_line(struct build *b, const struct spec_mount *m, struct err *e)
 
 		if (!streq(types[i].name, m->type))
 			continue;
-		if (types[i].kind == KIND_PROVIDED) /* mounts_build() has seen to it */
+		if (types[i].kind == KIND_PROVIDED) /* mounted by mounts_build() */
 			return 0;
 		if (parse_options(m, types[i].kind, &o, e) < 0)
 			return -e->num;

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first process of a jail, from its birth as the only member of a user and a pid namespace until it has
- * become brig-init.  Nothing that the jail could have changed has run yet.
+ * The first process of a jail, from clone3(2) into a new user and pid namespace until it executes brig-init.
+ * Nothing that the jail could have changed has run yet.
  *
  * The order, and why:
- *  1 die with the creator		from here on, no instant leaves a jail without an owner
- *  2 wait for the ids			an unmapped process owns nothing
- *  3 no user namespaces below		through the host's /proc, which the builder has opened: its mounts may be
- *					in place before this process has run at all
- *  4 network, IPC, UTS, cgroup		owned by the jail's user namespace; the builder mounts meanwhile, and
- *					so does the making of the seccomp program cost nothing.  In another
- *					jail's place (build.h) user and network namespace are that one's
- *  5 root of the jail			before the mounts are ours: it reaches files with mapped ids only
- *  6 wait for the mounts		the builder has exchanged the root, ours with its own
+ *  1 die with the creator		so that no jail is left that nobody knows of
+ *  2 wait for the id maps		without them it cannot become the jail's root (5)
+ *  3 no user namespaces below		through the host's /proc, which the builder has opened: "/proc" may
+ *					be the jail's already
+ *  4 network, IPC, UTS, cgroup		owned by the jail's user namespace.  With keep (build.h) the user and
+ *					network namespace are the running instance's.  Then the seccomp
+ *					program is made, while the builder mounts
+ *  5 become the jail's root		before it has mounts of its own: from here on it reaches files as the
+ *					jail's root does, not as the host's
+ *  6 wait for the mounts		the builder's pivot_root(2) has changed the root of this process, too
  *  7 mount namespace			a copy that the jail's user namespace owns: every mount is locked
- *  8 "/", and the kernel's word for it	"(unreachable)" would be outside (CVE-2024-21626)
+ *  8 "/", checked with getcwd(2)	"(unreachable)" would be outside of the jail (CVE-2024-21626)
  *  9 keyring, session, limits, signals	nothing of the caller's is left
  * 10 descriptors			3 to 6 as init/proto.h has them, nothing else
  * 11 confine				capabilities, no_new_privs, seccomp
@@ -35,7 +36,7 @@
 #include "os/linux/host/syscalls.h"
 #include "os/linux/instance/userns.h"
 
-/* Where the two that init does not get wait until exec closes them. */
+/* The two that brig-init does not get: they are closed on exec. */
 #define FD_REPORT (INIT_FD_STATUS + 1)
 #define FD_EXE (INIT_FD_STATUS + 2)
 
@@ -67,8 +68,9 @@ wait_go(int fd)
 	return n == 1 ? 0 : -EPIPE;
 }
 
-/* ping(8) without any right, by a datagram socket, for every group of the jail (icmp(7)).  In its own network alone; a
- * kernel without IPv4 has no such file. */
+/* Lets every group of the jail send ICMP echo requests (ping(8)) without CAP_NET_RAW, by a datagram
+ * socket: icmp(7).  Only in a network namespace of the jail's own; a kernel without IPv4 has no such
+ * file. */
 static void
 allow_ping(int proc)
 {
@@ -87,7 +89,8 @@ inside_namespaces(const struct inside *in, struct err *e)
 	int flags = CLONE_NEWCGROUP;
 	int none = openat(in->proc, "sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
 
-	/* the limit of this user namespace: second to the seccomp filter, so a failure is none */
+	/* the limit of this user namespace.  A failure is no error: the seccomp filter also keeps the
+	 * jail from making user namespaces */
 	(void)!write(none, "0", 1);
 	fd_close(none);
 	flags |= own_net && !keep ? CLONE_NEWNET : 0;
@@ -103,7 +106,7 @@ inside_namespaces(const struct inside *in, struct err *e)
 		return 0;
 	if (sethostname(s->hostname, strlen(s->hostname)) < 0)
 		return err_sys(e, errno, "host.hostname '%s' (at most 64 bytes)", s->hostname);
-	/* a new namespace has the host's; "(none)" is the kernel's own for no domain */
+	/* a new UTS namespace has the host's; "(none)" is what the kernel calls no domain */
 	if (setdomainname(s->domainname ? s->domainname : "(none)",
 			  strlen(s->domainname ? s->domainname : "(none)")) < 0)
 		return err_sys(e, errno, "host.domainname '%s' (at most 64 bytes)", s->domainname);
@@ -159,7 +162,7 @@ inside_fds(struct inside *in, struct err *e)
 {
 	int *all[] = {&in->ctl, &in->log, &in->logrw, &in->status, &in->report, &in->exe};
 
-	/* first out of the way of each other */
+	/* first above the numbers that they are to have, so that none is overwritten */
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		if (*all[i] < 0)
 			continue;
@@ -185,7 +188,7 @@ inside_steps(struct inside *in, struct err *e)
 {
 	if (inside_namespaces(in, e) < 0 || confine_prepare(in->spec, e) < 0 || userns_become_root(-1, e) < 0)
 		return -e->num;
-	die_with_parent(in->ctl); /* again: the change of ids took it away */
+	die_with_parent(in->ctl); /* again: the change of ids has reset it, prctl(2) */
 	if (wait_go(in->go) < 0)
 		_exit(1); /* the builder has reported why */
 	if (inside_root(e) < 0 || inside_clean(in->spec, e) < 0 || inside_fds(in, e) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Taking a running jail's place: may it, and what of it is joined (build.h, struct keep).
+ * Taking over the network of a running instance: whether it is possible, and the namespaces to join (build.h,
+ * struct keep).
  * Facts: ioctl_ns(2), user_namespaces(7).
  */
 #include <fcntl.h>
@@ -25,7 +26,7 @@ same_file(int a, int b)
 	return x.st_ino == y.st_ino && x.st_dev == y.st_dev;
 }
 
-/* The network must be one that the jail's user namespace owns: else it is not the jail's own. */
+/* A network namespace that the jail's user namespace does not own is not the jail's. */
 static int
 check_owner(const struct keep *k, struct err *e)
 {
@@ -99,7 +100,7 @@ same_text(const char *a, const char *b)
 	return a && b ? streq(a, b) : a == b;
 }
 
-/* The order counts: the first address is the one that connections leave with. */
+/* In the same order: the first address is the source address of connections. */
 static bool
 same_addrs(const struct jailspec *a, const struct jailspec *b)
 {
@@ -128,7 +129,7 @@ same_rdr(const struct jailspec *a, const struct jailspec *b)
 	return true;
 }
 
-/* The control groups are made once, for both. */
+/* Both instances are in the same control groups. */
 static bool
 same_limits(const struct jailspec *a, const struct jailspec *b)
 {
@@ -136,7 +137,7 @@ same_limits(const struct jailspec *a, const struct jailspec *b)
 	       a->limit.cpu == b->limit.cpu && a->limit.io_bps == b->limit.io_bps;
 }
 
-/* A file system must not be mounted twice, nor a device be given up and taken at once. */
+/* The file system of an image or device must not be mounted twice at a time. */
 static bool
 space_can_be_shared(const struct jailspec *s)
 {
@@ -148,14 +149,14 @@ os_jail_can_keep(const struct jailspec *spec, const struct jailspec *made)
 {
 	if (!space_can_be_shared(spec) || !space_can_be_shared(made) || spec->vnet || made->vnet)
 		return 0;
-	/* its root may have changed addresses and routes: the next start makes them anew */
+	/* with CAP_NET_ADMIN its root may have changed addresses and routes: they are to be made anew */
 	if (spec->allow.routing || made->allow.routing)
 		return 0;
 	if (!streq(spec->name, made->name) || spec->jid != made->jid || !same_limits(spec, made))
 		return 0;
 	if (spec->ip4 != made->ip4 || spec->ip6 != made->ip6)
 		return 0;
-	/* the names of the jails have the host name of those with an address only */
+	/* the host name counts for a jail with an address only: it is in the hosts file of all jails */
 	if (!same_addrs(spec, made) || (spec->n_addrs > 0 && !same_text(spec->hostname, made->hostname)))
 		return 0;
 	return spec->nat == made->nat && same_rdr(spec, made);

@@ -9,7 +9,7 @@
 #include "base/path.h"
 #include "os/linux/instance/mnt.h"
 
-/* The kernel's last message about a file system that is being made ("e tmpfs: Bad value for 'size'"). */
+/* Adds the kernel's message from the log of the file system context: "e tmpfs: Bad value for 'size'". */
 static int
 fs_error(int fs, const char *type, struct err *e)
 {
@@ -118,7 +118,7 @@ mnt_attr(int mnt_fd, uint64_t attr, struct err *e)
 	struct mount_attr a = {.attr_set = attr};
 
 	if (set_attr(mnt_fd, &a) < 0)
-		return err_sys(e, errno, "mount attributes");
+		return err_sys(e, errno, "set mount attributes");
 	return 0;
 }
 
@@ -135,7 +135,7 @@ mnt_attr_map(int mnt_fd, uint64_t attr, int userns_fd, int origin, struct err *e
 			       "%s is on %s, which cannot map ids here: put it on ext4, xfs or btrfs "
 			       "(mount_setattr(2), MOUNT_ATTR_IDMAP)",
 			       fd_path(origin, path), mnt_fsname(mnt_fd));
-	return err_sys(e, errno, "%s: mount attributes", fd_path(origin, path));
+	return err_sys(e, errno, "%s: set mount attributes", fd_path(origin, path));
 }
 
 int

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tree of a jail: template (or its own root) on "/", jailspace on "/s", tmpfs on "/run" with the
- * names of all jails below it, then /dev, /proc and what the configuration mounts.  "/sys" stays the empty
- * directory it is, but for the control groups of a jail with limits.
+ * The tree of a jail: template (or its `path`) on "/", jailspace on "/s", a tmpfs on "/run" with the names of
+ * all jails (/run/brig) in it, then /proc, /dev and what the configuration mounts.  "/sys" is left empty, but
+ * for the control groups of a jail with limits.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -56,15 +56,16 @@ mounts_take(struct build *b, const struct os_id *id, struct err *e)
 	return take_view(b, id, e);
 }
 
-/* A jail's root that is the host's own "/" is never writable: the jail's root would be the host's in all but
- * name there. */
+/* With path = / the root is always read-only: else the jail's root could write to every file of the host's
+ * root. */
 static bool
 root_read_only(const struct build *b)
 {
 	return b->root->read_only || (b->spec->root == ROOT_PATH && streq(b->spec->path, "/"));
 }
 
-/* On top of "/", a place that is always there; what is mounted there is reached by its descriptor only. */
+/* Attached on top of the builder's "/", a mount point that always exists; from then on it is reached by
+ * descriptor only. */
 static int
 mount_root(struct build *b, struct err *e)
 {
@@ -142,14 +143,14 @@ mount_run(struct build *b, struct err *e)
 		return -e->num;
 	if (b->hosts < 0)
 		return 0;
-	/* not id-mapped: it may lie on a tmpfs, which cannot before Linux 6.3; everybody may read it */
+	/* not id-mapped, which tmpfs supports since Linux 6.3 only; not needed: everybody may read it */
 	if (mnt_attr(b->hosts, MNT_PLAIN | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, e) < 0 ||
 	    mnt_point(run, "brig", false, &names, e) < 0)
 		return -e->num;
 	return mnt_attach(b->hosts, names, "/run/brig", e);
 }
 
-/* One directory of a hierarchy, and nothing above it: what is mounted is the group itself. */
+/* group: a bind mount of the jail's own group, so that nothing above it in the hierarchy is visible. */
 static int
 attach_view(int sys, const char *place, int group, struct err *e)
 {
@@ -161,7 +162,8 @@ attach_view(int sys, const char *place, int group, struct err *e)
 	return mnt_attach(group, target, "/sys/fs/cgroup", e);
 }
 
-/* A template with a wrong /sys is a broken template. */
+/* The control groups of a jail with limits, on a tmpfs on /sys.  Without limits nothing is mounted, but a
+ * template whose /sys is not a directory is refused all the same. */
 static int
 mount_sys(struct build *b, struct err *e)
 {
@@ -222,8 +224,8 @@ mounts_pivot(struct build *b, struct err *e)
 {
 	if (fchdir(b->tree) < 0 || sys_pivot_root(".", ".") < 0)
 		return err_sys(e, errno, "make the jail's tree the root (pivot_root)");
-	/* the host's tree lies on top now, and "." in it */
+	/* the old root is now mounted on top of the new one, and "." is in it: pivot_root(2) */
 	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-		return err_sys(e, errno, "take the host's tree away");
+		return err_sys(e, errno, "unmount the host's root");
 	return 0;
 }

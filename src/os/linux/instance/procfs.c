@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "/proc" of the jail's pid namespace, made by the host's root: the jail can neither mount another nor take
- * these covers away.
+ * "/proc" of the jail's pid namespace, mounted by the host's root: the jail can neither mount another nor
+ * unmount what covers its entries.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -13,9 +13,10 @@
 #include "os/linux/instance/build.h"
 #include "os/linux/instance/mnt.h"
 
-/* Changing them changes the host. */
+/* Writing to them changes settings of the host. */
 static const char *const read_only[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
-/* They tell about the host's kernel, its keys and the other jails.  What a kernel has not is skipped. */
+/* They show things of the host's kernel, its keys and other jails.  Entries that a kernel lacks are
+ * skipped. */
 static const char *const masked[] = {
     "acpi",     "asound",      "config.gz",   "interrupts", "kallsyms",   "kcore",         "key-users",
     "keys",     "kmsg",        "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "modules",
@@ -40,8 +41,8 @@ maker_main(void *arg)
 	return 0;
 }
 
-/* A proc file system shows the pid namespace of the process that makes it, so a helper joins the jail's.
- * (fsconfig "pidns" does without from Linux 6.17 on.) */
+/* A proc file system shows the pid namespace of the process that makes it, so a child in the jail's makes it.
+ * (From Linux 6.17 on there is the mount option "pidns" for it.) */
 static int
 procfs_new(struct build *b, int *ret_fd, struct err *e)
 {
@@ -72,7 +73,7 @@ cover_read_only(const char *name, int entry, struct err *e)
 	return mnt_attach(copy, entry, name, e);
 }
 
-/* Directories get an empty read-only one, files the host's null device. */
+/* Mounts an empty read-only tmpfs over a directory, the host's null device over a file. */
 static int
 cover(struct build *b, const char *name, int entry, int *empty, struct err *e)
 {
@@ -88,7 +89,7 @@ cover(struct build *b, const char *name, int entry, int *empty, struct err *e)
 			return -e->num;
 		return mnt_attach(copy, entry, name, e);
 	}
-	if (*empty >= 0) { /* attached by now: copies are made of it */
+	if (*empty >= 0) { /* attached already: bind mounts of it for the others */
 		if (mnt_clone(*empty, &copy, e) < 0)
 			return -e->num;
 		return mnt_attach(copy, entry, name, e);

@@ -10,7 +10,7 @@
 
 #include "os/instance.h"
 
-/* For a process that cannot vanish meanwhile (a child that was not waited for). */
+/* For a process whose pid cannot be used again meanwhile: a child that was not waited for. */
 int ref_make(pid_t pid, struct os_ref *ret, struct err *e);
 /* The first process' directory in /proc: it stays that process' for good, and reads fail with ESRCH once it
  * is gone.  -ESRCH when the jail is gone. */

@@ -20,13 +20,14 @@
 #include "os/space.h"
 
 #define LOOP_TRIES 64
-/* Names and empty files take kernel memory that the size does not count; by itself the kernel would allow one
- * for every second page of the machine (tmpfs(5)). */
+/* Names and empty files take kernel memory that size= does not count, so nr_inodes= follows from it; the
+ * default is half the number of the machine's pages (tmpfs(5)). */
 #define TMPFS_PER_INODE 2048
 #define TMPFS_INODES_MIN 1024
 
-/* The image on a free loop device, which the kernel frees when its last user is gone (LO_FLAGS_AUTOCLEAR):
- * *ret_fd is that user until the file system is mounted.  LOOP_CONFIGURE: Linux 5.8, loop(4). */
+/* Attaches the image to a free loop device, which the kernel detaches when it is closed for the last time
+ * (LO_FLAGS_AUTOCLEAR): *ret_fd keeps it until the file system is mounted.  LOOP_CONFIGURE: Linux 5.8,
+ * loop(4). */
 static int
 loop_attach(int image, bool read_only, char path[32], int *ret_fd, struct err *e)
 {
@@ -68,7 +69,7 @@ mount_device(const char *device, bool read_only, int *ret_fd, struct err *e)
 
 		if (mnt_new(types[i], opts, read_only ? 2 : 1, MNT_PLAIN, ret_fd, &now) == 0)
 			return 0;
-		/* ENODEV: the kernel has no such file system; the first of the others says more */
+		/* ENODEV: the kernel lacks this file system; the first other error is the one to report */
 		if (now.num != ENODEV && last.num == 0)
 			last = now;
 	}
@@ -104,7 +105,7 @@ os_space_mount(int fd, bool read_only, int *ret_dir, struct err *e)
 	return 0;
 }
 
-/* As the jail's root, so that owners come out right without a mapped tmpfs (which is Linux 6.3). */
+/* As the jail's root, so that the files get the right owners without an id-mapped tmpfs (Linux 6.3). */
 static _Noreturn void
 fill_main(const struct build *b, int src, int dst, int report)
 {
@@ -160,7 +161,7 @@ space_tmpfs(struct build *b, int skel, int *ret_fd, struct err *e)
 	if (mnt_new("tmpfs", opts, ARRAY_LEN(opts), MNT_PLAIN, &fs, e) < 0)
 		return -e->num;
 	if (skel >= 0 && b->root->fill) {
-		/* mapped, so that the jail's root may read what root owns */
+		/* id-mapped, so that the jail's root can read what the host's root owns */
 		if (mnt_attr_map(skel, MNT_PLAIN | MOUNT_ATTR_RDONLY, b->userns, b->root->space_fd, e) < 0 ||
 		    fill(b, skel, fs, e) < 0)
 			return -e->num;

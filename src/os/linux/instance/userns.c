@@ -49,8 +49,8 @@ userns_birth(uint64_t flags, uint32_t idbase)
 	uid_t self = geteuid();
 	pid_t pid = -1;
 
-	/* the capabilities stay: some hosts ask them of whoever makes a user namespace.  The new one begins
-	 * with the default bits, user_namespaces(7). */
+	/* keep the capabilities: some hosts let only a privileged process make a user namespace.  In the
+	 * new one the securebits have their defaults, user_namespaces(7). */
 	if (bits >= 0)
 		(void)prctl(PR_SET_SECUREBITS, (unsigned)bits | SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
 	if (setresuid((uid_t)-1, idbase, (uid_t)-1) == 0)

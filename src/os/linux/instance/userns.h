@@ -14,24 +14,24 @@
 #define JAIL_IDS 65536
 
 /* The directory of one process in the host's /proc, which must really be procfs: what is written there
- * must not land in a file (CVE-2025-52881). */
+ * must not go into an ordinary file (CVE-2025-52881). */
 int proc_dir(pid_t pid, int *ret_fd, struct err *e);
 /* A namespace of the process of proc_dir(): "user", "pid", "net"... */
 int proc_ns(int procfd, const char *ns, int *ret_fd, struct err *e);
 /*
- * clone3(2) with CLONE_NEWUSER and flags, as sys_clone(); the new user namespace belongs to idbase.
+ * clone3(2) with CLONE_NEWUSER and flags, as sys_clone(); the owner of the new user namespace is user idbase.
  *
- * Its owner is the one who makes it, by effective id, and what the kernel counts by user (inotify instances,
- * timers and pending signals, POSIX message queues, locked memory, namespaces: /proc/sys/user, getrlimit(2))
- * it counts again for the owner of each user namespace above.  If that were the host's root, whatever one
- * jail takes would be missing to the others and to the host.
+ * The owner is the effective user id of the process that makes it, and what the kernel counts by user
+ * (inotify instances, timers and pending signals, POSIX message queues, locked memory, namespaces:
+ * /proc/sys/user, getrlimit(2)) it also counts for the owner of each user namespace on the way up.  If that
+ * were the host's root, what one jail uses would be missing to the others and to the host.
  *
- * What depends on ids is reset by it, PR_SET_PDEATHSIG and PR_SET_DUMPABLE, in the caller too (prctl(2)).
+ * The change of ids resets PR_SET_PDEATHSIG and PR_SET_DUMPABLE, in the caller too (prctl(2)).
  */
 pid_t userns_birth(uint64_t flags, uint32_t idbase);
 /* Gives the process of proc_dir(), alone in a new user namespace, its ids. */
 int userns_map(int procfd, uint32_t idbase, struct err *e);
-/* Makes the calling process root of the user namespace behind fd; no way back. */
+/* Makes the calling process root of the user namespace fd (<0: of the one it is in); there is no way back. */
 int userns_become_root(int fd, struct err *e);
 
 #endif
