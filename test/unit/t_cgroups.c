@@ -337,14 +337,14 @@ io_values(void **state)
 	struct hiers h = {0};
 	struct jailspec s = spec_of(0, 0, 0, 1 << 20);
 	struct err e = ERR_INIT;
-	_auto_free char *want1 = NULL, *want2 = NULL, *dir = xasprintf("%s/disc", lab);
+	_auto_free char *want1 = NULL, *want2 = NULL, *dir = xasprintf("%s/disk", lab);
 	struct stat st;
 	dev_t dev;
 
 	(void)state;
 	if (stat("/dev/null", &st) < 0)
 		skip();
-	/* a disc's node is as good as the disc */
+	/* a disk's node is as good as the disk */
 	s.space_arg = xasprintf("%s/node", lab);
 	if (mknod(s.space_arg, S_IFBLK | 0600, makedev(7, 77)) < 0)
 		skip();
@@ -378,11 +378,11 @@ put_block(const char *name, const char *text)
 	assert_true(write(fd, text, strlen(text)) >= 0);
 }
 
-/* A partition is limited by its disc. */
+/* A partition is limited by its disk. */
 static void
-whole_discs(void **state)
+whole_disks(void **state)
 {
-	static const char *const dirs[] = {"", "/disc", "/disc/part"};
+	static const char *const dirs[] = {"", "/disk", "/disk/part"};
 	_auto_free char *link1 = xasprintf("%s/block/8:1", lab), *link2 = xasprintf("%s/block/8:16", lab);
 	struct jailspec s = spec_of(0, 0, 0, 1 << 20);
 	struct err e = ERR_INIT;
@@ -394,20 +394,20 @@ whole_discs(void **state)
 
 		assert_int_equal(mkdir(dir, 0755), 0);
 	}
-	put_block("disc/dev", "8:16\n");
-	put_block("disc/part/dev", "8:1\n");
-	put_block("disc/part/partition", "1\n");
-	assert_true(symlink("disc/part", link1) == 0 && symlink("disc", link2) == 0);
-	assert_true(whole_disc(makedev(8, 1)) == makedev(8, 16));
-	assert_true(whole_disc(makedev(8, 16)) == makedev(8, 16));
-	assert_true(whole_disc(makedev(8, 2)) == makedev(8, 2));
+	put_block("disk/dev", "8:16\n");
+	put_block("disk/part/dev", "8:1\n");
+	put_block("disk/part/partition", "1\n");
+	assert_true(symlink("disk/part", link1) == 0 && symlink("disk", link2) == 0);
+	assert_true(whole_disk(makedev(8, 1)) == makedev(8, 16));
+	assert_true(whole_disk(makedev(8, 16)) == makedev(8, 16));
+	assert_true(whole_disk(makedev(8, 2)) == makedev(8, 2));
 	s.space_arg = xasprintf("%s/node", lab);
 	if (mknod(s.space_arg, S_IFBLK | 0600, makedev(8, 1)) == 0) {
 		assert_int_equal(io_device(&s, &dev, &e), 0);
 		assert_true(dev == makedev(8, 16));
 	}
-	put_block("disc/dev", "8;16\n");
-	assert_true(whole_disc(makedev(8, 1)) == makedev(8, 1));
+	put_block("disk/dev", "8;16\n");
+	assert_true(whole_disk(makedev(8, 1)) == makedev(8, 1));
 	free(s.space_arg);
 }
 
@@ -728,7 +728,7 @@ main(void)
 	const struct CMUnitTest spare[] = {TEST(memory_shortage)};
 	const struct CMUnitTest tests[] = {
 	    TEST(mounts),         TEST(values_v1),   TEST(values_v2),          TEST(io_values),
-	    TEST(whole_discs),    TEST(shares),      TEST(missing_controller), TEST(cannot_be_made),
+	    TEST(whole_disks),    TEST(shares),      TEST(missing_controller), TEST(cannot_be_made),
 	    TEST(all_or_nothing), TEST(of_others),   TEST(left_over),          TEST(born_with_limits),
 	    TEST(joins),          TEST(does_not_go), TEST(usage_of_none),      TEST(value_written),
 	};

@@ -317,7 +317,7 @@ io(void **state)
 	s.limit.io_bps = 10 << 20;
 	s.path = (char[]){"/proc"};
 	if (os_limit_check(&s, &e) == 0)
-		fail_msg("a disc under /proc");
+		fail_msg("a disk under /proc");
 	assert_int_equal(e.num, EOPNOTSUPP);
 	s.path = (char[]){"/no/where"};
 	assert_true(os_limit_check(&s, &e) < 0);

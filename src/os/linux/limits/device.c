@@ -65,7 +65,7 @@ missing(int num)
 	return num == EPERM || num == EINVAL || num == ENOSYS || num == EOPNOTSUPP;
 }
 
-/* -errno where it cannot be asked. */
+/* The number of programs attached to the group, or -errno. */
 static int
 programs(int group, unsigned flags)
 {
@@ -100,7 +100,7 @@ device_supported(struct err *e)
 	int fd = load();
 
 	if (fd < 0)
-		return err_sys(e, -fd, "program for a control group, bpf(2) (CONFIG_CGROUP_BPF)");
+		return err_sys(e, -fd, "load a device program, bpf(2) (the kernel needs CONFIG_CGROUP_BPF)");
 	fd_close(fd);
 	return 0;
 }
@@ -117,11 +117,11 @@ device_guard(int group, struct err *e)
 		return 0;
 	fd = load();
 	if (fd < 0)
-		return missing(-fd) ? 0 : err_sys(e, -fd, "load the program for devices (bpf)");
+		return missing(-fd) ? 0 : err_sys(e, -fd, "load the device program (bpf)");
 	attach.attach_bpf_fd = (uint32_t)fd;
 	if (sys_bpf(BPF_PROG_ATTACH, &attach) < 0)
 		return missing(errno)
 			   ? 0
-			   : err_sys(e, errno, "put a program for devices on the jail's control group");
+			   : err_sys(e, errno, "attach the device program to the jail's control group");
 	return 0;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The device controller: a program of the kernel's on the control group of version 2 of a jail, which lets
- * its processes open the nodes of dev.c and terminals and nothing else, whatever node they come by.  A second
- * line: the first is that no mount of a jail has devices (nodev) and that a user namespace cannot make a
- * node.
+ * The device controller: a BPF program on the jail's control group of version 2, which lets its processes
+ * open the nodes of dev.c and terminals and nothing else, whatever device nodes they find.  It is a second
+ * line of defence: the first is that every mount of a jail is nodev and that nobody in a user namespace can
+ * make a node.
  *
- * Facts: the kernel's admin-guide/cgroup-v2.rst "Device controller", bpf(2); Linux 4.15.  The program goes
- * with the group.
+ * Facts: the kernel's admin-guide/cgroup-v2.rst "Device controller", bpf(2); Linux 4.15.  The kernel removes
+ * the program with the group.
  */
 #ifndef BRIG_OS_LINUX_LIMITS_DEVICE_H
 #define BRIG_OS_LINUX_LIMITS_DEVICE_H
@@ -15,14 +15,14 @@
 
 #include "base/err.h"
 
-/* Puts the program on the group, unless there is one.  What the host still has to open in the name of a
- * process of the group, block devices that it mounts, comes before.  A kernel without such programs, or a
- * caller that may not have them, is no error: the jail is without the second line, and os_audit_jail() says
- * so. */
+/* Attaches the program to the group, unless it has one.  After the builder, which is in the group, has
+ * mounted block devices.  A kernel without such programs, or a caller that may not load them, is no
+ * error: the jail is without the second line, and os_audit_jail() says so. */
 int device_guard(int group, struct err *e);
-/* Takes the kernel such programs from the caller? */
+/* Can the caller load such a program? */
 int device_supported(struct err *e);
-/* Does any such program hold for the group, its own or from above?  False also where it cannot be asked. */
+/* Is any such program in force for the group, its own or one of a group above?  False also where that
+ * cannot be found out. */
 bool device_guarded(int group);
 
 #endif

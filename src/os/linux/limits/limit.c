@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Control groups.  One group a jail and hierarchy, HIERARCHY/brig[.TAG]/NAME-JID, made beside everything that
- * is there: groups of others are neither changed nor is a process moved out of one, except into ours.
+ * Control groups.  A jail has one group in each hierarchy that it needs, HIERARCHY/brig[.TAG]/NAME-JID,
+ * beside all others: no group of others is changed, and no process is moved but into a jail's group.
  *
- * A controller is taken where it is: version 2 when cgroup.controllers has it, else the version 1 hierarchy
+ * A controller is used where it is: version 2 when cgroup.controllers has it, else the version 1 hierarchy
  * it is mounted with (both at once is the "hybrid" layout).  Where version 2 is mounted, a jail has a group
- * in it also without limits: it is not to live in the session or the unit of who started it, which systemd
+ * in it also without limits: else it would be in the session or unit of whoever started it, which systemd
  * ends as a whole.  Facts: cgroups(7), the kernel's admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/.
  *
  * Why at the top and not below a unit of systemd: systemd's rules (systemd.io/CGROUP_DELEGATION) are that the
@@ -79,7 +79,7 @@ has_word(const char *list, const char *word, const char *sep)
 	return false;
 }
 
-/* The file systems in /proc are not regular files for their size: read until the end. */
+/* Files of procfs and cgroupfs have the size 0: read to the end of file. */
 static int
 read_text(const char *path, size_t max, char **ret)
 {
@@ -105,7 +105,7 @@ take_mount(struct hiers *h, char *line)
 	type = strtok_r(tail + 3, " ", &save);
 	(void)strtok_r(NULL, " ", &save);
 	super = strtok_r(NULL, " ", &save);
-	/* only a hierarchy's own root: below it we would be in somebody's group */
+	/* only a mount of a hierarchy's root: one of a group below it (in a container) is somebody's group */
 	if (!type || !super || !streq(field[3], "/"))
 		return;
 	if (streq(type, "cgroup2") && !h->v2)
@@ -152,8 +152,8 @@ hier_of(const struct hiers *h, int c)
 	return h->on_v2 & (1u << c) ? h->v2 : h->v1[c];
 }
 
-/* Hierarchies of version 1 that a jail with these limits is put into, each once; the time it used is counted,
- * too. */
+/* The hierarchies of version 1 that a jail with these limits is put into, each once.  cpuacct, too, so
+ * that the CPU time is counted. */
 static void
 hiers_v1(const struct hiers *h, unsigned want, struct strv *ret)
 {
@@ -167,7 +167,7 @@ hiers_v1(const struct hiers *h, unsigned want, struct strv *ret)
 	}
 }
 
-/* The same with version 2, wherever that is mounted. */
+/* The same, and version 2 if that is mounted. */
 static void
 hiers_wanted(const struct hiers *h, unsigned want, struct strv *ret)
 {
@@ -225,17 +225,17 @@ has_file(const char *dir, const char *file)
 
 /* --- the device that limit.io is about --- */
 
-/* Throttling knows whole discs only: a partition's number becomes its disc's. */
+/* Throttling takes whole disks only: the number of a partition becomes its disk's. */
 static dev_t
-whole_disc(dev_t dev)
+whole_disk(dev_t dev)
 {
 	_auto_free char *part = xasprintf("/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
-	_auto_free char *disc = xasprintf("/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
+	_auto_free char *disk = xasprintf("/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
 	_auto_free char *text = NULL;
 	uint64_t ma, mi;
 	char *colon;
 
-	if (access(part, F_OK) < 0 || read_text(disc, 64, &text) < 0)
+	if (access(part, F_OK) < 0 || read_text(disk, 64, &text) < 0)
 		return dev;
 	text[strcspn(text, "\n")] = '\0';
 	colon = strchr(text, ':');
@@ -247,7 +247,7 @@ whole_disc(dev_t dev)
 	return makedev((unsigned)ma, (unsigned)mi);
 }
 
-/* The disc under the jailspace, as far as the specification tells; else under the jail's path. */
+/* The disk that the jailspace is on, if the specification has its path; else the disk of the jail's path. */
 static int
 io_device(const struct jailspec *spec, dev_t *ret, struct err *e)
 {
@@ -261,8 +261,8 @@ io_device(const struct jailspec *spec, dev_t *ret, struct err *e)
 	dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
 	if (major(dev) == 0)
 		return err_set(e, EOPNOTSUPP,
-			       "limit.io: the file system of %s has no disc of its own to limit", path);
-	*ret = whole_disc(dev);
+			       "limit.io: the file system of %s has no disk of its own to limit", path);
+	*ret = whole_disk(dev);
 	return 0;
 }
 
@@ -272,7 +272,8 @@ struct cpu_share {
 	unsigned long long quota_us, period_us;
 };
 
-/* The longest period is a second, the usual one a tenth of it: a small share needs the longer one. */
+/* The usual period is 100 ms, the longest a second: a small share needs the longer one to be above the
+ * smallest quota. */
 static struct cpu_share
 cpu_share(const struct jailspec *spec)
 {
@@ -341,8 +342,9 @@ set_v1(const struct hiers *h, const char *mount, const char *dir, const struct j
 	return 0;
 }
 
-/* Hands controllers down to the children of dir.  io brings memory along by itself: who dirtied a page that
- * is written back later is known by the group its memory is counted in (block/blk-cgroup.c, depends_on). */
+/* Enables controllers for the children of dir (cgroup.subtree_control).  The kernel enables memory with
+ * io: it knows who dirtied a page that is written back later by the group that the page is charged to
+ * (block/blk-cgroup.c, depends_on). */
 static int
 enable_v2(const char *dir, unsigned want, struct err *e)
 {
@@ -367,9 +369,9 @@ enable_v2(const char *dir, unsigned want, struct err *e)
 }
 
 /*
- * Exclusive: a group that is there already and has a process in it belongs to somebody.  An empty one was
- * left by a jail whose removal was interrupted; it is made anew, so that no old limit stays.  The top
- * directory may go between the two calls, when another jail's group was the last.
+ * -EEXIST: the group exists and has processes in it.  An empty one was left by a jail whose removal was
+ * interrupted; it is removed and made anew, so that no old limit stays.  The directory above it can vanish
+ * between the two calls: the last jail's removal takes it away.
  */
 static int
 make_group(const char *top, const char *dir, struct err *e)
@@ -390,8 +392,9 @@ make_group(const char *top, const char *dir, struct err *e)
 	return err_set(e, EAGAIN, "make control group %s: somebody else keeps making and removing it", dir);
 }
 
-/* From the hierarchy's top to the jails.  Who manages that may switch a controller off there that nobody has
- * below it yet; once ours hands it down, the kernel does not let them. */
+/* Enables controllers from the hierarchy's root down to the jails.  systemd may disable one at the root
+ * as long as no group below uses it, that is between the two calls; the second then fails with ENOENT,
+ * and both are repeated.  Once brig/ has it enabled, the kernel does not let anybody disable it above. */
 static int
 hand_down(const char *mount, const char *top, unsigned want, struct err *e)
 {
@@ -425,7 +428,7 @@ up_one(const struct hiers *h, const char *mount, const struct os_id *id, const s
 		return -e->num;
 	if (!v2)
 		return set_v1(h, mount, dir, spec, want, e);
-	/* a controller shows up in dir once its parent hands it down */
+	/* the files of a controller appear in dir once its parent has it enabled */
 	return hand_down(mount, top, want, e) < 0 ? -e->num : set_v2(dir, spec, want, e);
 }
 
@@ -476,7 +479,7 @@ os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e)
 	hiers_wanted(&h, wanted(spec), &mounts);
 	for (size_t i = 0; i < mounts.n; i++) {
 		r = up_one(&h, mounts.v[i], id, spec, e);
-		/* without limits it is only for order: a host whose groups are not ours to make has none */
+		/* without limits the group is not needed: where brig may not make one, the jail has none */
 		if (!wanted(spec) && (r == -EROFS || r == -EACCES || r == -EPERM)) {
 			remove_group_of(mounts.v[i], id);
 			err_clear(e);
@@ -504,7 +507,7 @@ open_group(const struct hiers *h, const struct os_id *id, bool needed, int *ret_
 	if (fd < 0)
 		return needed ? err_sys(e, dir ? errno : ENOENT, "control group of jail %s", id->name) : 0;
 	freeze = xasprintf("%s/cgroup.freeze", dir);
-	/* who is born there would not even report */
+	/* a process born in a frozen group does not run, and its parent would wait for ever */
 	if (read_text(freeze, 64, &frozen) == 0 && *frozen == '1')
 		return err_set(e, EBUSY, "the jail is frozen (echo 0 > %s)", freeze);
 	*ret_fd = TAKE_FD(fd);
@@ -525,7 +528,8 @@ limit_fork(const struct os_id *id, const struct jailspec *spec, int *ret_group, 
 	if (r < 0)
 		return r;
 	pid = r > 0 ? sys_clone_into(group, SIGCHLD) : -1;
-	/* the jail may not be in reach of a namespace of ours: then, and without a group, beside it */
+	/* no group, or one that cannot be joined from here, and no limits that need it: a child outside
+	 * of it */
 	if (pid < 0 && !needed && (r == 0 || errno == EACCES || errno == EPERM || errno == ENOENT))
 		pid = sys_clone(0, SIGCHLD);
 	else if (pid == 0 && ret_group)
@@ -534,10 +538,9 @@ limit_fork(const struct os_id *id, const struct jailspec *spec, int *ret_group, 
 }
 
 /*
- * A caller that the kernel spares from memory shortage must not hand that on.  Written also where the value
- * is an ordinary one: what is written with CAP_SYS_RESOURCE is the lowest that the process, and those it
- * makes, may set later without (proc_pid_oom_score_adj(5)), and that of a service that was spared once is
- * below its value.
+ * A caller with a negative oom_score_adj must not hand it on to the jail.  It is written also where it is not
+ * negative: what a process with CAP_SYS_RESOURCE writes becomes the minimum that it and its children can set
+ * later without that capability (proc_pid_oom_score_adj(5)), and the minimum may be lower than the value.
  */
 static void
 oom_ordinary(void)
@@ -609,13 +612,13 @@ limit_view(const struct os_id *id, const struct jailspec *spec, struct limit_vie
 					return -e->num;
 				break;
 			}
-	/* programs look at the one or the other */
+	/* version 2 only where nothing is in version 1: programs look at one of the two */
 	return mounts.n || !(want & h.on_v2) ? 0 : view_add(ret, h.v2, "", id, e);
 }
 
 /* --- removing, looking --- */
 
-/* Every hierarchy there is, each once: the removal does not know which limits there were. */
+/* Every hierarchy that brig uses, each once: the removal does not know which limits there were. */
 static void
 hiers_all(const struct hiers *h, struct strv *ret)
 {
@@ -627,9 +630,9 @@ hiers_all(const struct hiers *h, struct strv *ret)
 }
 
 /*
- * The last process of a jail leaves its group a moment after it was waited for.  What else is in it has
- * joined the jail and is not in its pid namespace (yet): it is ended, which on version 2 works also when the
- * group is frozen.
+ * The last process of a jail leaves its group a moment after it was waited for.  Any other process in it was
+ * about to join the jail and is not in its pid namespace: it is killed, which in version 2 works also when
+ * the group is frozen.
  */
 static int
 remove_group(const char *dir, struct err *e)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of the limits (os/limits.h) that is only for os/linux: being in a jail's control groups.
- * The caller still sees the host's cgroup file systems and has the host's rights, and does it before
- * unshare(CLONE_NEWCGROUP): a cgroup namespace takes the group its maker is in as its root,
- * cgroup_namespaces(7).
+ * The part of the limits (os/limits.h) that is only for os/linux: entering a jail's control groups, as the
+ * host's root, in the host's mount namespace, and before unshare(CLONE_NEWCGROUP): the root of a cgroup
+ * namespace is the group that its maker is in, cgroup_namespaces(7).
  *
  *	pid = limit_fork(id, spec, &group, e);	the child is in the group of version 2
  *	limit_join(id, spec, e);	the child, before anything else: in those of version 1, too
@@ -15,20 +14,20 @@
 #include "conf/spec.h"
 #include "os/limits.h"
 
-/* As fork(2), into the jail's group of version 2: being born in a group costs nothing, while moving a process
- * into one waits until no process of the host is being made (some milliseconds).  Where the jail has no such
- * group and its limits need none, only fork(2).  -EBUSY: the group is frozen.
+/* fork(2) into the jail's group of version 2 (CLONE_INTO_CGROUP): that costs nothing, while moving a process
+ * into a group takes a lock that every fork(2) of the host takes, too (some milliseconds).  Where the jail
+ * has no such group and its limits need none, a plain fork(2).  -EBUSY: the group is frozen.
  *
  * ret_group, unless NULL: the child's descriptor (O_PATH) of the group, or -EBADF; the caller's stays -EBADF.
  */
 pid_t limit_fork(const struct os_id *id, const struct jailspec *spec, int *ret_group, struct err *e);
-/* Moves the calling process into the groups of version 1 that os_limit_up() made, if the limits need any.
- * What the kernel takes first when memory is short is from then on the jail's, too: nothing of a caller that
- * is spared. */
+/* Moves the calling process into the groups of version 1 that os_limit_up() made, if the limits need any, and
+ * raises a negative oom_score_adj to 0: a jail is not spared by the OOM killer because its starter is. */
 int limit_join(const struct os_id *id, const struct jailspec *spec, struct err *e);
 
-/* The groups that os_limit_up() made for the limits, as directories: what a jail may see of them, since programs
- * choose their size by it.  Before the caller's mounts are out of reach. */
+/* The groups that os_limit_up() made for the limits, as directories to be mounted in the jail: programs
+ * choose their size (heap, threads) by the limits that they find.  Called while the host's mounts can be
+ * reached. */
 #define LIMIT_VIEWS 5
 struct limit_view {
 	struct {
