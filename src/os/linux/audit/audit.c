@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The judgement of a running jail: one row an item, each looked at alone.
+ * The judgement of a running jail: one row an item, each judged by itself.
  *
- * Weights say how much stands between the jail and the host where the item is weak: 8 to 10 one step, 4 to 6
- * one barrier of several, 1 to 3 a nuisance or a second barrier.
+ * Weights say how near the host is where the item is weak: 8 to 10 one step away, 4 to 6 one of several
+ * barriers is missing, 1 to 3 a nuisance, or a second line of defence is missing.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 
 #define WHAT_MAX sizeof(((struct os_finding *)0)->what)
 #define BIT(cap) (UINT64_C(1) << (cap))
-/* below: users of the host, as useradd(8) and adduser(8) give them */
+/* Ids below are users of the host, as useradd(8) and adduser(8) give them. */
 #define HOST_IDS 65536
 
 #define CAPS_FILES                                                                               \
@@ -31,7 +31,7 @@
 struct item {
 	const char *name;
 	unsigned weight;
-	/* 1 fine, 0 weak, -1 not known; arg is the row's own */
+	/* 1 fine, 0 weak, -1 not known */
 	int (*judge)(const struct audit_facts *f, uint64_t arg, char *what);
 	uint64_t arg;
 	const char *improve;
@@ -65,8 +65,8 @@ judge_owner(const struct audit_facts *f, uint64_t arg, char *what)
 	return say(what, 1, "the jail's user namespace owns them");
 }
 
-/* The kernel locks what a mount namespace inherits from one of a more privileged owner, mount_namespaces(7).
- */
+/* The mounts that a mount namespace gets from one with a more privileged owner are locked,
+ * mount_namespaces(7). */
 static int
 judge_locked(const struct audit_facts *f, uint64_t arg, char *what)
 {
@@ -109,7 +109,7 @@ judge_nested(const struct audit_facts *f, uint64_t arg, char *what)
 	return say(what, 1, "none may be made");
 }
 
-/* 0; capabilities newer than libcap are numbers. */
+/* Returns 0, weak.  cap_to_name(3) gives the number of a capability that libcap does not know. */
 static int
 say_caps(char *what, uint64_t caps)
 {
@@ -360,6 +360,6 @@ os_audit_score(const struct os_finding *f, size_t n)
 		all += f[i].weight;
 		weak += f[i].state > 0 ? 0 : f[i].weight;
 	}
-	/* rounded up: 0.0 is for a jail without a weak item */
+	/* rounded up: 0.0 only without a weak item */
 	return all ? (weak * 100 + all - 1) / all : 0;
 }

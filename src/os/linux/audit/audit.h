@@ -5,12 +5,12 @@
  *	look.c		processes: namespaces, rights, limits, descriptors
  *	mounts.c	mounts, devices, /proc, /sys
  *	audit.c		the judgement: a table of items over struct audit_facts, without a system call
- *	host.c	the host itself
+ *	host.c		the host itself
  *
- * The jail's root has a hand in all of it: names of files and processes, the number of processes and
- * descriptors.  Nothing read is followed (openat2(2) without links) or used as a path on the host; text is cut
- * and made printable; what there can be any number of is counted up to a limit.  Looking opens nothing for
- * reading in the jail but its /dev, which only lists it: FIFOs and devices planted there are not touched.
+ * The jail's root controls much of what is read: names of files and processes, the number of processes and
+ * descriptors.  So no link is followed (openat2(2)), nothing read is used as a path on the host, text is cut
+ * and made printable, and what there can be any number of is counted up to a limit.  Of the jail's files only
+ * the directory /dev is opened for reading: FIFOs and devices planted there are not opened.
  *
  * Facts: proc_pid_status(5), proc_pid_mountinfo(5), ioctl_ns(2), capabilities(7), cgroups(7), core(5).
  */
@@ -27,7 +27,7 @@
 enum audit_ns { AUDIT_USER, AUDIT_MNT, AUDIT_PID, AUDIT_NET, AUDIT_IPC, AUDIT_UTS, AUDIT_CGROUP, AUDIT_NS_N };
 enum audit_limit { AUDIT_MEMORY, AUDIT_PIDS, AUDIT_CPU, AUDIT_IO, AUDIT_LIMIT_N };
 
-/* Numbers are of the processes or threads for which it is so. */
+/* A number counts the processes or threads for which it is so. */
 struct audit_facts {
 	unsigned processes, threads;
 	struct {
@@ -68,7 +68,7 @@ struct audit_facts {
 /* What is gathered belongs to the facts, also after an error. */
 int audit_look(const struct os_ref *ref, struct audit_facts *f, struct err *e);
 void audit_facts_free(struct audit_facts *f);
-/* The judgement alone; *ret is audit_items_n long and the caller's. */
+/* The judgement alone: audit_items_n findings; the caller frees. */
 struct os_finding *audit_judge(const struct audit_facts *f);
 extern const size_t audit_items_n;
 
@@ -90,9 +90,9 @@ void audit_mounts_free(struct audit_mounts *m);
 int audit_look_mounts(int procfd, const struct audit_mounts *jail, const struct audit_mounts *host,
 		      struct audit_facts *f, struct err *e);
 
-/* One value of a host setting (host.c): "" and false when it is not there. */
+/* The value of a host setting as sysctl(8) names it (host.c); false and "" when there is none. */
+bool audit_setting(const char *name, char *buf, size_t size);
 /* Is word in a list with commas between? */
 bool audit_has_word(const char *list, const char *word);
-bool audit_setting(const char *name, char *buf, size_t size);
 
 #endif

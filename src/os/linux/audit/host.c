@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What of the host itself is weak: settings that a jail's process, or a user of the host that got hold of a
- * jail's file, could profit from.  brig changes none of them.
+ * Settings of the host that would help an attacker in a jail, or a user of the host that got hold of a jail's
+ * file.  brig changes none of them.
  * Facts: the kernel's admin-guide/sysctl, proc_sys_fs(5), proc_sys_kernel(5), core(5).
  */
 #include <dirent.h>
@@ -115,8 +115,8 @@ look_core_pattern(void)
 	return f;
 }
 
-/* A user of the host who can make user namespaces reaches what is meant for root.  Jails cannot in any case.
- */
+/* In a user namespace of its own every user of the host reaches code of the kernel that is meant for
+ * root.  Jails cannot make any in any case. */
 static struct os_finding
 look_user_namespaces(void)
 {
@@ -167,8 +167,8 @@ look_cpu(void)
 	return f;
 }
 
-/* On disk a jail's files have ordinary owners: a set-user-id program made by a jail's root is the host
- * root's. */
+/* On disk a jail's files have ordinary owners: a set-user-id program that a jail's root makes is one of the
+ * host's root, for whoever can reach it. */
 static void
 look_spaces(const char *spaces, struct os_finding *dir, struct os_finding *fs)
 {

@@ -111,7 +111,8 @@ in_jail(int procfd, uint64_t jail_ns)
 	return false;
 }
 
-/* The limit is that of the reader's user namespace: it is read by a process that joins the jail's. */
+/* user.max_user_namespaces is that of the reader's user namespace, so a child that joins the jail's reads
+ * it. */
 static int64_t
 nested_max(int procfd, bool own)
 {
@@ -146,7 +147,7 @@ nested_max(int procfd, bool own)
 	return max;
 }
 
-/* "INSIDE OUTSIDE COUNT" a line; OUTSIDE as the reader's user namespace counts. */
+/* Each line is "INSIDE OUTSIDE COUNT", OUTSIDE in the user namespace of the reader: the host's. */
 static int
 look_ids(int procfd, struct audit_facts *f, struct err *e)
 {
@@ -195,7 +196,7 @@ look_thread(const char *status, struct audit_facts *f)
 	uint64_t v;
 
 	f->threads++;
-	/* what cannot be read counts as there */
+	/* what cannot be read counts as a capability that the thread has */
 	for (size_t i = 0; i < ARRAY_LEN(rights); i++)
 		f->caps |= status_value(status, rights[i], &v) ? v : UINT64_MAX;
 	for (size_t i = 0; i < ARRAY_LEN(handed); i++)
@@ -231,7 +232,7 @@ look_threads(int procfd, struct audit_facts *f)
 
 /* --- limits of a process --- */
 
-/* Soft and hard limit of a line of /proc/PID/limits; its name fills 26 columns. */
+/* Soft and hard limit of a line of /proc/PID/limits. */
 static bool
 rlimit_of(const char *text, const char *name, uint64_t *ret_soft, uint64_t *ret_hard)
 {
@@ -272,7 +273,8 @@ look_rlimits(int procfd, struct audit_facts *f)
 
 /* --- what a process holds --- */
 
-/* A thing outside of the jail's mounts: a directory is a way out, a terminal is somebody else's. */
+/* Counts link's target if it is on no mount of the jail: a directory is a way out, a terminal is somebody
+ * else's. */
 static void
 look_held(int procfd, const char *link, struct look *l)
 {
@@ -342,8 +344,8 @@ audit_has_word(const char *list, const char *word)
 	return false;
 }
 
-/* The directory of a group, in a hierarchy that the host has mounted whole: word is a controller, ""
- * version 2. NULL: not there, or outside of what we can see. */
+/* The directory of the first process' group in the hierarchy of a controller (word; "": version 2), by a
+ * mount of that hierarchy's root.  NULL: there is none, or it is not visible from here. */
 static char *
 group_dir(const struct look *l, const char *word)
 {
@@ -402,13 +404,14 @@ limit_value(const char *dir, const char *file)
 	text[strcspn(text, "\n")] = '\0';
 	if (text[0] == '\0' || text[0] == '-' || str_after(text, "max"))
 		return NULL;
-	/* version 1: no limit of memory is the highest number of whole pages */
+	/* version 1: no memory limit is the largest number of whole pages */
 	if (num_u64(text, UINT64_MAX, &n) == 0 && n >= UINT64_MAX / 4)
 		return NULL;
 	return text_printable(text, 60);
 }
 
-/* Version 1 has a list that is open for all until somebody closes it, admin-guide/cgroup-v1/devices.rst. */
+/* Version 1: devices.list allows all devices until somebody denies some,
+ * admin-guide/cgroup-v1/devices.rst. */
 static bool
 look_devices(const struct look *l)
 {
@@ -533,7 +536,7 @@ audit_look(const struct os_ref *ref, struct audit_facts *f, struct err *e)
 	audit_mounts_free(&l.jail);
 	audit_mounts_free(&l.host);
 	free(l.groups);
-	/* what was read of a jail that ended meanwhile says nothing */
+	/* if the jail has ended meanwhile, what was read may be another process' */
 	return os_jail_alive(ref) ? r : ref_error(-ESRCH, e);
 }
 

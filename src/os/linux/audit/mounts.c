@@ -117,7 +117,7 @@ audit_mounts_free(struct audit_mounts *m)
 
 /* --- places in the jail --- */
 
-/* path as the jail has it, or -errno: no link anywhere, so that what is looked at is what is named. */
+/* Opens a path of the jail, or -errno.  No link is followed, so that what is opened is what is named. */
 static int
 open_inside(int root, const char *path, int flags)
 {
@@ -159,14 +159,15 @@ kernel_type(const char *type)
 	return false;
 }
 
-/* Devices can be opened on it, and it is not one of the places that are looked at by themselves. */
+/* Devices can be opened on it, and it is none that is judged elsewhere (/dev, devpts, the null device as
+ * a cover). */
 static bool
 opens_devices(int root, const struct audit_mount *m)
 {
 	return !m->nodev && !streq(m->type, "devpts") && !streq(m->point, "/dev") && !is_null(root, m->point);
 }
 
-/* A file system that the host has mounted too, whatever part of it. */
+/* Is it (a part of) a file system that the host has mounted, too? */
 static bool
 is_the_hosts(const struct audit_mount *m, const struct audit_mounts *host)
 {
@@ -176,8 +177,8 @@ is_the_hosts(const struct audit_mount *m, const struct audit_mounts *host)
 	return false;
 }
 
-/* The jail's view of its control group: of the very one that its first process is in (a line "N:CONTROLLERS:PATH" of
- * groups), and read-only. */
+/* Is it the view of the jail's own control group: read-only, and of the group that its first process is
+ * in (a line "N:CONTROLLERS:PATH" of groups)? */
 static bool
 own_group(const struct audit_mount *m, const char *groups)
 {
@@ -228,7 +229,7 @@ usual_node(mode_t mode, dev_t dev)
 	return (ma == 5 && (mi == 0 || mi == 2)) || (ma >= 136 && ma <= 143);
 }
 
-/* Nodes on a mount with nodev are only names. */
+/* On a nodev mount device nodes cannot be opened: they do not count. */
 static void
 look_dev(int root, struct audit_facts *f)
 {
@@ -253,7 +254,8 @@ look_dev(int root, struct audit_facts *f)
 
 /* --- /proc --- */
 
-/* What changes the host when it is written; what tells about the host when it is read. */
+/* Entries that change settings of the host when written, and that show things of it when read: as in
+ * procfs.c. */
 static const char *const proc_changes[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
 static const char *const proc_tells[] = {
     "acpi",     "asound",      "config.gz",   "interrupts", "kallsyms",   "kcore",         "key-users",
@@ -297,7 +299,8 @@ look_proc_entries(int root, const char *at, struct audit_facts *f)
 	}
 }
 
-/* Every whole proc file system counts, wherever it is: one without covers is enough. */
+/* Every mount of the root of a proc file system is judged, wherever it is: one whose entries are not
+ * covered is enough. */
 static int
 look_proc(int root, const struct audit_mounts *jail, struct audit_facts *f, struct err *e)
 {
