@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host's static busybox.  Static is an ELF program without a segment that names a loader (elf(5)). */
+/* The host's static busybox.  An ELF program is static if it has no PT_INTERP segment, elf(5). */
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>

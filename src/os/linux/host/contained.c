@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands of the host that end with us (os/host.h).  Our child is the first process of a pid namespace: when it
- * ends, the kernel ends all others in it; it ends when we do (PR_SET_PDEATHSIG).  Its mount namespace takes
- * along what the commands mounted.  /proc is mounted anew: it must show the pids that the commands see.
+ * Commands of the host that end with us (os/host.h).  Our child is the first process of a pid namespace:
+ * when it ends, the kernel kills all others in it; it ends when we do (PR_SET_PDEATHSIG).  What the commands
+ * mounted goes with its mount namespace.  /proc is mounted anew, to show the pids of that pid namespace.
  */
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -34,7 +34,7 @@ contained_main(int (*work)(void *ctx, struct err *e), void *ctx, int report, boo
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!namespaces && getppid() != parent)
-		_exit(1); /* it died before the line above */
+		_exit(1); /* the parent died before prctl() */
 	if (namespaces && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
 		(void)mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	if (namespaces)

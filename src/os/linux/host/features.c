@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What this host can do.  Every answer comes from trying it, each in a process of its own that ends, so that
- * nothing is left; a version number or a configuration file would say what ought to work.
+ * What this host can do.  Every answer comes from trying it, each in a process of its own, so that nothing is
+ * left of it; a kernel version or configuration would only say what ought to work.
  */
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -132,7 +132,8 @@ probe_calls(struct err *e)
 	return 0;
 }
 
-/* Without it brig walks component by component; only overlays that lead through links of the tree need it. */
+/* Without it path_open() opens paths component by component; only overlays that lead through links of the
+ * tree need it (PATH_IN_ROOT). */
 static int
 probe_openat2(struct err *e)
 {
@@ -415,7 +416,7 @@ os_ready(struct err *e)
 			       "container? brig belongs on the host)");
 	if (userns_allowed(e) < 0)
 		return -e->num;
-	/* no descriptor -1 and no structure: EINVAL where the call exists */
+	/* with these arguments the error is another one where the call exists */
 	if (syscall(SYS_mount_setattr, -1, "", 0, NULL, 0) < 0 && errno == ENOSYS)
 		return err_set(e, ENOSYS,
 			       "id-mapped mounts are not available (Linux 5.12 or newer is needed)");

@@ -11,8 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* clone3(2), Linux 5.3, as fork(2): the child goes on here, with a copy of the memory.  With CLONE_PARENT the
- * signal at its end is that of the caller's own end, and exit_signal must be 0. */
+/* clone3(2) as fork(2), Linux 5.3: the child returns from it, too, with a copy of the memory.  With
+ * CLONE_PARENT exit_signal must be 0; the child has the caller's. */
 static inline pid_t
 sys_clone(uint64_t flags, int exit_signal)
 {
@@ -31,7 +31,7 @@ sys_clone_into(int group, int exit_signal)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* pivot_root(2): "." twice puts the old root on top of the new one, ready to be taken away. */
+/* pivot_root(2): with "." twice the old root is mounted on top of the new one, ready to be unmounted. */
 static inline int
 sys_pivot_root(const char *new_root, const char *put_old)
 {
