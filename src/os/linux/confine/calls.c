@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lists.  What is allowed is what services, language runtimes and package tools use; what is denied
- * either reaches something that no namespace divides, or undoes what brig put together, or has opened
- * containers again and again while services do without it.
+ * The lists.  Allowed is what services, language runtimes and package tools use.  Denied is what reaches
+ * something that no namespace isolates, what could undo the jail's mounts and namespaces, and what containers
+ * were escaped by again and again while services do without it.
  */
 #include <seccomp.h>
 #include <sys/syscall.h>
@@ -420,7 +420,7 @@ static const int machine_calls[] = {
     SCMP_SYS(s390_guarded_storage),
     SCMP_SYS(swapcontext),
 };
-/* Mounts, namespaces, files by handle: the way out of what brig has put together. */
+/* Mounts, namespaces, files by handle: they could undo what makes the jail. */
 static const int mounts_calls[] = {
     SCMP_SYS(mount),
     SCMP_SYS(umount),
@@ -438,7 +438,7 @@ static const int mounts_calls[] = {
     SCMP_SYS(name_to_handle_at),
     SCMP_SYS(open_by_handle_at),
 };
-/* The machine and its clock: no namespace divides them. */
+/* The machine and its clock: no namespace isolates them. */
 static const int host_calls[] = {
     SCMP_SYS(reboot),
     SCMP_SYS(kexec_load),
@@ -471,7 +471,7 @@ static const int host_calls[] = {
     SCMP_SYS(s390_sthyi),
     SCMP_SYS(rtas),
 };
-/* Large parts of the kernel that services do without, and that have been the way out before. */
+/* Large parts of the kernel that services do without, and that containers were escaped by before. */
 static const int risky_calls[] = {
     SCMP_SYS(bpf),
     SCMP_SYS(perf_event_open),
@@ -490,8 +490,9 @@ static const int risky_calls[] = {
     SCMP_SYS(spu_run),
     SCMP_SYS(sys_debug_setcontext),
 };
-/* clone3 has its flags behind a pointer, socketcall and multiplexer everything: C libraries go on with clone
- * and socket.  The others are names without a call, or with none in any kernel of today. */
+/* clone3 has its flags behind a pointer, socketcall and multiplexer all arguments, where a filter cannot
+ * see them: C libraries fall back on clone and socket.  The others are names without a call, or no kernel
+ * of today has it. */
 static const int absent_calls[] = {
     SCMP_SYS(clone3),
     SCMP_SYS(socketcall),
@@ -566,7 +567,7 @@ static const int io_uring_calls[] = {
     SCMP_SYS(io_uring_enter),
     SCMP_SYS(io_uring_register),
 };
-/* A store of the kernel's that is divided by user id only. */
+/* The kernel's keyrings, which are separated by user id only. */
 static const int keyring_calls[] = {
     SCMP_SYS(keyctl),
     SCMP_SYS(add_key),
@@ -578,7 +579,8 @@ static const int numa_calls[] = {
 };
 
 #ifdef __x86_64__
-/* uretprobe, uprobe: by the kernel's own trampolines, when the host traces a program of the jail. */
+/* uretprobe and uprobe: called by the kernel's own trampolines, when the host traces a program of the
+ * jail. */
 static const int traced_calls[] = {335, 336};
 #endif
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every system call that is known, and what a jail may do with it: data for filter.c.  A call that is not
- * here answers ENOSYS, as on a kernel without it; t_filter fails when the installed headers have one.
+ * here fails with ENOSYS, as on a kernel without it; t_filter fails when the installed headers have such a
+ * call.
  *
  * Names are libseccomp's, which has those of all architectures: a call that this one lacks has a negative
  * number.

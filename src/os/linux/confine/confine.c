@@ -14,8 +14,8 @@
 
 #define BIT(cap) (UINT64_C(1) << (cap))
 
-/* What services need that start as root and become somebody else.  Not among them: anything over the
- * network stack, devices, mounts, other processes' memory, files by handle (CAP_DAC_READ_SEARCH). */
+/* What services need that start as root and become somebody else.  Not among them: what configures the
+ * network, devices or mounts, other processes' memory, files by handle (CAP_DAC_READ_SEARCH). */
 #define CAPS_ALWAYS                                                                                      \
 	(BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_KILL) |    \
 	 BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETPCAP) | BIT(CAP_SYS_CHROOT) | BIT(CAP_SETFCAP) | \
@@ -27,7 +27,7 @@
 #define STACK_SOFT (8u << 20)
 #define MSGQUEUE 819200u
 
-/* Made once a process; a fork(2) inherits it. */
+/* The seccomp program: made once, inherited over fork(2). */
 static struct sock_fprog program;
 static unsigned program_key;
 
@@ -107,7 +107,7 @@ confine_limits(const struct jailspec *spec, struct err *e)
 
 		if (getrlimit((__rlimit_resource_t)limits[i].resource, &now) < 0)
 			return err_sys(e, errno, "read limit %s", limits[i].name);
-		/* more than the hard limit is refused whole without CAP_SYS_RESOURCE on the host */
+		/* without CAP_SYS_RESOURCE on the host, to ask for more than the hard limit is an error */
 		if (l.rlim_max > now.rlim_max)
 			l.rlim_max = now.rlim_max;
 		if (l.rlim_cur > l.rlim_max)
@@ -127,9 +127,9 @@ confine_landlock(void)
 }
 
 /*
- * Names of abstract UNIX sockets belong to a network namespace: a jail with the host's could connect to those
- * of every daemon of the host (CVE-2020-15257).  The scope of a Landlock domain keeps it to sockets made in
- * the domain.
+ * Names of abstract UNIX sockets belong to a network namespace: a jail with the host's could connect to
+ * those of every daemon of the host (CVE-2020-15257).  A scoped Landlock domain lets it connect only to
+ * sockets made in the domain.
  *
  * Only there, because a domain is inherited and cannot be joined: what brig starts later (exec) is in one of
  * its own, and cannot connect to the abstract sockets of the jail's services, nor look into their /proc/PID.
@@ -162,13 +162,13 @@ drop_bounding(uint64_t keep, struct err *e)
 		if ((keep & BIT(c)) || prctl(PR_CAPBSET_DROP, c, 0, 0, 0) == 0)
 			continue;
 		if (errno == EINVAL && prctl(PR_CAPBSET_READ, c, 0, 0, 0) < 0)
-			break; /* the kernel's last one is behind us */
+			break; /* c is above the kernel's last capability */
 		return err_sys(e, errno, "drop capability %u", c);
 	}
 	return 0;
 }
 
-/* Permitted and effective: keep, as far as they are there.  Inheritable: none. */
+/* Permitted and effective: those of keep that are permitted now.  Inheritable: none. */
 static int
 set_caps(uint64_t keep, struct err *e)
 {
@@ -192,7 +192,7 @@ set_caps(uint64_t keep, struct err *e)
 	return r < 0 ? err_sys(e, -r, "set capabilities") : 0;
 }
 
-/* By what the kernel says now, not by what was asked for.  Ambient ones are among the inheritable. */
+/* Asks the kernel what is in force.  A capability can be ambient only if it is inheritable. */
 static int
 verify(const struct jailspec *spec, uint64_t keep, struct err *e)
 {
@@ -215,7 +215,7 @@ verify(const struct jailspec *spec, uint64_t keep, struct err *e)
 	(void)cap_free(now);
 	if (!spec->allow.suid && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return err_set(e, EPERM, "no_new_privs is not set");
-	/* without the program in force the answer would be EBADF */
+	/* without the filter setns(2) would fail with EBADF */
 	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER || syscall(SYS_setns, -1, 0) != -1 ||
 	    errno != EPERM)
 		return err_set(e, EPERM, "the system call filter is not in force");

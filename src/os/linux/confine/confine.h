@@ -2,8 +2,8 @@
 /*
  * What a process of a jail may not do, whoever it is inside: capabilities, no_new_privs, seccomp, limits,
  * and the scope of abstract sockets.
- * The one place that says it: the first process (create.c) and every command run later (attach.c) go through
- * the same function, so `exec` can never be weaker than `start`.
+ * The first process (inside.c) and every command run later (attach.c) go through the same function, so `exec`
+ * can never be weaker than `start`.
  *
  * Order for the caller, in a process that has left the host's namespaces and is uid 0 of the jail's user
  * namespace, with no descriptor of the host open but those it passes on:
@@ -22,8 +22,8 @@
  *	socket_af	every socket family, type and protocol; otherwise UNIX, INET and INET6 with TCP, UDP,
  *			ICMP (SOCK_RAW: any, with CAP_NET_RAW), and NETLINK_ROUTE
  *	read_msgbuf	syslog(2), as far as kernel.dmesg_restrict lets it
- *	mlock		the memory lock limit of the caller instead of 8 MiB
- *	coredump	RLIMIT_CORE of the caller instead of 1, and it can be set
+ *	mlock		RLIMIT_MEMLOCK is the caller's hard limit, not 8 MiB
+ *	coredump	RLIMIT_CORE is the caller's hard limit, not 1, and it can be set
  *	io_uring	io_uring_*(2)
  *	keyring		keyctl(2), add_key(2), request_key(2); the session keyring is the jail's own
  *	numa		mbind(2), set_mempolicy(2), move_pages(2) and the like

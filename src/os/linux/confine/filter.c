@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From the lists of calls.c to a program of the kernel's: a binary tree over the numbers, whose leaves are
- * the answers.  Neighbours with one answer are one leaf, so a call costs some seven comparisons, and those
- * whose answer depends on the number alone cost less still: the kernel keeps a map of what is always allowed.
+ * Makes a seccomp program of the lists of calls.c: a binary search tree over the numbers, whose leaves are
+ * the answers.  A range of numbers with one answer is one leaf, so a call costs some seven comparisons; one
+ * that is always allowed costs less, since the kernel keeps a bitmap of those.
  *
  * It is written here and not by libseccomp, which took 0.5 ms at every start and exec for 60 calls (this
  * takes 0.1 ms for all), has no names for calls newer than itself, and compares all 64 bits of an argument
@@ -35,7 +35,7 @@
 #define NS_FLAGS                                                                                  \
 	((uint32_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 		    CLONE_NEWPID | CLONE_NEWNET))
-/* What unshare(2) may part with.  In later kernels it has flags of its own that imply a namespace. */
+/* Allowed flags of unshare(2): a list, since later kernels have more flags that imply a namespace. */
 #define UNSHARE_FLAGS ((uint32_t)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM))
 #if defined(__s390x__) /* clone(stack, flags, ...) */
 #define CLONE_FLAGS_ARG 1
@@ -75,7 +75,7 @@ filter_key(const struct jailspec *spec)
 	       (spec->allow.numa ? KEY_NUMA : 0) | (spec->allow.coredump ? KEY_COREDUMP : 0);
 }
 
-/* What a rule that parameters open comes to. */
+/* The rule that applies, with these parameters. */
 static enum call_rule
 decide(enum call_rule rule, unsigned key)
 {
@@ -97,7 +97,7 @@ decide(enum call_rule rule, unsigned key)
 	return rule == CALL_ABSENT ? CALL_UNKNOWN : rule;
 }
 
-/* Numbers from `first` on, up to the next one's. */
+/* Numbers from `first` on, up to the next range's. */
 struct range {
 	uint32_t first;
 	enum call_rule rule;
@@ -118,7 +118,7 @@ range_add(struct range *v, size_t *n, uint32_t first, enum call_rule rule)
 		v[(*n)++] = (struct range){first, rule};
 }
 
-/* Every number is in one of them. */
+/* Ranges that cover all numbers, in order. */
 static struct range *
 ranges_make(unsigned key, size_t *ret_n)
 {
@@ -148,12 +148,12 @@ ranges_make(unsigned key, size_t *ret_n)
 	return v;
 }
 
-#define INSNS_MAX 512 /* there are 240; a conditional jump passes over 255, half of a tree */
+#define INSNS_MAX 512 /* some 240 are used; a conditional jump reaches 255 instructions, half of the tree */
 
-/* Written from its end on: jumps go forward only, and so the distance is known. */
+/* Written from the end to the beginning: jumps go forward only, so their targets are there already. */
 struct prog {
 	struct sock_filter f[INSNS_MAX];
-	size_t at; /* the first instruction that is there */
+	size_t at; /* the first instruction that is written */
 	bool full;
 };
 
@@ -174,7 +174,7 @@ put(struct prog *p, const struct sock_filter *f, size_t n)
 		put(p, insns_, ARRAY_LEN(insns_));                 \
 	} while (0)
 
-/* Goes on at `to`, an index of what is there already, where what is loaded is `value`. */
+/* Jumps to the instruction at index `to` if the accumulator is `value`. */
 static void
 put_eq(struct prog *p, uint32_t value, size_t to)
 {
@@ -187,11 +187,11 @@ put_eq(struct prog *p, uint32_t value, size_t to)
 
 /*
  * socket(2), socketpair(2): UNIX; TCP, UDP and ping over IPv4 and IPv6; NETLINK_ROUTE.  The errors are those
- * of a kernel that lacks the rest: programs know them.
+ * of a kernel that lacks the rest: programs expect them.
  *
- * The protocol, because SCTP, DCCP, L2TP and SMC are behind these families too and are loaded when somebody
- * asks for them.  The type, because SOCK_PACKET makes AF_INET an AF_PACKET.  Raw sockets are the business of
- * CAP_NET_RAW, whatever their protocol.
+ * The protocol is checked because SCTP, DCCP, L2TP and SMC are in these families, too, and their modules are
+ * loaded on demand; the type because SOCK_PACKET makes AF_INET an AF_PACKET.  For raw sockets CAP_NET_RAW
+ * decides, whatever their protocol.
  */
 static void
 put_socket(struct prog *p)
@@ -227,10 +227,10 @@ put_socket(struct prog *p)
 }
 
 /*
- * prlimit64(pid, resource, new, old) and setrlimit(resource, new).  The size of a core dump stays 1, at which
- * the kernel does not run the program of core_pattern (confine.c).  Setting it is answered as if it were
- * done: those who set it, ssh-agent and the like, want 0, which comes to the same, and end when they cannot.
- * With `old` that answer would leave the caller's buffer as it was: EPERM.
+ * prlimit64(pid, resource, new, old) and setrlimit(resource, new).  RLIMIT_CORE stays 1, with which the
+ * kernel does not run the program of core_pattern (confine.c).  Setting it succeeds without effect: programs
+ * that set it (ssh-agent) want 0, which comes to the same, and exit when they cannot.  Where the old value
+ * is asked for, too, that would leave the caller's buffer unset: EPERM.
  */
 static void
 put_prlimit(struct prog *p)
@@ -271,11 +271,11 @@ put_answer(struct prog *p, enum call_rule rule)
 		PUT(p, LOAD(HIGH(0)), IF_EQ(0, 0, 3), LOAD(LOW(0)), IF_ANY(~UNSHARE_FLAGS, 1, 0),
 		    ANSWER(ALLOW), ANSWER(FAIL(EPERM)));
 		break;
-	case CALL_PERSONALITY: /* the plain one; 0xffffffff asks and changes nothing */
+	case CALL_PERSONALITY: /* 0, the default, and 0xffffffff, which only asks */
 		PUT(p, LOAD(LOW(0)), IF_EQ(0, 2, 0), IF_EQ(0xffffffffu, 1, 0), ANSWER(FAIL(EPERM)),
 		    ANSWER(ALLOW));
 		break;
-	case CALL_IOCTL: /* input put into a terminal is run by who reads it */
+	case CALL_IOCTL: /* what is pushed into a terminal's input is run by the shell that reads it */
 		PUT(p, LOAD(LOW(1)), IF_EQ(TIOCSTI, 2, 0), IF_EQ(TIOCLINUX, 1, 0), ANSWER(ALLOW),
 		    ANSWER(FAIL(EPERM)));
 		break;
@@ -316,7 +316,8 @@ static void
 put_head(struct prog *p)
 {
 #ifdef __x86_64__
-	/* x32 has this architecture's mark.  -1 is a call that a tracer has taken away. */
+	/* A call of x32 has the arch of x86_64, and this bit in its number.  -1: a tracer has cancelled
+	 * the call. */
 	PUT(p, IF_GE(X32_BIT, 0, 2), IF_EQ(0xffffffffu, 1, 0), ANSWER(KILL));
 #endif
 	PUT(p, LOAD(ARCH_OFFSET), IF_EQ(seccomp_arch_native(), 1, 0), ANSWER(KILL), LOAD(NR_OFFSET));

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "conf/spec.h"
 
-/* What of a specification changes the program; equal keys, equal programs. */
+/* What of a specification the program depends on, as a bit mask: equal keys, equal programs. */
 unsigned filter_key(const struct jailspec *spec);
 /* ret->filter is malloc'ed. */
 int filter_make(unsigned key, struct sock_fprog *ret, struct err *e);
