@@ -4,22 +4,22 @@
  *
  *	caller		finds the jail, opens its namespaces, copies bytes, waits (this process)
  *	joiner		a child, born in the jail's control group: joins the jail's namespaces but the
- *			user's (the pid namespace counts for its children only), makes the command's
- *			process, waits for it, and passes on signals and the status.  Not the caller: that
- *			can be stopped, or wait for a terminal that takes nothing, and meanwhile a zombie in
- *			the jail's pid namespace would hold up the jail's end, pid_namespaces(7)
+ *			user namespace (setns(2) to a pid namespace is for its children only), makes the
+ *			command's process, waits for it, and passes on signals and the status.  Not the
+ *			caller: that can be stopped, or block on its terminal, and meanwhile a zombie in the
+ *			jail's pid namespace would hold up the jail's end, pid_namespaces(7)
  *	command		the process that becomes the command.  In the background it is a grandchild, made
  *			in the jail, so that the jail's first process reaps it
  *
- * The command's process has the jail's root for a neighbour that would like to take it over, and must end up
- * with nothing more than the jail's own processes.  Hence the order:
+ * The jail's root may try to take the command's process over before it is confined, and it must end up with
+ * no more than the jail's own processes have.  Hence the order:
  *
  *  1 not dumpable: ptrace(2) and /proc/PID of us need CAP_SYS_PTRACE on the host (CVE-2016-9962)
  *  2 control groups, before the cgroup namespace
- *  3 network, IPC, UTS, cgroup, mount namespaces, all before anything of us is in the pid namespace and so in
- *    the jail's /proc; the user namespace last: until then we are the host's root and out of reach, and
- *    afterwards no namespace is left to be joined
- *  4 "/", and the kernel's word for it
+ *  3 network, IPC, UTS, cgroup, mount namespaces, all before a process of ours is in the pid namespace and so
+ *    in the jail's /proc; the user namespace last: until then we are the host's root, whom the jail's root
+ *    cannot reach, and afterwards there is no namespace left to join
+ *  4 "/" as the working directory, checked with getcwd(2)
  *  5 descriptors: 0, 1, 2 and the report, which closes on exec; no directory (CVE-2024-21626)
  *  6 keyring, session, limits, as inside.c does for the first process
  *  7 terminal of the jail's own devpts; the caller gets the other end
@@ -94,7 +94,7 @@ struct job {
 	int ctl, ctl_child;       /* the same: signals to the joiner, the status from it */
 	/* the caller's view */
 	pid_t joiner;
-	bool begun; /* there is a process of the command */
+	bool begun; /* the joiner has made the command's process */
 	int sigfd;
 	sigset_t old_mask;
 	int status;
@@ -142,8 +142,8 @@ command_name(const struct os_exec *x)
 
 /* --- messages --- */
 
-/* A signal for the command's process and its group, from the caller to the joiner.  last: when the command
- * ends, its remaining processes are killed. */
+/* From the caller to the joiner: a signal for the command's process group.  last: when the command ends, kill
+ * what is left of its group. */
 struct order {
 	int sig;
 	bool last;
@@ -206,7 +206,8 @@ recv_msg(int fd, struct msg *ret, int *ret_fd)
 
 /* --- the command's process --- */
 
-/* What is pending was for who waits for us: ignoring it for a moment takes it away (signal(7)). */
+/* Pending signals were for the caller: setting them to be ignored for a moment discards them
+ * (sigaction(2)). */
 static void
 plain_signals(void)
 {
@@ -322,13 +323,13 @@ go_to(const struct os_exec *x, const struct user *u, struct err *e)
 	} else if (x->clean && chdir(u->home) < 0 && chdir("/") < 0) {
 		return err_sys(e, errno, "chdir /");
 	}
-	/* a descriptor's name in /proc can lead to where no path does */
+	/* a magic link of /proc, to a directory that somebody holds open, can lead out of the jail */
 	if (syscall(SYS_getcwd, cwd, sizeof(cwd)) < 0 || cwd[0] != '/')
 		return err_set(e, EXDEV, "%s: outside the jail", x->workdir ? x->workdir : u->home);
 	return 0;
 }
 
-/* Executes brig-init by descriptor, which executes the command, and reports when there is no such program. */
+/* Executes brig-init by descriptor.  That executes the command, or reports that there is no such program. */
 static void
 run_program(struct job *j, const char *file, char *const *argv, const struct strv *env)
 {
@@ -398,7 +399,7 @@ command_steps(struct job *j, struct user *u, struct strv *env, struct err *e)
 
 	if (enter(&j->t, e) < 0 || place_fds(j, e) < 0 || clean_process(j, e) < 0)
 		return -e->num;
-	(void)prctl(PR_SET_DUMPABLE, 0); /* the change of ids may have set it */
+	(void)prctl(PR_SET_DUMPABLE, 0); /* the change of ids resets it to suid_dumpable, prctl(2) */
 	if (j->x->tty && take_terminal(j, &slave, e) < 0)
 		return -e->num;
 	if (confine(j->spec, e) < 0)
@@ -453,9 +454,9 @@ command_main(struct job *j)
 }
 
 /*
- * Every namespace but the user's, and the pid namespace last: only who is born in that is seen by the jail,
- * in whose /proc anybody reads the mounts and sockets of a process (proc_pid_mountinfo(5), /proc/PID/net), as
- * of a process that is still in the host's namespaces.
+ * Every namespace but the user namespace, and the pid namespace last: in the jail's /proc anybody can read
+ * the mounts and sockets of a process (proc_pid_mountinfo(5), /proc/PID/net), and they must not be the
+ * host's by the time that a child of ours is visible there.
  */
 static int
 joiner_join(struct job *j, struct err *e)
@@ -470,7 +471,7 @@ joiner_join(struct job *j, struct err *e)
 	return setns(j->t.pidns, CLONE_NEWPID) < 0 ? err_sys(e, errno, "join the jail's pid namespace") : 0;
 }
 
-/* Until we have waited for it, the pid is the command's. */
+/* The command has not been waited for, so its pid cannot have been used again. */
 static void
 joiner_kill(pid_t pid, int sig)
 {
@@ -530,7 +531,8 @@ joiner_main(struct job *j)
 	lock_leave();
 	fd_close(TAKE_FD(j->report));
 	fd_close(TAKE_FD(j->ctl));
-	/* ^Z and ^C at the caller's terminal are not for us, from before they have their default action */
+	/* a session of its own, before signals have their default action: ^Z and ^C at the caller's
+	 * terminal are not for us */
 	if (setsid() < 0)
 		(void)err_sys(&e, errno, "new session");
 	plain_signals();
@@ -580,7 +582,8 @@ is_store(int fd, const struct stat *st)
 	return (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode)) && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
-/* Two descriptors of one terminal or file: what is written to both keeps its order. */
+/* Are they descriptors of one terminal or file?  One pipe for both then keeps the order of what is
+ * written. */
 static bool
 same_file(int a, int b)
 {
@@ -635,8 +638,8 @@ io_make(struct job *j, struct err *e)
 	return io_one(j, 1, x->fd_out, e) < 0 || io_one(j, 2, x->fd_err, e) < 0 ? -e->num : 0;
 }
 
-/* Takes signals whose default action would leave the command, or the terminal's modes, behind.  One that is
- * ignored stays ignored (nohup). */
+/* Blocks the signals that would end or stop brig and leave the command or a raw terminal behind, and
+ * receives them by signalfd(2).  One that is ignored stays ignored (nohup). */
 static int
 signals_take(struct job *j, struct err *e)
 {
@@ -664,7 +667,7 @@ signals_take(struct job *j, struct err *e)
 
 /* --- the caller's process: meanwhile --- */
 
-/* To its whole group. */
+/* Asks the joiner to send sig to the command's process group. */
 static void
 job_kill(const struct job *j, int sig)
 {
@@ -707,7 +710,7 @@ on_signal(struct job *j)
 	case SIGCONT:
 		relay_again(&j->relay);
 		break;
-	case SIGTSTP: /* a raw terminal must not be left to the shell */
+	case SIGTSTP: /* not obeyed: the shell would get a raw terminal */
 		break;
 	case SIGINT:
 		job_kill(j, SIGINT);
@@ -719,7 +722,7 @@ on_signal(struct job *j)
 		job_kill(j, j->x->tty ? SIGHUP : (int)si.ssi_signo);
 		job_kill(j, SIGCONT);
 		end_within(j, GRACE_MS);
-		j->interrupts = 2; /* the next deadline is for good */
+		j->interrupts = 2; /* at the next deadline: SIGKILL */
 	}
 }
 
@@ -746,7 +749,7 @@ on_report(struct job *j)
 	int fd, r = recv_msg(j->report, &m, &fd);
 
 	if (r <= 0) {
-		/* closed on exec; or the process has ended without a word */
+		/* end of file: closed on exec, or the process has ended without a report */
 		fd_close(TAKE_FD(j->report));
 		return;
 	}

@@ -13,8 +13,7 @@
 #define PTMX_MINOR 2
 #define CTRL_D 4
 #define TTY_LEFT \
-	(128u << 10) /* more than a terminal buffers (64 KiB, drivers/tty/tty_buffer.c, and 4 KiB) \
-		      */
+	(128u << 10) /* more than the kernel buffers: 64 KiB (drivers/tty/tty_buffer.c) and 4 KiB */
 
 void
 tty_shape(struct tty_shape *ret)
@@ -75,8 +74,8 @@ tty_take(int slave, struct err *e)
 
 /* --- the caller's terminal --- */
 
-/* TCSADRAIN, not FLUSH: what was typed ahead is kept.  In the background this stops us with SIGTTOU, as it
- * should. */
+/* TCSADRAIN, not TCSAFLUSH: what was typed ahead is kept.  In a background process group this stops us with
+ * SIGTTOU, as it should. */
 static void
 make_raw(struct relay *r)
 {
@@ -181,7 +180,7 @@ relay_poll(const struct relay *r, struct pollfd *p)
 	}
 }
 
-/* Nothing more will come: closes the reader's end, if it is ours. */
+/* End of file: passes it on, as ^D to a terminal, else by closing `to` if it is ours. */
 static void
 stream_eof(struct stream *s)
 {
@@ -198,8 +197,9 @@ stream_eof(struct stream *s)
 	}
 }
 
-/* Nobody reads any more.  From the caller: reads no more.  From the jail: reads and discards; the jail gets
- * SIGHUP when the caller's terminal is gone. */
+/* Nobody reads `to` any more.  Input for the jail is then not read either; output of the jail is read and
+ * discarded, so that the command does not block (when the caller's terminal is gone, it gets SIGHUP by
+ * way of ours). */
 static void
 stream_broken(struct stream *s)
 {
@@ -270,7 +270,7 @@ relay_move(struct relay *r, const struct pollfd *p)
 	}
 }
 
-/* A terminal says how much it has only of what has arrived at this side. */
+/* For a terminal FIONREAD does not count what is still in the kernel's buffer of the other side: TTY_LEFT. */
 void
 relay_last(struct relay *r)
 {
@@ -297,7 +297,8 @@ relay_pending(const struct relay *r)
 			continue;
 		if (r->s[i].last && r->s[i].left == 0)
 			p.fd = -1;
-		/* poll(2) on a master first waits for what the slave's side has still to hand over */
+		/* poll(2) on a master first flushes what was written to the slave and is still buffered
+		 * there */
 		if (r->s[i].len > 0 || (p.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN)))
 			return true;
 	}

@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-/* What the caller's terminal is like, for the one inside. */
+/* Modes and size of the caller's terminal, for the jail's. */
 struct tty_shape {
 	bool known;
 	struct termios modes;
@@ -32,11 +32,11 @@ int tty_take(int slave, struct err *e);
 /* One direction. */
 struct stream {
 	int from, to;          /* not open: -EBADF */
-	bool own_from, own_to; /* ours to close, when it is at its end */
-	bool outward;     /* out of the jail: what has arrived when the command ends is still passed on */
-	bool tty_eof;     /* to is a terminal's master: the end of file is a control character */
-	struct buf *sink; /* instead of to */
-	bool last;        /* only what is on its way is still passed on: left bytes */
+	bool own_from, own_to; /* ours to close, at end of file */
+	bool outward;     /* out of the jail: what was written before the command ended is still passed on */
+	bool tty_eof;     /* `to` is a terminal's master: the end of file is ^D */
+	struct buf *sink; /* instead of `to` */
+	bool last;        /* the command has ended: only `left` more bytes are passed on */
 	size_t left;
 	size_t at, len;
 	char data[32768];
@@ -69,10 +69,10 @@ struct pollfd;
 void relay_poll(const struct relay *r, struct pollfd *p);
 /* Moves what can be moved. */
 void relay_move(struct relay *r, const struct pollfd *p);
-/* The command has ended.  Passes on what it wrote and has not arrived yet; not what processes that it left
- * behind write from now on, which could go on for ever. */
+/* The command has ended.  From now on only what it has written and was not read yet is passed on, not what
+ * processes that it left behind write, which could go on for ever. */
 void relay_last(struct relay *r);
-/* Afterwards: true while something has not arrived yet. */
+/* After relay_last(): is there something left to pass on? */
 bool relay_pending(const struct relay *r);
 
 #endif

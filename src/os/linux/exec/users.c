@@ -195,7 +195,7 @@ env_set(struct strv *env, const char *entry)
 	strv_add(env, entry);
 }
 
-/* The terminal's type is the one thing of the host that a clean environment has: a short plain word. */
+/* TERM is the one variable of the host in a clean environment: only a short plain word is passed on. */
 static bool
 plain_term(const char *s)
 {

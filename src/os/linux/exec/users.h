@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who a command in a jail runs as.  The jail's own passwd and group are read as text, with limits: a name
- * service of the host would ask the host's files, and one of the jail would run the jail's code in us.
+ * The user that a command in a jail runs as.  The jail's passwd and group are read as text, with limits:
+ * getpwnam(3) would read the host's, and the jail's name services (nsswitch.conf(5)) would be code of the
+ * jail in our process.
  */
 #ifndef BRIG_OS_LINUX_EXEC_USERS_H
 #define BRIG_OS_LINUX_EXEC_USERS_H
@@ -33,8 +34,7 @@ int user_outside(const char *name, struct user *ret, struct err *e);
 int passwd_find(char *text, const char *name, struct user *ret);
 void group_find(char *text, struct user *u);
 
-/* The environment of a command: os/exec.h, struct os_exec.  environ is only looked at for what may be passed on.
- */
+/* The environment of a command, as struct os_exec says (os/exec.h), from the caller's environment. */
 void user_env(const struct user *u, const struct os_exec *x, char *const *environment, struct strv *ret);
 
 #endif
