@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How a running jail is confined, and which settings of the host are weak: read from the kernel, never from
- * the configuration (`brig audit`).  Items are in a fixed order; names and improve are constants, `what` is
- * printable.
+ * the configuration (`brig audit`).  Items are in a fixed order; `name` and `improve` are constants, `what`
+ * is printable.
  */
 #ifndef BRIG_OS_AUDIT_H
 #define BRIG_OS_AUDIT_H

@@ -17,15 +17,15 @@ struct os_exec {
 	bool shell;           /* argv is empty: the user's shell, interactive; /bin/sh when there is none */
 	bool login;           /* with shell: as a login shell */
 	bool tty;             /* a terminal of the jail's own, connected byte by byte to ours */
-	/* <0: the caller's (not with tty).  A terminal, and a file or disk that can be written, is never
-	 * passed into the jail, unless in the background: its bytes are copied; what the command has written
-	 * when it ends is copied, too. */
+	/* <0: the caller's (not with tty).  A terminal is never passed into the jail, nor is a file or
+	 * block device open for writing: the command gets a pipe, whose bytes are copied until the last
+	 * one that it wrote.  In the background it gets /dev/null for a terminal, and the file itself. */
 	int fd_in, fd_out, fd_err;
 	struct buf *capture; /* stdout and stderr, at most 64 KiB, instead */
 	int timeout_s;       /* 0 none; then the whole process group is killed, -ETIMEDOUT */
 	bool background;     /* new session, not waited for */
-	/* INT, TERM, HUP and QUIT that we get are the command's, and end it.  Otherwise they are left to our own
-	 * handlers, and the command does not notice them. */
+	/* INT, TERM, HUP and QUIT to this process are passed on to the command, and end it.  Otherwise
+	 * the caller's handlers get them, and the command does not. */
 	bool signals;
 };
 #define OS_EXEC_INIT                                    \

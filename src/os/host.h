@@ -21,10 +21,10 @@ int os_ready(struct err *e);
 /* Identifies this boot. */
 int os_boot_id(char buf[40], struct err *e);
 
-/* Runs work() in a process of its own.  Everything that this process starts and mounts ends when work()
- * returns, and also when the caller dies: for package tools and scripts that fill a template.  The host has the
- * name OS_CONTAINED_NAME for them, so that what they write down can be found.  work() cannot change the caller's
- * memory.  wait: the result of work(), with its message. */
+/* Runs work() in a child.  All processes that it starts and all mounts that it makes end when work()
+ * returns, and also when the caller dies: for package tools and scripts that fill a template.  The host
+ * name is OS_CONTAINED_NAME for them, so that files which they write it into can be found.  work() cannot
+ * change the caller's memory.  os_contained_wait() returns the result of work(), with its message. */
 #define OS_CONTAINED_NAME "brig-template.invalid"
 struct os_task {
 	pid_t pid;

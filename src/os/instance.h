@@ -58,9 +58,9 @@ struct os_new {
 	const struct jailspec *spec;
 	const struct os_root *root;
 	const struct os_init *init;
-	/* NULL, or a running instance whose place the new one takes: its user and network namespace (with
-	 * addresses, routes, sysctls) become the new one's, everything else is new.  Both run until the
-	 * caller ends the old one.  Only if os_jail_can_keep() says so. */
+	/* NULL, or a running instance whose user and network namespace (with addresses, routes, sysctls) the
+	 * new one joins; everything else is new.  Both run until the caller ends the old one.  Only if
+	 * os_jail_can_keep() says so. */
 	const struct os_ref *keep;
 };
 struct os_jail; /* the creator's handle: lives as long as the command */
@@ -76,8 +76,9 @@ int os_jail_release(struct os_jail *j, struct err *e);
 /* Frees the handle; if the jail was not released, it ends.  NULL is allowed. */
 void os_jail_close(struct os_jail *j);
 
-/* 1: this very jail exists, 0: it is gone (a reused pid or an earlier boot is noticed).  <0: that could not
- * be found out (no descriptors, no memory): it may run, and nothing of it may be removed. */
+/* 1: this very jail exists, 0: it is gone (also if its pid was used again, or the host booted since).
+ * <0: that could not be found out (no descriptors, no memory): it may run, and nothing of it may be
+ * removed. */
 int os_jail_alive(const struct os_ref *ref);
 /* A pipe for the output of commands in the jail: its first process copies it to the console log, which it
  * keeps within its bound.  -ENOENT: there is none (an older brig started the jail). */

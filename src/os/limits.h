@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Limits: a control group for each jail, in force before its first instruction (os_jail_create() joins
- * it). */
+/* Limits: a control group for each jail, in force before its first instruction (os_jail_create() makes
+ * the first process in it). */
 #ifndef BRIG_OS_LIMITS_H
 #define BRIG_OS_LIMITS_H
 
@@ -8,7 +8,7 @@
 
 #include "os/instance.h"
 
-int os_limit_check(const struct jailspec *spec, struct err *e); /* can they be kept here? */
+int os_limit_check(const struct jailspec *spec, struct err *e); /* does this host support them? */
 int os_limit_up(const struct os_id *id, const struct jailspec *spec, struct err *e); /* -EEXIST: not ours */
 int os_limit_down(const struct os_id *id, struct err *e); /* kills what is still in it */
 struct os_usage {

@@ -9,9 +9,8 @@
 int os_net_check(const struct os_id *id, const struct jailspec *spec, struct err *e); /* before anything */
 int os_net_up(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref,
 	      struct strv *warnings, struct err *e);
-/* ref: the instance that has the network, before it is ended, so that interfaces of vnet.interface can be
- * moved back to the host: afterwards software interfaces are lost (the kernel itself gives back devices).
- * NULL: it is gone. */
+/* ref: the running instance, so that interfaces of vnet.interface can be moved back to the host: once it
+ * has ended, virtual ones are lost (the kernel itself moves physical devices back).  NULL: it has ended. */
 int os_net_down(const struct os_id *id, const struct jailspec *spec, const struct os_ref *ref, struct err *e);
 
 /* Redirections and masquerade, in a table of brig's own, which is removed with the last jail. */
@@ -21,12 +20,12 @@ int os_fw_down(const struct os_id *id, const struct jailspec *spec, struct err *
 int os_fw_remove(const struct os_id *id, struct err *e);
 
 /*
- * Sockets of spec->listen, for the services of the jail (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES,
- * descriptors from 3 on).  They are made in the jail's network, after os_net_up(), and are held by its first
- * process as long as it lives; services get them at every start.
- * from: NULL, or the running jail, made of `made`, whose sockets are taken over where an entry of listen is the
- * same: a connection that waits in one is not lost.  Before os_jail_release().  Errors name the entry and the
- * cause ("listen 'tcp 80': Address already in use").
+ * Sockets of spec->listen, for the services of the jail (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS,
+ * LISTEN_FDNAMES, descriptors from 3 on).  They are made in the jail's network, after os_net_up(), and are
+ * held by its first process as long as it lives; services get them at every start. from: NULL, or the
+ * running jail, made of `made`, whose sockets are taken over where an entry of listen is the same: a
+ * connection that waits in one is not lost.  Before os_jail_release().  Errors name the entry and the cause
+ * ("listen 'tcp 80': Address already in use").
  */
 int os_jail_listen(struct os_jail *j, const struct jailspec *spec, const struct os_ref *from,
 		   const struct jailspec *made, struct err *e);

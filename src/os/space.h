@@ -10,8 +10,8 @@
 /* Makes a new file system for a jailspace in an image (a regular file of its final size) or on a block
  * device, open for writing.  Everything on it is lost: the caller has checked. */
 int os_space_format(int fd, struct err *e);
-/* Mounts the file system in an image (regular file) or on a block device, without a place: only *ret_dir
- * leads to it, and it is unmounted when the last descriptor of it is closed. */
+/* Mounts the file system in an image (regular file) or on a block device, detached: only *ret_dir leads
+ * to it, and it is unmounted when the last descriptor of it is closed. */
 int os_space_mount(int fd, bool read_only, int *ret_dir, struct err *e);
 
 #endif

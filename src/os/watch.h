@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures the downtime of a jail.  A process of its own looks about every millisecond at the sockets that
- * listen in the jail's network (TCP listeners, bound UDP sockets), until all that were there at the start are
- * there again. Call os_watch_start() while the old instance runs, os_watch_ready() when the new one is up;
- * from then on it waits at most wait_ms for sockets that are still missing.
+ * Measures the downtime of a jail.  A child looks about every millisecond at the sockets that listen in the
+ * jail's network (TCP listeners, bound UDP sockets), until all that were there at the start are there again.
+ * os_watch_start() is called while the old instance runs, os_watch_ready() when the new one is up: it waits
+ * at most wait_ms for sockets that are still missing.
  */
 #ifndef BRIG_OS_WATCH_H
 #define BRIG_OS_WATCH_H
