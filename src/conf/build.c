@@ -9,7 +9,7 @@
 #include "conf/table.h"
 #include "conf/value.h"
 
-#define HOSTNAME_MAX 64 /* the shortest limit of the hosts */
+#define HOSTNAME_MAX 64 /* Linux's, the smallest of the supported systems */
 
 const struct entry *
 build_entry(const struct build *b, const char *name)
@@ -145,7 +145,7 @@ search_field(const char *name)
 	return NULL;
 }
 
-/* Found once for the whole table: this is asked for every parameter of every jail. */
+/* Looked up once for the whole table: it is needed for every parameter of every jail. */
 static const struct field *
 field_of(const struct param_def *def)
 {
@@ -284,7 +284,7 @@ take_size(struct build *b, const struct entry *e, const struct field *f)
 	strv_add(&keep(b, e)->values, v);
 }
 
-/* Is there a value that asks for anything? */
+/* Has it a value that is not empty, 0 or disable? */
 static bool
 asks(const struct entry *e)
 {
@@ -390,11 +390,11 @@ build_host(struct build *b)
 	for (size_t i = 0; i < ARRAY_LEN(own) && s->host == SHARE_INHERIT; i++)
 		if (build_entry(b, own[i])) {
 			s->host = SHARE_NEW; /* jail(8): setting one of them implies it */
-			build_warn(b, host, "inherit is not kept: %s is set", own[i]);
+			build_warn(b, host, "inherit has no effect: %s is set", own[i]);
 		}
 }
 
-/* The three are one here: the strictest of those that are set. */
+/* One IPC namespace for the three: the strictest of those that are set counts. */
 static void
 build_sysvipc(struct build *b)
 {
@@ -408,7 +408,8 @@ build_sysvipc(struct build *b)
 			continue;
 		v = build_share(b, kinds[i], SHARE_NEW);
 		if (first && v != strictest)
-			build_warn(b, e, "sysvmsg, sysvsem and sysvshm are one here: the strictest counts");
+			build_warn(b, e,
+				   "sysvmsg, sysvsem and sysvshm are one setting here: the strictest counts");
 		strictest = !first || v < strictest ? v : strictest;
 		first = e;
 	}

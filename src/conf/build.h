@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Inside of build*.c: one jail's entries become its specification. */
+/* What build*.c share: they make a jail's specification of its entries. */
 #ifndef BRIG_CONF_BUILD_H
 #define BRIG_CONF_BUILD_H
 
@@ -11,7 +11,7 @@ struct build {
 	struct jailspec *s;
 };
 
-/* A parameter's entry when it can be used; NULL: not set, or wrong already. */
+/* A parameter's entry; NULL: not set, or an error was found in it before. */
 const struct entry *build_entry(const struct build *b, const char *name);
 /* An error at the parameter's last value. */
 void build_err(const struct build *b, const struct entry *e, const char *fmt, ...) _printf_(3, 4);

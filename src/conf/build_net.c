@@ -27,7 +27,7 @@ add_addr(struct build *b, const struct entry *e, struct spec_addr a, struct pos 
 	for (size_t i = 0; i < s->n_addrs; i++) {
 		same += s->addrs[i].family == a.family;
 		if (addr_equal(&s->addrs[i], &a)) {
-			jail_err(b->c, b->j, pos, "%s: %s stands there twice", e->def->name, text);
+			jail_err(b->c, b->j, pos, "%s: %s is given twice", e->def->name, text);
 			free(a.interface);
 			return;
 		}
@@ -79,7 +79,8 @@ addresses(struct build *b, const char *name, int family)
 		}
 }
 
-/* ip_hostname: the name's addresses join the others; what was found is recorded in its stead. */
+/* ip_hostname: the name's addresses are added to the others; the record gets the addresses and
+ * ip_hostname = false, so that they do not change while the jail runs. */
 static void
 by_hostname(struct build *b)
 {
@@ -131,7 +132,7 @@ policy(struct build *b, const char *name, const char *list, int family)
 	enum spec_share v = build_share(b, name, addrs || build_entry(b, list) ? SHARE_NEW : SHARE_DISABLE);
 
 	if (addrs && v != SHARE_NEW) {
-		build_warn(b, e, "'%s' is not kept: it has addresses, which means new", share_name(v));
+		build_warn(b, e, "'%s' has no effect: with addresses it is new", share_name(v));
 		(void)params_set(&b->s->params, name);
 		v = SHARE_NEW;
 	}
@@ -201,7 +202,7 @@ is_local(const struct spec_listen *l)
 	return IN6_IS_ADDR_LOOPBACK(&l->addr) || IN6_IS_ADDR_UNSPECIFIED(&l->addr);
 }
 
-/* Where the jail's addresses are known: is it one of them? */
+/* Is it one of the jail's addresses?  True also where those are not known. */
 static bool
 listen_address_ok(const struct jailspec *s, const struct spec_listen *l)
 {
@@ -216,7 +217,7 @@ listen_address_ok(const struct jailspec *s, const struct spec_listen *l)
 	return false;
 }
 
-/* NULL, or what is wrong with it beside those that are there already. */
+/* NULL, or what is wrong with one more socket. */
 static const char *
 listen_fault(const struct jailspec *s, const struct spec_listen *l)
 {
@@ -228,7 +229,7 @@ listen_fault(const struct jailspec *s, const struct spec_listen *l)
 		if (s->listen[i].proto == l->proto && s->listen[i].port == l->port &&
 		    s->listen[i].family == l->family &&
 		    memcmp(&s->listen[i].addr, &l->addr, sizeof(l->addr)) == 0)
-			return "stands there twice";
+			return "is given twice";
 	return NULL;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Root, jailspace and mounts of a specification (place.c has collected what the configuration says). */
+/* Root, jailspace and mounts of a specification, from what place.c has found. */
 #include "base/name.h"
 #include "base/num.h"
 #include "base/path.h"
@@ -168,7 +168,7 @@ below_path(struct build *b, const struct fsline *l)
 	canon = place_reroot(b->c, p, l->canon);
 	if (path_below(canon, b->s->path))
 		return xstrdup(canon);
-	/* The jail's own path may have links in it that are resolved. */
+	/* The target may be written with the path as it was before its links were resolved. */
 	if (p->path && path_below(l->canon, p->path))
 		return path_join(b->s->path, l->canon + strlen(p->path));
 	return NULL;
@@ -206,7 +206,8 @@ add_mount(struct build *b, const struct fsline *l)
 	s->mounts[s->n_mounts++] = m;
 }
 
-/* Lines of fstab files join `mount`: what was in effect must not depend on a file that can change. */
+/* The record has the lines of fstab files as values of `mount`: a running jail must not depend on a file
+ * that can change. */
 static void
 mounts(struct build *b)
 {

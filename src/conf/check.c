@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What contradicts between jails: labels, names, JIDs, addresses, ports, dependencies. */
+/* Checks across jails: labels, names, JIDs, addresses and ports that two have; dependencies. */
 #include <stdarg.h>
 
 #include "base/name.h"
@@ -29,7 +29,7 @@ by_label_then_order(const void *a, const void *b)
 	return r ? r : (x->block->seq > y->block->seq) - (x->block->seq < y->block->seq);
 }
 
-/* Jails with one label: all but the first are taken out. */
+/* Of jails with the same label all but the first are removed. */
 static void
 drop_duplicates(struct conf *c, struct jail **sorted)
 {
@@ -44,7 +44,7 @@ drop_duplicates(struct conf *c, struct jail **sorted)
 		}
 		conf_err(c, sorted[i]->label, sorted[i]->pos,
 			 "jail '%s' is defined twice: the first time at %s", sorted[i]->label, where);
-		sorted[i]->resolved = true; /* marks it */
+		sorted[i]->resolved = true; /* marks it for the loop below: nothing is resolved yet */
 	}
 	for (size_t i = 0; i < c->n_jails; i++) {
 		if (c->jails[i]->resolved)
@@ -163,7 +163,7 @@ check_claims(struct conf *c)
 	free(l.v);
 }
 
-/* A jail's mount point must not be where a template is. */
+/* A jail must not have the name of a template: both are directories of BASE/j. */
 static void
 check_templates(struct conf *c)
 {

@@ -311,7 +311,7 @@ conf_text(struct conf *c, const char *file, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
-/* Copies the next line that says something; false at the end. */
+/* Copies the next line that is neither blank nor a comment; false at the end. */
 static bool
 next_line(const char **p, const char *end, char *line, size_t size)
 {
@@ -389,7 +389,7 @@ sniff(const char *text, size_t len)
 	return lines > 0 && sh == lines ? CONF_RCCONF : CONF_JAILCONF;
 }
 
-/* Files of these names are what the name says. */
+/* Files with these names are of the kind that the name says. */
 static enum conf_kind
 by_file_name(const char *path)
 {
@@ -400,7 +400,8 @@ by_file_name(const char *path)
 	return streq(name, "rc.conf") || streq(name, "rc.conf.local") ? CONF_RCCONF : CONF_AUTO;
 }
 
-/* A file of a directory "*.d" stands for itself: what it says outside of blocks is for its own jails. */
+/* A file of a directory "*.d" is a scope of its own: its wildcards and its statements outside of blocks
+ * are for its own jails only. */
 static unsigned
 scope_of(struct conf *c, const char *path)
 {
@@ -531,7 +532,7 @@ index_jails(struct conf *c)
 		qsort(c->by_label, c->n_jails, sizeof(*c->by_label), by_label);
 }
 
-/* What was wrong in the text of a jail's block makes the jail unusable. */
+/* An error in the text of a jail's block makes the jail unusable. */
 static void
 fail_by_text(struct conf *c)
 {
@@ -711,7 +712,7 @@ conf_override(struct conf *c, const char *label, const char *word, struct err *e
 	return 0;
 }
 
-/* One argument of a command as the shell would need it written. */
+/* Adds an argument of a command, quoted for sh(1). */
 static void
 add_quoted(struct buf *b, const char *arg)
 {
@@ -729,7 +730,7 @@ add_quoted(struct buf *b, const char *arg)
 	buf_addc(b, '\'');
 }
 
-/* command=X swallows the rest: an argument list, never text for a shell. */
+/* All words from command=X on are the command: an argument list, never text for a shell. */
 static void
 command_words(struct conf *c, struct block *b, char *const *words, size_t n, struct pos pos)
 {

@@ -4,9 +4,9 @@
  *
  * Pure: text in, structures out.  Files are read through struct conf_input, so that a test or a fuzzer can
  * give text; nothing from a file is ever executed.  Errors do not stop the reading: they are collected, and
- * conf_errors() gives all of them.  Grammar and every departure from FreeBSD: brig-jail.conf(5).
+ * conf_error_at() gives each of them.  Grammar and every departure from FreeBSD: brig-jail.conf(5).
  *
- *	struct conf *c = conf_new(&conf_files, base);
+ *	struct conf *c = conf_new(&conf_files, base, false);
  *	conf_read(c, "/etc/jail.conf", CONF_AUTO);
  *	conf_finish(c);
  *	if (conf_n_errors(c)) ...
@@ -51,13 +51,14 @@ struct conf_error {
 struct conf;
 /* base: the installation's base directory (for default paths and the Handbook's layout).  base_explicit:
  * the user chose it (-b, BRIG_BASE); then a Handbook configuration made for another base (/home) is read as
- * if it had been written for this one.  Otherwise conf_base() may become the Handbook's (fault 13). */
+ * if it had been written for this one.  Otherwise conf_base() may become the Handbook's (place.c). */
 struct conf *conf_new(const struct conf_input *in, const char *base, bool base_explicit);
 void conf_free(struct conf *c);
 const char *conf_base(const struct conf *c);
 
-/* Adds a file.  CONF_AUTO looks at the content: rc.conf (NAME=... lines with jail_ variables), fstab
- * (lines of six fields), else jail.conf.  A file that cannot be read is an error in the list. */
+/* Adds a file.  CONF_AUTO looks at its name, then at its content: rc.conf (a jail_NAME=... line, or
+ * nothing but assignments), fstab (most lines look like it), else jail.conf.  A file that cannot be read
+ * is an error in the list. */
 void conf_read(struct conf *c, const char *path, enum conf_kind kind);
 /* The same for a file that a directory listing or a pattern found: it may be gone again (brig destroy). */
 void conf_read_listed(struct conf *c, const char *path, enum conf_kind kind);
@@ -67,14 +68,14 @@ void conf_split_lines(struct conf *c);
 /* jail(8)'s "param=value ..." form: one jail made of words.  name may come from name= or jid=; the jail's
  * label is returned (owned by c), NULL and an entry in the errors when a word is wrong. */
 const char *conf_add_words(struct conf *c, char *const *words, size_t n);
-/* Sets name=value ("+=" appends) on top of what the files say, for one jail (-o) . */
+/* Sets name=value ("+=" appends) for one jail, over what the files say (-o). */
 int conf_override(struct conf *c, const char *label, const char *word, struct err *e);
 /* Resolution and checks of everything read.  To be called once, after the last conf_read. */
 void conf_finish(struct conf *c);
 
 size_t conf_n_errors(const struct conf *c);
 const struct conf_error *conf_error_at(const struct conf *c, size_t i);
-/* Things worth a remark that stop nothing (same form). */
+/* Warnings, in the same form. */
 size_t conf_n_warnings(const struct conf *c);
 const struct conf_error *conf_warning_at(const struct conf *c, size_t i);
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of conf/ share.  The way of a text through them:
+ * What the files of conf/ share.  What each makes of what:
  *
- *	lex.c, parse.c		jail.conf text			-> blocks of statements
- *	rcread.c, rcjail.c	rc.conf text			-> variables -> blocks of statements
- *	fstab.c			fstab text, mount lines		-> fields
- *	resolve.c		blocks				-> one struct jail each: entries, variables
- *								   substituted
- *	place.c			path, template, mount lines	-> where a jail's root and jailspace are; the base
- *	build.c, value.c	entries				-> struct jailspec
- *	check.c			all jails			-> what contradicts between them
+ *	lex.c, parse.c		jail.conf text		-> blocks of statements
+ *	rcread.c, rcjail.c	rc.conf text		-> variables -> blocks of statements
+ *	fstab.c			fstab text, mount lines	-> fields
+ *	resolve.c		blocks			-> one struct jail each: entries, variables
+ *							   substituted
+ *	place.c			path, template, mounts	-> where root and jailspace of a jail are; the base
+ *	build*.c, value.c	entries			-> struct jailspec
+ *	check.c			all jails		-> errors: what two of them cannot both have
  *
  * Everything belongs to struct conf and is freed with it.  Positions point at interned file names.
  */
@@ -49,7 +49,7 @@ struct stmt {
 	char *name;
 	bool var, append;
 	bool bad;    /* its name cannot be used */
-	bool broken; /* a syntax error stands in it */
+	bool broken; /* there is a syntax error in it */
 	struct pos pos;
 	struct val *v;
 	size_t n, cap;
@@ -100,7 +100,7 @@ struct fslines {
 };
 
 struct place {          /* where a jail is, before the base is known */
-	bool done, lay; /* lay: the Handbook's mounts were found, or should have been */
+	bool done, lay; /* lay: it is laid out as in the Handbook (place.c) */
 	char *path;     /* explicit path, canonical; NULL */
 	char *prefix;   /* path is PREFIX/j/X: PREFIX */
 	char *template, *space;
@@ -172,7 +172,7 @@ struct conf {
 	struct fslines fstab;
 	size_t *fs_sorted; /* indices of fstab by canon */
 	struct messages errors, warnings;
-	struct err *sink; /* set: errors go here instead of into the list, warnings nowhere */
+	struct err *sink; /* not NULL: the first error goes here instead of into the list, warnings nowhere */
 	int usr_home;     /* -1 not looked up yet; is there a /usr/home? */
 	struct {
 		char *dir, *real;
@@ -190,7 +190,7 @@ char *pos_text(struct pos pos); /* "FILE:LINE" */
 int conf_text(struct conf *c, const char *file, char **ret_text, size_t *ret_len);
 struct jail *conf_find(const struct conf *c, const char *label);
 void jail_free(struct jail *j);
-void jail_clear(struct jail *j); /* forgets what was resolved */
+void jail_clear(struct jail *j); /* frees what was resolved and built */
 
 /* parse.c */
 struct block *block_new(struct conf *c, const char *label, struct pos pos, enum origin origin,
@@ -231,7 +231,7 @@ const char *conf_base_real(struct conf *c);
 void place_free(struct place *p);
 
 /* build.c */
-/* Made as far as it goes also when the jail has errors (j->failed): other jails are checked against it. */
+/* Also for a jail with errors (j->failed), as far as it goes: other jails are checked against it. */
 struct jailspec *build_jail(struct conf *c, struct jail *j);
 
 /* check.c */

@@ -10,8 +10,7 @@
 #include "base/path.h"
 #include "conf/conf_int.h"
 
-/* "-" is standard input.  Anything that is read to an end will do (a pipe of a shell, too), but not a
- * directory. */
+/* "-" is standard input.  Any file but a directory: it may be a pipe of a shell. */
 static int
 read_file(void *ctx, const char *path, char **ret_text, size_t *ret_len)
 {
@@ -71,7 +70,7 @@ resolve(void *ctx, const char *host, struct strv *ret)
 	return 0;
 }
 
-/* One jail without a name a process. */
+/* A process makes at most one jail without a name, so its pid is unique. */
 static char *
 fresh(void *ctx)
 {

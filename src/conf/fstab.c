@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fstab(5) lines: six fields, the last two without meaning here; \040 and the like in a field are a blank.
+ * fstab(5) lines: six fields, the last two without meaning here; octal escapes (\040, a blank) are decoded.
  * A line with more fields is an error: fstab(5) would silently use only its first six.
  */
 #include "base/name.h"
@@ -23,7 +23,7 @@ fslines_free(struct fslines *l)
 	*l = (struct fslines){NULL, 0, 0};
 }
 
-/* vis(3)'s octal escapes, "\\" and "\s"; what is not one stays as it is.  An escaped NUL is none. */
+/* Decodes vis(3)'s octal escapes, "\\" and "\s".  Anything else stays as it is, "\000", too. */
 static char *
 decode(const char *s)
 {
@@ -146,7 +146,7 @@ extra_fields(struct conf *c, const char *label, const struct fields *f, struct p
 			  f->n / FS_FIELDS);
 	else if (f->n % FS_FIELDS == 0)
 		conf_err(c, label, pos,
-			 "%zu fields on one line: several entries stand on one line; put each of the %zu on "
+			 "%zu fields on one line: these are several entries; put each of the %zu on "
 			 "a line of "
 			 "its own (brig convert --split reads them as they are)",
 			 f->n, f->n / FS_FIELDS);
@@ -202,7 +202,7 @@ fstab_mount_value(struct conf *c, struct jail *j, const char *value, struct pos 
 	else if (f.n > 0)
 		add_line(ret, &f, 0, pos);
 	if (f.n > FS_FIELDS && f.n % FS_FIELDS == 0)
-		jail_err(c, j, pos, "mount: %zu fields: several entries stand in one value", f.n);
+		jail_err(c, j, pos, "mount: %zu fields: these are several entries, in one value", f.n);
 	else if (f.n > FS_FIELDS)
 		jail_warn(c, j, pos, "mount: fields behind the sixth are not used");
 	if (f.n >= 3)

@@ -33,7 +33,7 @@ peek(const struct lex *lx, size_t ahead)
 	return (size_t)(lx->end - lx->p) > ahead ? (unsigned char)lx->p[ahead] : -1;
 }
 
-/* Over one byte, lines counted. */
+/* Advances by one byte, and counts lines. */
 static void
 step(struct lex *lx)
 {
@@ -104,7 +104,7 @@ escape(struct lex *lx)
 	return known ? to[known - from] : ch;
 }
 
-/* Text of one piece.  A NUL ends it, as in jail(8); the rest is passed over. */
+/* Text of one piece.  A NUL ends it, as in jail(8); the rest is skipped. */
 struct text {
 	struct buf b;
 	bool cut;
@@ -132,8 +132,7 @@ piece(struct lex *lx, enum token_kind kind, struct text *t, struct pos pos)
 	return tok;
 }
 
-/* The length of "${...}" at p, 0 when it is not closed.  Nothing of {}, newline (and " in a string) inside.
- */
+/* The length of "${...}" at p; 0 when a '{', a newline or (in a string) a '"' comes before the '}'. */
 static size_t
 braced(const struct lex *lx)
 {
@@ -148,7 +147,7 @@ braced(const struct lex *lx)
 	return 0;
 }
 
-/* 1: a variable begins at p; 0: a lone '$'. */
+/* Does a variable begin at p?  False also for a '$' that is none. */
 static bool
 at_variable(struct lex *lx)
 {
@@ -331,7 +330,7 @@ plain(struct lex *lx)
 	return piece(lx, T_STR, &t, pos);
 }
 
-/* Bytes that may only stand in quotes: a run of non-ASCII ones is one token. */
+/* A byte that is permitted in quotes only; a run of non-ASCII ones is one token. */
 static struct token
 bad(struct lex *lx)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tokens of jail.conf(5).  A string comes as one token a piece: words, quoted parts, escapes and variables
- * that follow each other without a blank are `joined`.  The lexer holds no memory: a copy of struct lex is a
- * place to come back to.
+ * Tokens of jail.conf(5).  A string is one token or several: words, quoted parts, escapes and variables that
+ * follow each other without a blank are `joined`.  struct lex owns no memory: a copy of it is a position to
+ * come back to.
  */
 #ifndef BRIG_CONF_LEX_H
 #define BRIG_CONF_LEX_H

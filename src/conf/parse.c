@@ -245,7 +245,8 @@ close_block(struct parser *p, size_t floor)
 		conf_syntax(p->c, NULL, p->tok.pos, "syntax error at '}': no block is open here");
 }
 
-/* Where a statement goes: the block that is open, or the one `*` record of what stands outside. */
+/* The block that a statement belongs to: the one that is open, or the block "*" for all statements outside of
+ * blocks. */
 static struct block *
 current(struct parser *p)
 {
@@ -368,7 +369,7 @@ parse_list(struct parser *p, struct stmt *s)
 	return -1;
 }
 
-/* To where the next statement may begin. */
+/* After an error: skips to where the next statement may begin. */
 static void
 recover(struct parser *p)
 {

@@ -27,7 +27,7 @@ place_free(struct place *p)
 
 /* --- paths --- */
 
-/* Where the host has no /usr/home it means /home. */
+/* /usr/home is /home on a host that has no /usr/home. */
 static const char *
 home(struct conf *c, const char *path)
 {
@@ -268,7 +268,7 @@ bind_like(const struct fsline *l)
 		(fs_option(l->options, "bind", NULL) || fs_option(l->options, "rbind", NULL)));
 }
 
-/* mroot.20060601 is what the Handbook calls a release that was set aside. */
+/* mroot.20060601 is the Handbook's name for an old release of mroot. */
 static char *
 template_name(const char *dir)
 {
@@ -300,7 +300,7 @@ find_template(struct conf *c, struct place *p)
 	}
 }
 
-/* A mount on PATH/s as a value of `space`; NULL: it is none that space knows. */
+/* The value of `space` for a mount on PATH/s; NULL: there is none. */
 static char *
 space_value(struct conf *c, const struct fsline *l)
 {
@@ -372,7 +372,7 @@ handbook(struct conf *c, struct jail *j)
 	}
 }
 
-/* With a template, what is mounted on /s is the jailspace. */
+/* With a template, what is mounted on PATH/s is the jailspace. */
 static void
 jailspace(struct conf *c, struct jail *j)
 {
@@ -416,7 +416,8 @@ place_jail(struct conf *c, struct jail *j)
 
 /* --- the base --- */
 
-/* Jails with `template` and a path of the Handbook's form, all below one P, say where the base is, too. */
+/* Do all jails have their place below one P?  Then P is the base also without the Handbook's mounts:
+ * jails with `template` have a path P/j/NAME, the others some path. */
 static bool
 all_agree(const struct conf *c, const char *prefix)
 {

@@ -5,7 +5,7 @@
 #include "conf/table.h"
 #include "conf/value.h"
 
-/* In double quotes, so that nothing in it has a meaning. */
+/* In double quotes, with what has a meaning there escaped. */
 static void
 quote(struct buf *b, const char *s)
 {
@@ -69,7 +69,7 @@ print_param(struct buf *b, const struct param *p)
 	buf_adds(b, ";\n");
 }
 
-/* What the configuration leaves to defaults, and what matters most. */
+/* The defaults that matter most, where the configuration does not set them. */
 static void
 print_defaults(struct buf *b, const struct jailspec *s)
 {
@@ -96,7 +96,7 @@ conf_print_jail(const struct jailspec *s)
 		const struct param *p = &s->params.v[i];
 		bool identity = streq(p->name, "name") || streq(p->name, "jid");
 
-		/* The label says it. */
+		/* the label has the same value */
 		if (identity && p->values.n == 1 && streq(p->values.v[0], s->label))
 			continue;
 		print_param(&b, p);

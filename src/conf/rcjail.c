@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The jail_* variables of an rc.conf(5) become blocks, as FreeBSD's rc.d/jail would write them: that of the
- * Handbook's time and today's.  Where that script is wrong (values torn apart, names that fall together,
- * jails that are silently left out) this says so or does what its manual says; brig-jail.conf(5) lists it.
- * Values are literal: a '$' or '"' in them has no meaning any more.
+ * Handbook's time and today's.  Where that script is wrong (it splits values, takes two names for one, skips
+ * jails without a word) this does what its manual says, or it is an error or a warning; brig-jail.conf(5)
+ * lists it.  Values are literal: a '$' or '"' in them has no meaning any more.
  */
 #include <strings.h>
 
@@ -56,7 +56,8 @@ find(struct conf *c, const char *name)
 	return lo > 0 && streq(c->rc.v[lo - 1].name, name) ? &c->rc.v[lo - 1] : NULL;
 }
 
-/* A global one that can be used.  What could not be read was an error already. */
+/* The variable of that name, which counts as used now; NULL: not set, or not known, which was an error
+ * already. */
 static struct shvar *
 global(struct conf *c, const char *name)
 {
@@ -68,7 +69,7 @@ global(struct conf *c, const char *name)
 	return v->unknown ? NULL : v;
 }
 
-/* jail_VAR_SUFFIX, else, where it has one, the global jail_SUFFIX. */
+/* jail_VAR_SUFFIX; if that is not set and fall_back, jail_SUFFIX. */
 static struct shvar *
 get(const struct rcjail *r, const char *suffix, bool fall_back)
 {
@@ -387,7 +388,7 @@ has_block(const struct conf *c, const char *label)
 	return false;
 }
 
-/* A name without variables: rc.d/jail looks for it in these files. */
+/* A jail of jail_list without variables of its own: as rc.d/jail, looks for it in these files. */
 static bool
 in_jail_conf(struct rcjail *r)
 {
@@ -424,7 +425,7 @@ one_jail(struct rc *rc, const char *var, char *label, struct pos pos)
 		return;
 	if (!is_set(hostname) && !is_set(rootdir))
 		conf_err(rc->c, label, pos,
-			 "jail '%s' stands in jail_list, but nothing defines it (jail_%s_rootdir, "
+			 "jail '%s' is in jail_list, but nothing defines it (jail_%s_rootdir, "
 			 "jail_%s_hostname)",
 			 label, var, var);
 	else
@@ -472,7 +473,7 @@ add_jail(struct rc *rc, const char *name, struct pos pos)
 	one_jail(rc, rc->vars.v[rc->vars.n - 1], label, pos);
 }
 
-/* The words of jail_list, each with its own place. */
+/* The words of jail_list, each with its own position for messages. */
 static void
 from_list(struct rc *rc, const struct shvar *list)
 {
@@ -538,7 +539,7 @@ belongs(const struct strv *vars, const char *rest)
 	return false;
 }
 
-/* Variables of rc.d/jail itself and of ezjail, which say nothing about the jail as it is here. */
+/* Variables for rc.d/jail itself and for ezjail, which do not change the jail. */
 static bool
 without_meaning(const char *name)
 {

@@ -15,7 +15,7 @@ struct sh {
 	int line;
 	int depth;     /* of if, for, case, { ... */
 	bool exports;  /* this command is `export`: names without a value are harmless */
-	int taint;     /* the line that has an operator (&&, |, ...) */
+	int taint;     /* the last line with an operator (&&, |, ...) */
 	size_t n_done; /* variables of finished commands; behind them those of this one */
 };
 
@@ -103,7 +103,7 @@ find_var(const struct sh *sh, const char *name, size_t len)
 	return NULL;
 }
 
-/* Over what stands between an opening and its closing bracket; quotes inside are passed over. */
+/* Skips to behind the closing bracket; quotes have no meaning inside. */
 static void
 skip_nested(struct sh *sh, char open, char close)
 {
@@ -320,7 +320,8 @@ one_of(const char *word, const char *const *list)
 	return false;
 }
 
-/* What a command's assignments are worth.  why: they are not plain ones. */
+/* The end of a command.  why not NULL: the values of its assignments are not known, since it is not
+ * executed. */
 static void
 finish_command(struct sh *sh, const char *why)
 {
@@ -375,9 +376,9 @@ first_word(struct sh *sh, struct pos pos, const char *word, bool *ret_go_on)
 	if (one_of(word, opens)) {
 		sh->depth++;
 		*ret_go_on = !streq(word, "for") && !streq(word, "case");
-		return "it stands in a condition or function, which is not executed";
+		return "it is in a condition or function, which is not executed";
 	}
-	return "it stands in front of a command, which is not executed";
+	return "it is in front of a command, which is not executed";
 }
 
 static void
@@ -395,7 +396,7 @@ static void
 read_command(struct sh *sh)
 {
 	const char *why =
-	    sh->depth > 0 ? "it stands in a condition or function, which is not executed" : NULL;
+	    sh->depth > 0 ? "it is in a condition or function, which is not executed" : NULL;
 	bool first = true;
 
 	sh->exports = false;
@@ -428,7 +429,7 @@ read_command(struct sh *sh)
 	}
 	if (peek(sh, 0) > 0 && strchr("&|()", *sh->p))
 		operator_at(sh);
-	finish_command(sh, sh->taint == sh->line && !why ? "an operator stands on its line" : why);
+	finish_command(sh, sh->taint == sh->line && !why ? "there is an operator on its line" : why);
 }
 
 void

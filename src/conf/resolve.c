@@ -31,7 +31,7 @@ conf_match(const char *pattern, const char *label)
 	}
 }
 
-/* Equal, or equal when a `no` in front of one component is taken away from one of them. */
+/* Equal, or equal but for a `no` in front of one component of one of them. */
 static bool
 same_option(const char *a, const char *b)
 {
@@ -230,7 +230,7 @@ referred(struct conf *c, struct jail *j, const struct entry *e, const struct pie
 	if (r && r->state == ENTRY_NEW)
 		expand_entry(c, j, r, depth + 1);
 	if (r && r->state == ENTRY_BAD)
-		return NULL; /* said already */
+		return NULL; /* reported already */
 	if (!r || r->n == 0) {
 		jail_err(c, j, p->pos, "%s: variable \"%s\" not found", user, shown);
 		return NULL;

@@ -149,7 +149,7 @@ struct jailspec {
 	int enforce_statfs;                            /* default 2 */
 	int securelevel;                               /* default -1 */
 
-	/* allow.*: what a parameter opens; the host layer turns it into its own means */
+	/* allow.*: what the parameters permit; os/linux/confine/confine.h has what that is on Linux */
 	struct {
 		bool set_hostname, reserved_ports, raw_sockets, chflags, mlock, read_msgbuf, suid, socket_af,
 		    sysvipc, proc_debug, adjtime, settime, routing, setaudit, extattr, coredump, io_uring,
@@ -165,11 +165,11 @@ struct jailspec {
 };
 
 void jailspec_free(struct jailspec *s);
-/* Does the jail's root decide what the path means: is it, or the directory that it is in, below a jailspace
- * of its own (base: BASE/js/NAME), its root without a template, a directory mounted read-write?  By text:
- * both are normal. What the host's root writes must not be there (FreeBSD-SA-07:01.jail). */
+/* Does the jail's root decide what the path means: is it, or the directory that it is in, below a
+ * jailspace of its own (base: BASE/js/NAME), its root without a template, a directory mounted read-write?
+ * Compares text: both paths are normal.  The host's root must not write there (FreeBSD-SA-07:01.jail). */
 bool jailspec_holds(const struct jailspec *s, const char *base, const char *path);
-/* The first of these alone, for the jailspace of any jail: below a directory of BASE/js. */
+/* Only the first of these, for the jailspace of any jail: is the path below a directory of BASE/js? */
 bool spec_in_jailspace(const char *base, const char *path);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * Every parameter that is known: jail(8) of FreeBSD 12 to 15, and brig's own.
  *
- * `refused` is the reason why a parameter cannot be used here.  For a boolean it counts when the parameter is
- * set to what differs from its default (build.c), for the others when it has a value that asks for anything.
- * For PARAM_IGNORED it is the reason why nothing happens.
+ * `refused` is the reason why a parameter cannot be used here: a boolean cannot have another value than its
+ * default, the others no value but an empty one, 0 or disable (build.c).  With PARAM_IGNORED it is the
+ * reason why such a value has no effect.
  */
 #include "conf/table.h"
 
@@ -86,8 +86,8 @@ const struct param_def param_table[] = {
     {"allow.setaudit", PARAM_BOOL, K | I, NOT_OURS, "may set audit state"},
     {"allow.routing", PARAM_BOOL, K, NULL, "may change its routing table"},
     {"allow.unprivileged_proc_debug", PARAM_BOOL, K, NULL, "its users may debug their processes"},
-    {"allow.unprivileged_parent_tampering", PARAM_BOOL, K | I, "processes outside cannot see this right",
-     "users outside may tamper with its processes"},
+    {"allow.unprivileged_parent_tampering", PARAM_BOOL, K | I, "the kernel lets only the host's root do it",
+     "users outside may signal and trace its processes"},
     {"allow.mount", PARAM_BOOL, K, MOUNT_INSIDE, "may mount file systems"},
     {"allow.mount.devfs", PARAM_BOOL, K, MOUNT_INSIDE, "may mount devfs"},
     {"allow.mount.fdescfs", PARAM_BOOL, K, MOUNT_INSIDE, "may mount fdescfs"},
@@ -102,11 +102,11 @@ const struct param_def param_table[] = {
     {"mac.do", PARAM_SHARE, K, "mac_do does not exist on this host", "rules for changing users"},
     {"mac.do.rules", PARAM_STRING, K, "mac_do does not exist on this host", "rules for changing users"},
     {"zfs.mount_snapshot", PARAM_BOOL, K, "ZFS datasets cannot be given to a jail here",
-     "snapshots are mounted by looking"},
+     "snapshots are mounted when they are accessed"},
     {"zfs.dataset", PARAM_LIST, 0, "ZFS datasets cannot be given to a jail here; mount them with `mount`",
      "datasets attached to the jail"},
     {"meta", PARAM_STRING, K, NULL, "labels: meta, meta.KEY"},
-    {"env", PARAM_STRING, K | I, "the jail's processes cannot ask for it here; jls shows it",
+    {"env", PARAM_STRING, K | I, "the jail's processes cannot read it here; jls shows it",
      "labels that the jail can read: env, env.KEY"},
 
     /* commands */
@@ -146,7 +146,7 @@ const struct param_def param_table[] = {
     {"space", PARAM_STRING, B | C, NULL, "jailspace: directory, image:FILE, device:DEV, tmpfs:SIZE"},
     {"space.size", PARAM_SIZE, B, NULL, "size of an image or tmpfs jailspace"},
     {"service", PARAM_LIST, B, NULL, "commands kept running in the jail"},
-    {"syslog", PARAM_BOOL, B, NULL, "what no daemon takes from /dev/log goes to the console log (on)"},
+    {"syslog", PARAM_BOOL, B, NULL, "without a syslog daemon, /dev/log goes to the console log (on)"},
     {"limit.memory", PARAM_SIZE, B, NULL, "memory it may use"},
     {"limit.pids", PARAM_INT, B, NULL, "processes it may have"},
     {"limit.cpu", PARAM_STRING, B, NULL, "CPUs it may use: 0.5, 50%"},
@@ -156,12 +156,12 @@ const struct param_def param_table[] = {
     {"nat", PARAM_BOOL, B, NULL, "its connections leave with the host's address"},
     {"health", PARAM_LIST, B, NULL, "commands that must succeed before it counts as up"},
     {"allow.suid", PARAM_BOOL, B, NULL, "set-user-id programs of its template work"},
-    {"allow.abstract_unix", PARAM_BOOL, B, NULL, "sees the host's abstract sockets where it has its network"},
+    {"allow.abstract_unix", PARAM_BOOL, B, NULL, "in the host's network, may use its abstract sockets"},
     {"allow.coredump", PARAM_BOOL, B, NULL, "may dump core"},
     {"allow.io_uring", PARAM_BOOL, B, NULL, "may use io_uring"},
     {"allow.keyring", PARAM_BOOL, B, NULL, "may use the kernel's keyrings"},
     {"allow.numa", PARAM_BOOL, B, NULL, "may choose the memory node of its pages"},
-    {"allow.proc_unmasked", PARAM_BOOL, B, NULL, "sees what /proc says about the host's kernel"},
+    {"allow.proc_unmasked", PARAM_BOOL, B, NULL, "sees the entries of /proc about the host's kernel"},
 };
 const size_t param_table_len = ARRAY_LEN(param_table);
 

@@ -127,7 +127,7 @@ value_rdr(const char *s, struct spec_rdr *ret)
 	return NULL;
 }
 
-/* [ADDRESS:]PORT, an IPv6 address in brackets.  Cuts where up. */
+/* [ADDRESS:]PORT, an IPv6 address in brackets.  Changes where. */
 static const char *
 listen_where(char *where, struct spec_listen *l)
 {
@@ -142,13 +142,13 @@ listen_where(char *where, struct spec_listen *l)
 	l->family = *host == '[' ? AF_INET6 : AF_INET;
 	if (l->family == AF_INET6) {
 		if (end <= host || *end != ']')
-			return "an IPv6 address stands in brackets: [2001:db8::1]:80";
+			return "an IPv6 address must be in brackets: [2001:db8::1]:80";
 		*end = '\0';
 		host++;
 	}
 	if (inet_pton(l->family, host, &l->addr) != 1)
 		return l->family == AF_INET6    ? "not an IPv6 address"
-		       : strchr(host, ':') != 0 ? "an IPv6 address stands in brackets: [2001:db8::1]:80"
+		       : strchr(host, ':') != 0 ? "an IPv6 address must be in brackets: [2001:db8::1]:80"
 						: "not an IPv4 address";
 	return NULL;
 }
@@ -224,7 +224,7 @@ unusable(const struct spec_addr *a)
 	return v4 == 0 || v4 >> 28 >= 14;
 }
 
-/* "netmask 255.255.255.0", "prefixlen 64" count; what else ifconfig would take has no effect here. */
+/* "netmask 255.255.255.0" and "prefixlen 64" are obeyed; other words of ifconfig(8) have no effect here. */
 static const char *
 addr_words(const char *s, int family, struct spec_addr *a, char **ret_extra)
 {

@@ -11,8 +11,7 @@ int value_bool(const char *s, bool *ret);
 /* disable, new, inherit; "" is new. */
 int value_share(const char *s, enum spec_share *ret);
 const char *share_name(enum spec_share s);
-/* A decimal number, perhaps with a sign. */
-/* "0.5" (CPUs), "50%" -> thousandths. */
+/* "0.5" (CPUs), "50%" -> thousandths of a CPU. */
 int value_cpu(const char *s, uint64_t *ret);
 /* num_size, "/s" allowed behind it. */
 int value_rate(const char *s, uint64_t *ret);

@@ -321,13 +321,13 @@ network(void **state)
 	assert_int_equal(s->ip4, SHARE_NEW);
 	assert_int_equal(s->n_addrs, 0);
 	jailspec_free(s);
-	assert_warnings(c, "4:11 ip4: 'inherit' is not kept: it has addresses, which means new");
+	assert_warnings(c, "4:11 ip4: 'inherit' has no effect: with addresses it is new");
 	conf_free(c);
 
 	assert_refused("a { vnet; ip4 = inherit; }",
 		       "1:17 ip4: vnet jails cannot have IP address restrictions");
 	assert_refused("a { vnet = disable; }", "1:12 vnet: is new or inherit");
-	assert_refused("a { ip4.addr = 10.0.0.1, 10.0.0.1; }", "1:26 ip4.addr: 10.0.0.1 stands there twice");
+	assert_refused("a { ip4.addr = 10.0.0.1, 10.0.0.1; }", "1:26 ip4.addr: 10.0.0.1 is given twice");
 	assert_refused("a { ip4.addr = 'a b|10.0.0.1'; }",
 		       "1:16 ip4.addr: 'a b|10.0.0.1': the name of an interface must stand before '|'");
 	assert_refused("a { ip4.addr = '../x|10.0.0.1'; }",
@@ -377,7 +377,7 @@ listeners(void **state)
 	assert_refused("service = s; a { listen = 'tcp [2001:db8::1]:80'; }",
 		       "1:27 listen: 'tcp [2001:db8::1]:80': the jail does not have this address");
 	assert_refused("service = s; a { listen = 'tcp 80', 'TCP 80 again'; }",
-		       "1:37 listen: 'TCP 80 again': stands there twice");
+		       "1:37 listen: 'TCP 80 again': is given twice");
 	assert_refused("service = s; a { listen = 'unix /run/x'; }",
 		       "1:27 listen: 'unix /run/x': a socket in the file system is one of the jail's own "
 		       "files: the service has to make it");

@@ -213,7 +213,7 @@ one_line_fstab(void **state)
 	(void)state;
 	assert_errors(
 	    c,
-	    "1:40 36 fields on one line: several entries stand on one line; put each of the 6 on a line of "
+	    "1:40 36 fields on one line: these are several entries; put each of the 6 on a line of "
 	    "its own (brig convert --split reads them as they are)");
 	assert_string_equal(conf_error_at(c, 0)->file, "/etc/fstab");
 	assert_null(conf_error_at(c, 0)->jail);
@@ -280,7 +280,7 @@ names(void **state)
 		     NULL, NULL);
 
 	(void)state;
-	assert_errors(c, "1:12 jail 'one' stands in jail_list, but nothing defines it (jail_one_rootdir, "
+	assert_errors(c, "1:12 jail 'one' is in jail_list, but nothing defines it (jail_one_rootdir, "
 			 "jail_one_hostname)\n"
 			 "1:16 jail 'two': jail_two_rootdir is not set\n"
 			 "1:20 jail 'skel': the name is reserved for templates and skeletons (mroot, mroot2, "
