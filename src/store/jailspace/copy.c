@@ -3,8 +3,9 @@
  * Copying a tree (space.h).
  *
  * Depth first, without recursion: a stack of directories, each entered by one name below its verified
- * parent.  At most COPY_OPEN levels keep their descriptors; a deeper tree comes back by "..", which must be
- * the inode we came from.  A directory gets its own mode, owner and times when everything in it is there.
+ * parent.  At most COPY_OPEN levels keep their descriptors; in a deeper tree a parent is opened again by
+ * "..", which must be the inode that it was.  A directory gets its mode, owner and times when it is
+ * complete.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -61,7 +62,7 @@ path_here(const struct copy *c, const char *name)
 	return buf_take(&b);
 }
 
-/* The same for a message: the end of it, if it is very long.  name "": the directory itself. */
+/* The same for a message: only its end, if it is very long.  name "": the directory itself. */
 static char *
 path_shown(const struct copy *c, const char *name)
 {
@@ -177,7 +178,7 @@ special(const struct copy *c, const char *name, const char *what, struct err *e)
 	return err_set(e, EINVAL, "'%s' is %s: it cannot be copied (remove it first)", path, what);
 }
 
-/* Something is mounted on name: with COPY_SKIP_SPECIAL a directory is made empty, as it looks from here. */
+/* Something is mounted on name: an error, or, with COPY_SKIP_SPECIAL, an empty directory in the copy. */
 static int
 mount_point(struct copy *c, const struct frame *f, const char *name, struct err *e)
 {
@@ -331,7 +332,7 @@ push(struct copy *c, const char *name, int src, int dst, struct err *e)
 	*f = (struct frame){.name = xstrdup(name), .src = src, .dst = dst};
 	if (fstat(src, &f->st) < 0)
 		return fail(c, "", -errno, e);
-	if (c->depth > COPY_OPEN + 1) { /* never the top itself */
+	if (c->depth > COPY_OPEN + 1) { /* the top stays open */
 		struct stat st;
 
 		f = &c->frame[c->depth - 1 - COPY_OPEN];
@@ -426,7 +427,7 @@ walk(struct copy *c, struct err *e)
 	return r;
 }
 
-/* What is made in dst takes nothing over from it: owner, group, ACL; and nobody else reaches it yet. */
+/* Files made in dst are not to get a group or an ACL from it; and nobody else is to reach them yet. */
 static int
 prepare(const struct copy *c, struct err *e)
 {

@@ -33,7 +33,7 @@ copy_open(struct copy_fs *fs, int dir, const char *name, int flags)
 	int fd = -EPERM;
 
 #ifdef O_NOATIME
-	if (!fs->no_noatime) { /* for the owner and for root; an id-mapped mount may refuse root, too */
+	if (!fs->no_noatime) { /* EPERM: not the owner; on an id-mapped mount root may not be, either */
 		fd = path_open(dir, name, want | O_NOATIME, 0, PATH_BENEATH);
 		fs->no_noatime = fd == -EPERM;
 	}
@@ -41,7 +41,7 @@ copy_open(struct copy_fs *fs, int dir, const char *name, int flags)
 	return fd == -EPERM ? path_open(dir, name, want, 0, PATH_BENEATH) : fd;
 }
 
-/* [at, end) by read and write.  The file may have become shorter: what is there is copied. */
+/* Copies [at, end) by read and write; less if the file has become shorter. */
 static int
 copy_bytes(struct copy_fs *fs, int src, int dst, off_t at, off_t end)
 {
@@ -66,7 +66,7 @@ copy_bytes(struct copy_fs *fs, int src, int dst, off_t at, off_t end)
 	return 0;
 }
 
-/* The same inside the kernel where that is possible: on some file systems the blocks are shared. */
+/* The same by copy_file_range(2) where that is possible: some file systems share the blocks. */
 static int
 copy_range(struct copy_fs *fs, int src, int dst, off_t at, off_t end)
 {
@@ -85,13 +85,13 @@ copy_range(struct copy_fs *fs, int src, int dst, off_t at, off_t end)
 			fs->no_range = true;
 		else if (n < 0)
 			return -errno;
-		else if (n == 0) /* the end, or a file system that cannot say so: read tells */
+		else if (n == 0) /* end of file, or a file system whose files have no size: read(2) tells */
 			break;
 	}
 	return copy_bytes(fs, src, dst, from, end);
 }
 
-/* Only what is not a hole; lseek(2) SEEK_DATA. */
+/* Copies all but holes, lseek(2). */
 static int
 copy_sparse(struct copy_fs *fs, int src, int dst, off_t size)
 {
@@ -142,7 +142,7 @@ copy_attributes(struct copy_fs *fs, int src, int dst, const struct stat *st, mod
 	bool chowned = st->st_uid != fs->uid || st->st_gid != fs->gid;
 	int r;
 
-	/* Owner first: changing it takes set-id bits and file capabilities away (chown(2)). */
+	/* owner first: chown(2) clears set-id bits and file capabilities */
 	if (chowned && fchown(dst, st->st_uid, st->st_gid) < 0)
 		return -errno;
 	r = src >= 0 ? host_xattrs(src, dst) : 0;
@@ -156,7 +156,7 @@ copy_attributes(struct copy_fs *fs, int src, int dst, const struct stat *st, mod
 int
 copy_file(struct copy_fs *fs, int src, int dst_dir, const char *name, const struct stat *st)
 {
-	/* Set-id bits come after the owner. */
+	/* without set-id bits: copy_attributes() sets them after the owner */
 	mode_t mode = st->st_mode & 0777;
 	_auto_close int dst =
 	    openat(dst_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
@@ -195,7 +195,8 @@ copy_node(struct copy_fs *fs, int src_dir, int dst_dir, const char *name, const 
 	if ((st->st_uid != fs->uid || st->st_gid != fs->gid) &&
 	    fchownat(dst_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	/* No one else can put a link in the place of the FIFO: the copy is below a directory of ours. */
+	/* fchmodat(2) follows links, but nobody else can put one there: the copy is in a directory with
+	 * mode 0700 */
 	if (!is_link && fchmodat(dst_dir, name, st->st_mode & 07777, 0) < 0)
 		return -errno;
 	if (!fs->no_node_xattrs) {

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 
-/* What was learned about the two file systems, and a buffer: one a copy. */
+/* What the two file systems turned out not to support, and a buffer: one for each copy_tree(). */
 struct copy_fs {
 	uid_t uid; /* of files we make */
 	gid_t gid;
@@ -23,14 +23,14 @@ struct copy_fs {
 void copy_fs_init(struct copy_fs *fs);
 void copy_fs_free(struct copy_fs *fs);
 
-/* Opens for reading without waiting, following or changing the access time; -EXDEV: a mount point. */
+/* Opens for reading, without blocking, following a link, or changing the access time; -EXDEV: a mount
+ * point. */
 int copy_open(struct copy_fs *fs, int dir, const char *name, int flags);
 /* A regular file, open as src, st as of src. */
 int copy_file(struct copy_fs *fs, int src, int dst_dir, const char *name, const struct stat *st);
 /* A symbolic link or a FIFO. */
 int copy_node(struct copy_fs *fs, int src_dir, int dst_dir, const char *name, const struct stat *st);
-/* Owner, extended attributes (src <0: none), mode, times; mode: what dst was made with (umask not yet
- * taken off). */
+/* Owner, extended attributes (src <0: none), mode, times.  mode: what dst was made with, before the umask. */
 int copy_attributes(struct copy_fs *fs, int src, int dst, const struct stat *st, mode_t mode);
 
 #endif

@@ -71,7 +71,8 @@ remove_matching(int dir_fd, const char *pattern, struct err *e)
 	return 0;
 }
 
-/* What packages wrote there when they were installed.  In place: owner, mode and attributes stay. */
+/* Replaces OS_CONTAINED_NAME, which packages have written into the file when they were installed, by the
+ * host name.  In place, so that owner, mode and attributes stay. */
 static int
 give_name(int dir, const char *name, const char *hostname, struct err *e)
 {
@@ -82,7 +83,7 @@ give_name(int dir, const char *name, const char *hostname, struct err *e)
 	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > NAMED_MAX)
-		return 0; /* a link, say: not one that a package wrote a name into */
+		return 0; /* a link, or too large: no file with a host name in it */
 	r = fsx_read_fd(fd, NAMED_MAX, &text, NULL);
 	if (r < 0)
 		return err_sys(e, -r, "%s", name);
@@ -124,7 +125,7 @@ apply(int space_fd, const struct rule *rule, const char *path, const char *hostn
 
 	if (slash)
 		*slash = '\0';
-	/* the skeleton came from somebody else's tree: no link on the way */
+	/* no link on the way: the skeleton is from a tree that was not made by us */
 	dir = path_open(space_fd, slash ? parent : ".", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	if (dir == -ENOENT || dir == -ENOTDIR)
 		return 0;

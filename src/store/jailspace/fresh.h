@@ -5,7 +5,7 @@
 
 #include "store/template/release.h"
 
-/* A rule whose directory the jailspace does not have is passed over. */
+/* A rule whose directory is not in the jailspace has no effect. */
 int space_fresh(int space_fd, const char *hostname, const struct release *from, struct err *e);
 
 #endif

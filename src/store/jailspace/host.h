@@ -11,15 +11,15 @@
 
 #include "base/err.h"
 
-/* dst shares the blocks of src; -EOPNOTSUPP: never between these two file systems. */
+/* Makes dst share the blocks of src; -EOPNOTSUPP: not possible with these file systems. */
 int host_clone(int src, int dst);
 /* All extended attributes, with ACLs and file capabilities.  Labels of the host's security modules are left
  * out where the destination does not take them; anything else that cannot be set is an error. */
 int host_xattrs(int src, int dst);
-/* The same for a link or a FIFO; -EOPNOTSUPP: not possible here. */
+/* The same for a symbolic link or a FIFO; -EOPNOTSUPP: not possible here. */
 int host_node_xattrs(int src_dir, int dst_dir, const char *name);
-int host_no_default_acl(int dir); /* new files take nothing from an ACL of this directory */
-/* Takes file capabilities away. */
+int host_no_default_acl(int dir); /* removes the default ACL, which new files would inherit */
+/* Removes file capabilities. */
 int host_no_capability(int fd);
 /* lstat; *ret_mount tells mounts apart: equal for everything that is in one mount. */
 int host_stat_mount(int dir, const char *name, struct stat *ret, uint64_t *ret_mount);

@@ -23,8 +23,8 @@ host_clone(int src, int dst)
 	return -errno;
 }
 
-/* Attributes with a meaning of their own; the others are labels of security modules and of file systems,
- * which the destination may not know. */
+/* These must be copied; others are labels of security modules and of file systems, which the destination
+ * may not support. */
 static bool
 must_copy(const char *name)
 {
@@ -93,8 +93,8 @@ host_xattrs(int src, int dst)
 	return copy_all(&(struct object){src, NULL}, &(struct object){dst, NULL});
 }
 
-/* llistxattr has no "at" before Linux 6.13 and an O_PATH descriptor has no attributes: so the directories'
- * descriptors as names of /proc.  The last component is not followed. */
+/* Before Linux 6.13 there is no llistxattrat(), and flistxattr(2) takes no O_PATH descriptor: so paths by
+ * way of the directories' descriptors in /proc.  The last component is not followed. */
 int
 host_node_xattrs(int src_dir, int dst_dir, const char *name)
 {
@@ -122,13 +122,13 @@ host_no_capability(int fd)
 {
 	if (fremovexattr(fd, "security.capability") == 0 || errno == ENODATA || errno == ENOTSUP)
 		return 0;
-	/* the right to set them is asked for first: who has none, and a file without any, is fine */
+	/* the kernel checks the caller's privilege first: without it, a file that has none is fine, too */
 	if (errno == EPERM && fgetxattr(fd, "security.capability", NULL, 0) < 0 && errno == ENODATA)
 		return 0;
 	return -errno;
 }
 
-/* Before Linux 5.8 only mounts of other file systems are told apart here. */
+/* Before Linux 5.8 a mount is only noticed if it is of another file system. */
 int
 host_stat_mount(int dir, const char *name, struct stat *ret, uint64_t *ret_mount)
 {

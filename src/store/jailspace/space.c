@@ -10,7 +10,7 @@
 #include "store/jailspace/space.h"
 #include "store/jailspace/fresh.h"
 
-#define NEW_DIR ".brig-new" /* in a directory that is filled where it is */
+#define NEW_DIR ".brig-new" /* in a directory that is filled in place, space.h */
 #define TEMP_HEX 16         /* digits of fsx_temp_name() */
 
 /* Where a jailspace is: a name in a directory that only the administrator writes to. */
@@ -55,7 +55,7 @@ site_open(const struct store *s, const char *jail, const char *dir, struct site 
 	return 0;
 }
 
-/* ---- is it there, is it whole ---- */
+/* ---- is there a whole jailspace? ---- */
 
 /* 1, 0, -errno. */
 static int
@@ -66,7 +66,7 @@ has(int dir, const char *name, struct err *e)
 	return r < 0 ? err_sys(e, -r, "look for '%s'", name) : r;
 }
 
-/* 1: nothing in it, but for what a new file system has and what a broken-off create left. */
+/* 1: nothing in it but lost+found of a new file system, and what an interrupted space_fill() left. */
 static int
 is_blank(int fd)
 {
@@ -100,7 +100,7 @@ space_is_whole(int dir_fd, struct err *e)
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return err_set(e, EEXIST, "has files but no etc: it is not a jailspace (empty it first)");
+		return err_set(e, EEXIST, "not a jailspace: it has files, but no etc (empty it first)");
 	return 1;
 }
 
@@ -258,7 +258,7 @@ fill(int fd, const char *hostname, const struct release *from, const struct prog
 
 	if (r == 0)
 		r = space_fresh(fd, hostname, from, e);
-	/* jails' users pass through it; nobody on the host does, js is 0700 */
+	/* users of the jail must reach what is in it; users of the host cannot, js is 0700 */
 	if (r == 0 && (fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0755) < 0))
 		r = err_sys(e, errno, "set the mode of the jailspace");
 	if (r == 0) {
@@ -292,7 +292,7 @@ make_beside(const struct site *w, const char *jail, const char *hostname, const 
 	return fsx_sync_dir(w->at, w->name, e);
 }
 
-/* Everything in from moves up to dir; a second time it goes on where the first ended. */
+/* Moves everything in from up to dir; can be repeated after an interrupt. */
 static int
 move_up(int from, int dir, struct err *e)
 {
@@ -341,7 +341,7 @@ finish_inside(int dir, int work, struct err *e)
 	return r < 0 ? r : fsx_sync_dir(dir, NEW_DIR, e);
 }
 
-/* NEW_DIR/part is whole now. */
+/* Fills NEW_DIR/part, which then becomes NEW_DIR/whole. */
 static int
 fill_part(int work, const char *hostname, const struct release *from, const struct progress *pr,
 	  struct err *e)
@@ -362,7 +362,7 @@ int
 space_fill(int dir_fd, const char *hostname, const struct release *from, const struct progress *pr,
 	   struct err *e)
 {
-	/* dir_fd may be one that only leads somewhere (O_PATH) */
+	/* dir_fd may be O_PATH */
 	_auto_close int dir = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_auto_close int work = -EBADF;
 	struct err ignore = ERR_INIT;
@@ -377,7 +377,7 @@ space_fill(int dir_fd, const char *hostname, const struct release *from, const s
 		r = is_blank(dir);
 		if (r <= 0)
 			return r < 0 ? err_sys(e, -r, "read the directory of the jailspace")
-				     : err_set(e, EEXIST, "is not empty");
+				     : err_set(e, EEXIST, "the directory is not empty");
 	}
 	r = fsx_mkdir_open(dir, NEW_DIR, 0700, &work, e);
 	if (r == 0)
@@ -416,7 +416,7 @@ space_create(const struct store *s, const struct space_want *w, struct err *e)
 
 /* ---- removing ---- */
 
-/* j/NAME must be blank and nothing mounted on it. */
+/* j/NAME must be empty, and nothing mounted on it. */
 static int
 check_mount_point(const struct store *s, const char *jail, struct err *e)
 {
@@ -435,10 +435,10 @@ check_mount_point(const struct store *s, const char *jail, struct err *e)
 	fd_close(fd);
 	if (r < 0)
 		return err_sys(e, -r, "%s/j/%s", s->base, jail);
-	return r ? 0 : err_set(e, ENOTEMPTY, "%s/j/%s: is not blank: move away what is in it", s->base, jail);
+	return r ? 0 : err_set(e, ENOTEMPTY, "%s/j/%s is not empty: move away what is in it", s->base, jail);
 }
 
-/* The jailspace goes to a name that is nobody's.  *ret_old "": there is none. */
+/* Renames the jailspace to .old.JAIL.HEX, its new name in old; "": there is no jailspace. */
 static int
 move_away(const struct site *w, const char *jail, char *old, size_t size, struct err *e)
 {
@@ -480,7 +480,7 @@ space_remove(const struct store *s, const char *jail, const char *dir, int (*gon
 		r = gone(ctx, e);
 	if (r == 0 && s->j_fd >= 0 && unlinkat(s->j_fd, jail, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = err_sys(e, errno, "remove %s/j/%s", s->base, jail);
-	/* with it, what others before us left */
+	/* the old jailspace, and what interrupted commands left */
 	if (r == 0)
 		r = space_tidy_at(w.at, jail, e);
 	if (r == 0 && dir)

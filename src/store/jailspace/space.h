@@ -3,10 +3,10 @@
  * Jailspaces: the read-write part of a jail, BASE/js/NAME, copied from a skeleton.
  *
  * A new jailspace is filled in js/.new.NAME.XXXX, synced, and becomes js/NAME by one rename; an old one is
- * renamed to js/.old.NAME.XXXX before it is emptied.  So js/NAME is always whole.  A directory that is there
- * already (a mounted partition, an image) cannot be replaced by a rename: it is filled in DIR/.brig-new/part,
- * which is synced and becomes .brig-new/whole, whose entries then move up; while .brig-new is there
- * the jailspace is not whole and space_open() refuses it.
+ * renamed to js/.old.NAME.XXXX before it is removed.  So js/NAME is always whole.  A directory that exists
+ * already (a mounted partition, an image) cannot be replaced by a rename: DIR/.brig-new/part is filled,
+ * synced and renamed to .brig-new/whole, whose entries are then moved to DIR.  While .brig-new exists the
+ * jailspace is not whole, and space_open() refuses it.
  *
  * Whoever calls space_create, space_fill, space_destroy or space_tidy_jail holds the lock of that jail.
  */
@@ -19,7 +19,7 @@
  * Copies a tree: hard links, modes, owners, times, xattrs, ACLs, file capabilities, holes; FIFOs; also the
  * attributes of the top directory.  dst must be empty.  By descriptors only, PATH_BENEATH on both sides, any
  * depth; shares blocks where the file systems can.  An entry that becomes something else while it is copied
- * is an error; a file that grows or shrinks is copied as far as it is there.  Errors name the path. Sockets,
+ * is an error; of a file that changes its size what is there is copied.  Errors name the path.  Sockets,
  * devices and mount points in src are errors that name them, unless flags say to leave them out (a mount
  * point that is a directory is then made as an empty directory).  Not copied: inode flags (chattr(1)), times
  * of creation, what is in other mounts.
@@ -49,17 +49,17 @@ int space_exists(const struct store *s, const char *jail, const char *dir, struc
 /* The same for an open directory. */
 int space_is_whole(int dir_fd, struct err *e);
 /* Removes js/NAME and j/NAME.  -EXDEV where something is mounted in one of them, naming it, -ENOTEMPTY where
- * j/NAME is not blank; nothing is removed then. */
+ * j/NAME is not empty; nothing is removed then. */
 int space_destroy(const struct store *s, const char *jail, struct err *e);
-/* The same; dir not NULL: removes that directory instead of js/NAME.  gone() (may be NULL) is called when the
- * jailspace has lost its name and before it is emptied; if it returns <0 the removal ends, and the next
- * space_tidy() goes on with it. */
+/* The same; dir not NULL: removes that directory instead of js/NAME.  gone() (may be NULL) is called
+ * between the renaming of the jailspace and its removal; if it returns <0 the removal stops, and the next
+ * space_tidy() continues it. */
 int space_remove(const struct store *s, const char *jail, const char *dir,
 		 int (*gone)(void *ctx, struct err *e), void *ctx, struct err *e);
-/* Remove what interrupted creates and destroys left: of all jails that no command has locked; of one. */
+/* Remove what an interrupted create or destroy left: of all jails that no command has locked; of one. */
 int space_tidy(const struct store *s, struct err *e);
 int space_tidy_jail(const struct store *s, const char *jail, struct err *e);
-/* Their names. */
+/* The names of what space_tidy_jail() would remove. */
 int space_leftovers(const struct store *s, const char *jail, struct strv *ret, struct err *e);
 /* Removes the names .new.JAIL.* and .old.JAIL.* of another directory, files too (images). */
 int space_tidy_at(int dir_fd, const char *jail, struct err *e);

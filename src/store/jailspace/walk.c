@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looking at a jailspace before it goes: how much is in it, and is anything mounted there.
+ * A look at a jailspace before it is removed: how much is in it, and is anything mounted there.
  *
- * What a jail left may be of any depth and may change: no recursion, two descriptors, back by ".." which
- * must be the inode we came from.  (tree.h is for trees of our own, in order and with paths.)
+ * It may be of any depth and may change meanwhile: no recursion, two descriptors; a parent is opened again
+ * by "..", which must be the inode that it was.  (tree.h is for trees that only brig writes: sorted and with
+ * paths.)
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -60,7 +61,7 @@ look(struct walk *w, const char *name, struct err *e)
 	uint64_t mount;
 	int r = host_stat_mount(w->at, name, &st, &mount);
 
-	if (r == -ENOENT) /* the jail's own doing */
+	if (r == -ENOENT) /* removed by the jail meanwhile */
 		return 0;
 	if (r < 0)
 		return fail(w, name, -r, e);
@@ -73,7 +74,7 @@ look(struct walk *w, const char *name, struct err *e)
 		return err_set(e, EXDEV, "'%s' is a mount point: unmount it first", path);
 	}
 	w->names++;
-	/* a file with several names counts once, in equal parts */
+	/* a file with several names counts once: an equal part for each name */
 	w->bytes +=
 	    (uint64_t)st.st_blocks * 512 / (st.st_nlink > 1 && !S_ISDIR(st.st_mode) ? st.st_nlink : 1);
 	if (S_ISDIR(st.st_mode))
@@ -135,7 +136,7 @@ leave(struct walk *w, struct err *e)
 	fd_close(w->at);
 	w->at = fd;
 	if (fstat(fd, &st) < 0 || st.st_dev != up->dev || st.st_ino != up->ino)
-		return fail(w, "", EAGAIN, e); /* moved away under us */
+		return fail(w, "", EAGAIN, e); /* the directory was moved meanwhile */
 	return 0;
 }
 
