@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PID 1 of a jail.  It keeps services running, looks after those that the jail's rc has started, copies what they
- * print and what is sent to syslog(3) to the console log, reaps, and ends the jail in order.  proto.h says how it is started and what it answers to.
+ * PID 1 of a jail.  It keeps services running, restarts those that the jail's rc has started, copies their
+ * output and messages of syslog(3) to the console log, reaps orphans, and stops the jail.  proto.h is its
+ * interface.
  *
- * It stays in memory once a jail, so: no heap, no stdio, nothing but system calls and a few string
- * functions, statically linked.  One process, one poll(2) loop, signals through signalfd(2).
+ * Each jail has one in memory, so: no heap, no stdio, nothing but system calls and a few string functions,
+ * statically linked.  One process, one poll(2) loop, signals by signalfd(2).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,52 +31,52 @@
 #define DELAY_MAX_MS 30000
 #define RUN_GOOD_MS 10000
 #define FAILURES_MAX 20
-#define LOOK_MS 1000 /* how often processes that are no children of ours are looked for */
+#define LOOK_MS 1000 /* interval of the check for processes that are not our children (exec) */
 #define LOOK_STOPPING_MS 20
 #define ARGS_MAX 256
 #define LINE_MAX_LEN 512
 #define ENV_MAX 64
-#define PIPE_CHUNKS 16 /* of what a pipe holds, 64 KiB: nobody keeps init reading for ever */
+#define PIPE_CHUNKS 16 /* 64 KiB, as much as a pipe holds: nobody keeps init reading for ever */
 
 #define FD_SIGNAL (INIT_FD_LISTEN - 1)        /* of signalfd(2) */
 #define FD_COMMANDS_IN (INIT_FD_COMMANDS + 1) /* the reading end */
 #define FD_FOLLOW (INIT_FD_COMMANDS + 2)      /* the FIFO of -f, -1 where there is none: follow_fd */
 #define FD_SYSLOG (INIT_FD_COMMANDS + 3)
-#define FD_OTHERS (INIT_FD_COMMANDS + 4) /* and up: what must not get in the way of those that are sent */
+#define FD_OTHERS (INIT_FD_COMMANDS + 4) /* and up: below are the numbers of received sockets */
 #define SOURCE_COMMANDS (SERVICES_MAX + 1)
 #define SERVICES_MAX (INIT_MAX_SERVICES + INIT_MAX_FOLLOWED)
 #define NAME_LEN (INIT_RECORD - 1)
 #define PID_FILE_LEN 95
-#define LOOK_AGAIN_MS 1000 /* at a pid file, or the place of syslog, after something has ended */
-#define LEFT_TERM_MS 10000 /* how long what is left of a service has after TERM */
+#define LOOK_AGAIN_MS 1000 /* after a process has ended: until pid files and the syslog socket are checked */
+#define LEFT_TERM_MS 10000 /* from TERM to KILL, for what is left of a service's process group */
 #define LEFT_LOOK_MS 100
 #define SYSLOG_MAX 1024 /* of a message, RFC 3164 */
 
 enum state { STATE_UP, STATE_WAIT, STATE_FAILED, STATE_DONE, STATE_STARTED };
 static const char *const state_names[] = {"up", "wait", "failed", "done", "started"};
 
-/* Of a service that is followed; those of the configuration have ALWAYS. */
+/* When a followed service is restarted; those of the configuration always are. */
 enum policy { POLICY_ALWAYS, POLICY_ON_FAILURE, POLICY_NO };
 static const char *const policy_names[] = {"always", "on-failure", "no"};
 
 struct service {
 	char *command;
 	pid_t pid;   /* 0: not running */
-	int in, out; /* of its pipe: we read in; out is what its processes get.  Followed: in is its pidfd */
-	pid_t starter;                /* followed: of the rc that is to start it again, 0: none runs */
-	pid_t group;                  /* followed: its own process group, 0: it has none */
+	int in, out; /* of the pipe for its output: ours, its own.  Followed: in is its pidfd */
+	pid_t starter; /* followed: the rc that is starting it again, 0: none */
+	pid_t group;   /* followed: its own process group, 0: it has none */
 	unsigned char follow, policy;
-	unsigned char gone;  /* its pidfd says that it has ended */
-	unsigned char adopted; /* found by its pid file: how it ends may be nobody's to tell */
-	unsigned char quiet; /* it was told to: its end is none to speak of */
+	unsigned char gone;    /* its pidfd says that it has ended */
+	unsigned char adopted; /* found by its pid file: not our child, so its exit status may stay unknown */
+	unsigned char quiet;   /* rc.shutdown runs: its end is no failure */
 	unsigned char state, failures;
-	unsigned short last; /* as a shell says it: 128 + signal */
+	unsigned short last; /* exit status as a shell has it: 128 + signal */
 	unsigned restarts;
 	int delay_ms;    /* before the next start */
 	int64_t started; /* ms, monotonic */
 	int64_t ended;   /* the same; followed */
-	int64_t look;    /* when its pid file is to be looked at; 0: not */
-	int64_t due;     /* when it waits */
+	int64_t look;    /* when its pid file is to be read; 0: not */
+	int64_t due;     /* STATE_WAIT: when it is to be started */
 };
 
 /* Those of the configuration, then those that are followed. */
@@ -85,12 +86,12 @@ static unsigned n_config, n_services, n_listen;
 static const char *follow_path, *syslog_path;
 static int follow_fd = -1, syslog_fd = -1;
 static ino_t syslog_ino;
-static int64_t syslog_look; /* when to see whether anybody answers there; 0: not */
+static int64_t syslog_look; /* when to check whether a daemon still has the socket; 0: not */
 static int persist, stopping, going;
 static int stop_seconds = 10;
 static uint64_t log_max;
 static int64_t deadline; /* of stopping */
-static int line_open;    /* the log's last byte is not a newline, and it came from service line_open - 1 */
+static int line_open;    /* source (log_write) of an unfinished last line of the log; 0: it is finished */
 static char chunk[4096];
 
 /* ---- small text ---- */
@@ -137,8 +138,7 @@ number(const char *s, uint64_t *ret)
 	return 0;
 }
 
-/* What a log line starts with.  The name a service goes by is the last part of the first word of its command.
- */
+/* Begins a log line.  A service is called by the last component of the first word of its command. */
 static void
 add_head(struct text *t, const struct service *sv)
 {
@@ -169,8 +169,8 @@ now_ms(void)
 
 /* ---- console log ---- */
 
-/* Keeps the last half of what is allowed, from the start of a line on, in the same file: others hold it open.
- */
+/* Moves the last log_max / 2 bytes, from the start of a line on, to the beginning of the file, and
+ * truncates it: the same file, because others have it open. */
 static void
 log_bound(void)
 {
@@ -225,7 +225,7 @@ say(const char *what)
 	log_line(&t);
 }
 
-/* What a service has printed, a few chunks at most. */
+/* Copies the output of a service to the log, a few chunks at most. */
 static void
 copy_pipe(int fd, int source, int chunks)
 {
@@ -288,7 +288,7 @@ split(char *command, char **argv)
 	unsigned n = 0;
 
 	if (len > 0 && command[len - 1] == '&' && strcspn(command, "&") == len - 1)
-		command[len - 1] = '\0'; /* it is kept running: "in the background" is what it is */
+		command[len - 1] = '\0'; /* services run in the background anyway */
 	if (strpbrk(command, "!\"$&'()*;<>?[\\]`{|}~")) {
 		argv[n++] = sh;
 		argv[n++] = c;
@@ -395,7 +395,7 @@ start(struct service *sv)
 	if (sv->in < 0 && pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0) {
 		sv->in = p[0];
 		sv->out = p[1];
-		/* its own end blocks, as programs expect of their output */
+		/* the service's end blocks, as programs expect */
 		(void)fcntl(sv->out, F_SETFL, 0);
 	}
 	sv->started = now_ms();
@@ -418,7 +418,7 @@ start(struct service *sv)
 	record(sv);
 }
 
-/* What systemd.service(5), too, takes for an end that was asked for. */
+/* As systemd.service(5), Restart=on-failure. */
 static int
 is_clean(int status)
 {
@@ -458,7 +458,7 @@ ended(struct service *sv, int status)
 	struct text t = {.n = 0};
 	int signaled = WIFSIGNALED(status);
 
-	copy_output(sv, PIPE_CHUNKS); /* its last words before ours */
+	copy_output(sv, PIPE_CHUNKS); /* its output before our message */
 	if (sv->follow)
 		close_pidfd(sv);
 	sv->pid = 0;
@@ -475,10 +475,10 @@ ended(struct service *sv, int status)
 	record(sv);
 }
 
-/* ---- services that the jail's rc has started, and that are followed ---- */
+/* ---- followed services: the jail's rc has started them ---- */
 
-/* proto.h: "follow NAME POLICY PID", "failed NAME", "stop".  What the jail's root writes there is about its own
- * processes; nothing is done to them but to wait for their end, and its own rc is run. */
+/* The lines of the FIFO, proto.h.  The jail's root writes them, about processes of its own: init waits
+ * for their end, signals what is left of their groups, and runs the jail's rc. */
 
 static void
 close_pidfd(struct service *sv)
@@ -490,7 +490,8 @@ close_pidfd(struct service *sv)
 	sv->gone = 0;
 }
 
-/* It is no child of ours, or nobody has said yet how it ended. */
+/* A followed process has ended that is not our child, or has not been reaped by us yet: its status is not
+ * known. */
 static void
 ended_elsewhere(struct service *sv)
 {
@@ -561,7 +562,7 @@ follow(struct service *sv, unsigned char policy, pid_t pid)
 		sv->in = fcntl(fd, F_DUPFD_CLOEXEC, FD_OTHERS);
 		(void)close(fd);
 		sv->pid = sv->in < 0 ? 0 : pid;
-		/* what shares a session with others is not its own */
+		/* the group is its own only if it is a session of its own */
 		sv->group = getsid(pid) == getpgid(pid) && getpgid(pid) > 1 ? getpgid(pid) : 0;
 		sv->state = sv->pid ? STATE_UP : STATE_STARTED;
 	} else if (pid > 1 && errno == ESRCH) {
@@ -597,7 +598,7 @@ read_pid(const char *path)
 	return (pid_t)pid;
 }
 
-/* Its script was called without rc: what the pid file names now is the service. */
+/* Its script was run by hand: the process in the pid file is the service now. */
 static void
 adopt(struct service *sv)
 {
@@ -610,19 +611,22 @@ adopt(struct service *sv)
 	sv->adopted = 1;
 }
 
-/* Daemons leave a process to us when they begin, and when they end. */
+/* After an orphan was reaped: a daemon that starts leaves one, so it may be a service that was started by
+ * hand. */
 static void
 look_again(void)
 {
 	for (unsigned i = n_config; i < n_services; i++) {
 		struct service *sv = &services[i];
 
-		if (!sv->look && !sv->pid && !sv->starter && !sv->quiet && sv->state != STATE_WAIT && *pid_file(sv))
+		if (!sv->look && !sv->pid && !sv->starter && !sv->quiet && sv->state != STATE_WAIT &&
+		    *pid_file(sv))
 			sv->look = now_ms() + LOOK_AGAIN_MS;
 	}
 }
 
-/* rc could not start it: at the start of the jail that is for people, later another try may do. */
+/* rc could not start it.  A restart is tried again; at the start of the jail it is left to the
+ * administrator. */
 static void
 not_started(struct service *sv)
 {
@@ -691,7 +695,7 @@ obey(char *line)
 	}
 }
 
-/* Whole lines; what is too long for one is passed over. */
+/* Obeys whole lines; ignores those that are too long. */
 static void
 read_follow(void)
 {
@@ -734,7 +738,8 @@ run_rc(const struct service *sv)
 	_exit(127);
 }
 
-/* Workers whose master was killed have its port.  1: they are told to end, and not gone yet. */
+/* What is left of the process group of a service that was killed may still have its port: TERM, later
+ * KILL.  1: there is something left. */
 static int
 has_left(struct service *sv, int64_t now)
 {
@@ -744,7 +749,7 @@ has_left(struct service *sv, int64_t now)
 	return 1;
 }
 
-/* It waits until rc has said how that went. */
+/* Runs rc; it stays in STATE_WAIT until rc has written "follow" or "failed". */
 static void
 start_followed(struct service *sv)
 {
@@ -757,7 +762,7 @@ start_followed(struct service *sv)
 		not_started(sv);
 }
 
-/* ---- what ends ---- */
+/* ---- processes that end ---- */
 
 static int
 has_syslog(void)
@@ -771,11 +776,11 @@ static void
 starter_ended(struct service *sv)
 {
 	sv->starter = 0;
-	if (sv->state == STATE_WAIT) /* and it has said nothing */
+	if (sv->state == STATE_WAIT) /* it has written neither "follow" nor "failed" */
 		not_started(sv);
 }
 
-/* Every child that has ended, ours and the orphans.  0 when no child is left. */
+/* Reaps every child that has ended, orphans included.  0: no child is left. */
 static int
 reap(void)
 {
@@ -788,7 +793,7 @@ reap(void)
 			if (services[i].pid == pid)
 				ended(&services[i], status);
 			else if (services[i].starter == pid) {
-				read_follow(); /* what it has said before */
+				read_follow(); /* what it has written before */
 				if (services[i].starter == pid)
 					starter_ended(&services[i]);
 			}
@@ -813,13 +818,14 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* "<30>Nov 21 10:00:00 cron[7]: text", as syslog(3) and logger(1) write it: "daemon.info cron[7]: text". */
+/* "<30>Nov 21 10:00:00 cron[7]: text" of syslog(3) or logger(1) becomes "daemon.info cron[7]: text". */
 static void
 log_message(char *s, size_t n)
 {
-	static const char *const facility[] = {"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
-					       "uucp", "cron", "authpriv", "ftp"};
-	static const char *const level[] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
+	static const char *const facility[] = {"kern", "user", "mail", "daemon", "auth",     "syslog",
+					       "lpr",  "news", "uucp", "cron",   "authpriv", "ftp"};
+	static const char *const level[] = {"emerg",   "alert",  "crit", "err",
+					    "warning", "notice", "info", "debug"};
 	static char line[SYSLOG_MAX + LINE_MAX_LEN];
 	struct text t = {.n = 0};
 	unsigned pri = 13, i = 0, v = 0;
@@ -866,7 +872,7 @@ read_syslog(void)
 			log_message(chunk, (size_t)n);
 }
 
-/* A socket of the jail's own root, as a daemon of the jail would make it. */
+/* Makes the socket of syslog(3), as a daemon of the jail would. */
 static void
 make_syslog(void)
 {
@@ -888,8 +894,8 @@ make_syslog(void)
 	(void)close(fd);
 }
 
-/* A daemon of the jail takes the place by unlink(2) and bind(2): between them we must not be there again.  When it has
- * ended, nobody answers. */
+/* A daemon of the jail takes the socket over by unlink(2) and bind(2); hence the pause before this, in
+ * which it can do both.  When it has ended, connect(2) is refused. */
 static void
 take_syslog_back(void)
 {
@@ -903,7 +909,8 @@ take_syslog_back(void)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return;
-	dead = connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && (errno == ECONNREFUSED || errno == ENOENT);
+	dead = connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 &&
+	       (errno == ECONNREFUSED || errno == ENOENT);
 	(void)close(fd);
 	if (!dead)
 		return;
@@ -942,7 +949,7 @@ finish(void)
 	_exit(0);
 }
 
-/* Nothing left to run, and nobody who wants the jail to stay? */
+/* Does the jail end?  Nothing runs or waits, and it is stopping, or it runs without persist. */
 static int
 nothing_left(int children)
 {
@@ -965,7 +972,7 @@ go(void)
 		start(&services[i]);
 }
 
-/* Received descriptors have the lowest free numbers: those from INIT_FD_LISTEN on, one after the other. */
+/* Received descriptors get the lowest free numbers, which must be those from INIT_FD_LISTEN on. */
 static void
 take_sockets(struct msghdr *h)
 {
@@ -1003,7 +1010,7 @@ control(void)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n != 1)
-		_exit(1); /* the creator died before the jail was its own */
+		_exit(1); /* the creator died before INIT_GO */
 	if (c == INIT_LISTEN)
 		take_sockets(&h);
 	else if (c == INIT_GO)
@@ -1020,7 +1027,7 @@ signals(void)
 			begin_stop();
 }
 
-/* Milliseconds until something is to be done without being asked; -1 never. */
+/* Milliseconds until the next thing that is due; -1: none. */
 static int
 next_timeout(int children)
 {
@@ -1030,7 +1037,8 @@ next_timeout(int children)
 		if (services[i].look && (next < 0 || services[i].look < next))
 			next = services[i].look;
 	for (unsigned i = 0; i < n_services; i++)
-		if (services[i].state == STATE_WAIT && !services[i].starter && (next < 0 || services[i].due < next))
+		if (services[i].state == STATE_WAIT && !services[i].starter &&
+		    (next < 0 || services[i].due < next))
 			next = services[i].due;
 	if (stopping)
 		next = now + LOOK_STOPPING_MS < deadline && !children ? now + LOOK_STOPPING_MS : deadline;
@@ -1066,7 +1074,7 @@ wait_events(int children)
 	}
 	if (p[4].revents)
 		read_syslog();
-	if (p[3].revents) /* after the ends: it may replace what they are about */
+	if (p[3].revents) /* after the pidfds: "follow" may replace the one whose process has ended */
 		read_follow();
 	if (p[0].revents)
 		signals();
@@ -1086,7 +1094,7 @@ loop(void)
 		if (stopping && now >= deadline) {
 			if (kill(-1, 0) == 0 || errno == EPERM)
 				say("brig-init: killing what is left after the stop timeout");
-			(void)kill(-1, SIGKILL); /* and our own end makes sure */
+			(void)kill(-1, SIGKILL); /* our own end kills the rest, pid_namespaces(7) */
 			finish();
 		}
 		if (syslog_look && syslog_look <= now)
@@ -1094,7 +1102,8 @@ loop(void)
 		for (unsigned i = 0; i < n_services && !stopping; i++) {
 			if (services[i].look && services[i].look <= now)
 				adopt(&services[i]);
-			if (services[i].state == STATE_WAIT && !services[i].starter && services[i].due <= now) {
+			if (services[i].state == STATE_WAIT && !services[i].starter &&
+			    services[i].due <= now) {
 				if (services[i].follow)
 					start_followed(&services[i]);
 				else
@@ -1149,7 +1158,8 @@ arguments(int argc, char **argv)
 	return 0;
 }
 
-/* Read and written here: it never ends.  Only root writes to it; in a jail without /run there is none. */
+/* Makes the FIFO of -f.  Open for writing here, too, so that it has no end of file.  Only root can write
+ * to it; a jail without /run has none. */
 static void
 make_follow(void)
 {
@@ -1165,8 +1175,8 @@ make_follow(void)
 	(void)close(fd);
 }
 
-/* 0 to 2 come closed.  Services read nothing; what init itself would print has no place but the log.  In a
- * jail without /dev a pipe whose other end is closed does the same. */
+/* Opens 0 to 2, which are closed at the start: the standard input of services has to be empty.  In a jail
+ * without /dev a pipe whose other end is closed does it. */
 static void
 standard_fds(void)
 {
@@ -1181,7 +1191,8 @@ standard_fds(void)
 	(void)dup2(0, 2);
 }
 
-/* On FD_SIGNAL, and no hole below it: what is received later is numbered from INIT_FD_LISTEN on. */
+/* Makes FD_SIGNAL.  All numbers below it are in use afterwards, so that received sockets begin at
+ * INIT_FD_LISTEN. */
 static int
 place_signals(const sigset_t *set)
 {
@@ -1192,7 +1203,7 @@ place_signals(const sigset_t *set)
 	return fd == FD_SIGNAL ? 0 : -1;
 }
 
-/* Both ends stay open here: the pipe never ends, and never breaks under a command that outlives brig. */
+/* Both ends stay open here: no end of file, and no SIGPIPE for a command that outlives brig. */
 static int
 make_commands_pipe(void)
 {
@@ -1209,7 +1220,7 @@ make_commands_pipe(void)
 
 /* ---- brig-init -x ---- */
 
-/* A text without "#!" and an interpreter is the shell's, as execvp(3) has it. */
+/* A text file without "#!" is run by the shell, as execvp(3) does. */
 static void
 execute(char *path, char **argv)
 {
@@ -1226,8 +1237,7 @@ execute(char *path, char **argv)
 	argv[0] = own; /* for the next one of PATH */
 }
 
-/* In each directory of PATH; that one of them may not be executed counts more than that others are not there.
- */
+/* Tries each directory of PATH.  Returns EACCES rather than ENOENT, as execvp(3). */
 static int
 search(char *file, char **argv)
 {
@@ -1287,7 +1297,7 @@ main(int argc, char **argv)
 	standard_fds();
 	for (int fd = INIT_FD_CTL; fd <= INIT_FD_STATUS; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	/* nobody in the jail may look into it or at its file, whoever he is (CVE-2019-5736) */
+	/* no process of the jail may trace it or open its executable by /proc (CVE-2019-5736) */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)prctl(PR_SET_NAME, "brig-init");
 	sigfillset(&all);
@@ -1299,7 +1309,7 @@ main(int argc, char **argv)
 		return 1;
 	make_follow();
 	make_syslog();
-	/* from here on the end of INIT_FD_CTL says that the creator died */
+	/* from here on an end of file on INIT_FD_CTL says that the creator died */
 	(void)prctl(PR_SET_PDEATHSIG, 0);
 	if (write(INIT_FD_CTL, &ready, 1) != 1)
 		return 1;

@@ -2,30 +2,30 @@
 /*
  * Between the creator of a jail and brig-init, its first process.
  *
- * brig-init is executed by descriptor with everything in its arguments (the kernel bounds them; nothing is
- * parsed), the environment of the services, and these descriptors, nothing else open (not 0 to 2 either):
+ * brig-init is executed by descriptor, with its settings as arguments, the environment of the services, and
+ * these descriptors; no other is open, not even 0 to 2:
  *	3 INIT_FD_CTL	stream socket to the creator
  *	4 INIT_FD_LOG	console log, append only
  *	5 INIT_FD_LOGRW	the same file for reading and truncating, or closed
  *	6 INIT_FD_STATUS	service status records, or closed
- * Later 7 is its own, and 8 INIT_FD_LISTEN to 8 + 63 are the sockets of `listen`, in the order of the
- * configuration: whoever takes this jail's place finds them there (pidfd_getfd(2)), and checks them.  After
- * them INIT_FD_COMMANDS is the writing end of a pipe: what exec.start and the like print goes there, by way of
- * /proc/PID/fd, and is copied to the log as services' output is, so that it is bounded, too.
+ * It opens 7 itself.  8 (INIT_FD_LISTEN) to 8 + 63 are the sockets of `listen`, in the order of the
+ * configuration: an instance that takes over this one's network finds them there (pidfd_getfd(2)), and
+ * checks them.  The one after them, INIT_FD_COMMANDS, is the writing end of a pipe: the output of exec.start
+ * and the like goes there, by way of /proc/PID/fd, and is copied to the log like that of services, so that
+ * the log stays below its bound.
  *
  * Arguments: brig-init [-p] [-t STOP_SECONDS] [-m LOG_MAX_BYTES] [-f FIFO] [-l SOCKET] [--] [SERVICE...]
  *	-p	persist: stay when nothing is left to run
  *	-t	default 10; 0: KILL at once
  *	-m	default 0: the log grows without end
- *	-f	a FIFO that it makes, for lines about services that it is to follow (below)
- *	-l	a socket that it makes, to receive on for syslog(3)
+ *	-f	a FIFO that it makes, for the jail's rc (below)
+ *	-l	a socket that it makes, for syslog(3)
  *	SERVICE	a command string by jail(8)'s rule (sh -c if it has shell characters, else split at blanks)
  *
  * brig-init -x FILE ARGV0 [ARG...], never as the first process: executes FILE as execvp(3) does, with the
- * arguments from ARGV0 on.  It stands between a process of the host that has joined the jail and what runs
- * there: until the next execve(2) /proc/self/exe is brig-init, which the jail cannot open, and not the host's
- * brig (CVE-2019-5736).  On INIT_FD_CTL, which closes on exec, it writes the errno (an int) when there is no
- * such program.
+ * arguments from ARGV0 on.  `brig exec` executes it in the jail first: until it executes FILE,
+ * /proc/self/exe is brig-init, which the jail cannot open, and not the host's brig (CVE-2019-5736).  If FILE
+ * cannot be executed it writes the errno (an int) to INIT_FD_CTL, which closes on exec.
  *
  * Control: init sends INIT_READY once it is up.  The creator sends INIT_GO: services are started and
  * `persist` counts.  Before that it may send INIT_LISTEN with sockets (SCM_RIGHTS, INIT_MAX_LISTEN in all);
@@ -44,25 +44,29 @@
  * one of up, wait (back-off), failed (too many restarts), done; PID the jail's, 0 when it is not up; SECONDS
  * since 1970 of the last change; LASTSTATUS of its last end as a shell has it (128 + signal), 0 before it.
  *
- * After these records come those of services that are followed, in the order in which they were first named, two each:
- * one as above, and the name, [A-Za-z0-9_], padded with blanks.  STATE may be `started`, too: nothing is known of
- * its process.
+ * After these come two records for each followed service, in the order in which they were first named: one
+ * as above, and the name, [A-Za-z0-9_], padded with blanks.  STATE can also be `started`: its process is not
+ * known.
  *
- * The FIFO takes lines, at most LINE_MAX_LEN long, from the jail's root (mode 0600): so its rc (data/skel/rc) says
- * what it has started.  Anything else is passed over, and at most INIT_MAX_FOLLOWED names are taken.
+ * A followed service is one that the jail's rc (data/skel/rc) has started, and that init restarts by running
+ * rc again.  rc writes lines of less than 512 bytes to the FIFO (mode 0600: only the jail's root can).
+ * Other lines are ignored, and so are more than INIT_MAX_FOLLOWED names.
  *	follow NAME POLICY PID [PIDFILE]
- *				NAME is process PID of the jail, 0: not known.  When it ends, and POLICY is `always`,
- *				or `on-failure` and it did not end with status 0 or by HUP, INT, TERM or PIPE,
- *				`/bin/sh /etc/rc start NAME` is run, with the delays below; that says `follow` again,
- *				or `failed`.  POLICY `no`: never.  What is left of its process group, if that is a
- *				session of its own, gets TERM before, and after ten seconds KILL.  When it does not run
- *				and a process has ended, PIDFILE is looked at: somebody may have called its script.  Such
- *				a process ends cleanly unless it is a child of init that did not
- *	failed NAME		it did not start
- *	stop			rc.shutdown begins: nothing that is followed is started again
+ *		NAME runs as process PID of the jail; 0: not known.  When it ends, and POLICY is `always`, or
+ *		`on-failure` and it did not end with status 0 or by HUP, INT, TERM or PIPE, init runs
+ *		`/bin/sh /etc/rc start NAME`, with the delays below; that writes `follow` again, or `failed`.
+ *		POLICY `no`: it is not restarted.  Before a restart what is left of its process group, if that
+ *		is a session of its own, gets TERM, and KILL after ten seconds.
+ *		While NAME does not run, PIDFILE is read after a process of the jail has ended: the service
+ *		may have been started by hand.  The end of such a process counts as clean, unless it is a
+ *		child of init with another status
+ *	failed NAME
+ *		it did not start
+ *	stop
+ *		rc.shutdown begins: no followed service is started again
  *
- * Messages for syslog(3) go to the log as "FACILITY.LEVEL TEXT".  A daemon of the jail takes the socket's place
- * (unlink, bind); when nobody answers there any more, seen when a process of the jail has ended, init takes it back.
+ * Messages of syslog(3) go to the log as "FACILITY.LEVEL TEXT".  A daemon of the jail can take the socket
+ * over (unlink, bind); when it has ended, init makes the socket again.
  *
  * The log is kept below LOG_MAX_BYTES by moving its last half to its beginning, with INIT_FD_LOGRW.
  *
