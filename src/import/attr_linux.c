@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* xattr(7): user.* and file capabilities are taken from an archive, nothing else, and of these not
- * user.overlay.*, which would speak to overlayfs; acl(5) as the kernel keeps it (system.posix_acl_access,
- * linux/posix_acl_xattr.h: version 2, then tag, permissions, id, little-endian).
- */
+/* Of the extended attributes (xattr(7)) in an archive, user.* and file capabilities are set, but not
+ * user.overlay.*, which has a meaning for overlayfs.  An ACL, acl(5), is set in the kernel's form
+ * (system.posix_acl_access, linux/posix_acl_xattr.h): version 2, then tag, permissions, id,
+ * little-endian. */
 #include <endian.h>
 #include <stdint.h>
 #include <sys/xattr.h>
@@ -23,7 +23,7 @@ put_entry(struct buf *b, unsigned tag, int perm, uint32_t id)
 	buf_add(b, &word, sizeof(word));
 }
 
-/* Tags in the order that the kernel wants them; 0: not one of these. */
+/* The kernel's number of a tag; entries are to be in the order of these.  0: not one of them. */
 static unsigned
 kernel_tag(int tag)
 {

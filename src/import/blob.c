@@ -51,7 +51,8 @@ check_digest(const uint8_t digest[SHA256_DIGEST_LENGTH], const char hex[BLOB_HEX
 	return err_set(e, EINVAL, "has another content: its digest is sha256:%s", got);
 }
 
-/* The next chunk into b->chunk, and the digest of all up to its end.  *ret_len 0 at the end. */
+/* Reads the next chunk into b->chunk; upto becomes the digest of the file up to its end.  *ret_len 0 at
+ * the end. */
 static int
 read_chunk(struct blob *b, size_t *ret_len, uint8_t upto[SHA256_DIGEST_LENGTH], struct err *e)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tree becomes "/", with no way back (chroot(2) without CAP_SYS_CHROOT, and no descriptor of anything
- * else), in a network namespace without a network.  Of root's capabilities those stay that owners, modes and
- * attributes need (capabilities(7)), of the system calls (seccomp(2)) those that write files: no program can
- * be run, no library mapped, no other process reached.  So everything must be loaded before: afterwards it
- * would come out of the tree.
+ * The tree becomes "/", with no way back (chroot(2), then no CAP_SYS_CHROOT and no descriptor of anything
+ * else), in a network namespace without interfaces.  Of the capabilities those stay that are needed to set
+ * owners, modes and attributes (capabilities(7)), of the system calls (seccomp(2)) those that write files:
+ * no program can be run, no library mapped, no other process reached.  So all libraries and tables must be
+ * loaded before: afterwards they would be read from the tree.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -41,13 +41,13 @@ keep_caps(void)
 	return r;
 }
 
-/* Allows what filling a directory and reading an open file needs, and nothing that names a process, a socket,
- * a mount, a device or a program. */
+/* Allows what filling a directory and reading an open file needs, and no call for processes, sockets, mounts,
+ * devices or programs. */
 static int
 filter(bool image)
 {
-	/* layers: whiteouts, directories that come again; recvmsg (below) is allowed on descriptor 0 alone,
-	 * the request socket (image.h) */
+	/* for whiteouts, and for directories that are in several layers; recvmsg (below) is allowed on
+	 * descriptor 0 alone, the request socket (image.h) */
 	static const int layers[] = {SCMP_SYS(getdents64), SCMP_SYS(flistxattr), SCMP_SYS(fremovexattr)};
 	static const int yes[] = {
 	    /* the archive, the files, the report */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* jansson refuses what has no one meaning by itself: numbers beyond 64 bits, text behind the end, NUL, wrong
- * UTF-8, nesting beyond 2048; duplicate keys when it is told to. */
+/* jansson itself refuses ambiguous JSON: numbers beyond 64 bits, text after the end, NUL, invalid UTF-8,
+ * nesting beyond 2048; and duplicate keys with JSON_REJECT_DUPLICATES. */
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/num.h"
@@ -137,7 +137,7 @@ descriptor_fits(const struct descriptor *d, const struct image_platform *host, c
 			    json_text(d->platform, "variant", what, &variant, e) < 0))
 		return -e->num;
 	*ret = os && arch && streq(os, host->os) && streq(arch, host->arch);
-	/* an older one runs, too */
+	/* the machine also runs programs for older variants */
 	if (variant && host->variant && *variant == 'v' && num_int(variant + 1, 0, 99, &v) == 0)
 		*ret = *ret && v <= host->variant;
 	return 0;

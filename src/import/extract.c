@@ -38,7 +38,7 @@ check_ratio(const struct import *im, struct err *e)
 	uint64_t packed = im->packed + (uint64_t)archive_filter_bytes(im->a, -1);
 	uint64_t unpacked = im->unpacked + (uint64_t)archive_filter_bytes(im->a, 0);
 
-	/* holes are not unpacked, but they will be read (manifest, verify) */
+	/* the archive does not contain the bytes of holes, but they are read later (manifest, verify) */
 	if (im->total - im->coming > unpacked)
 		unpacked = im->total - im->coming;
 	if (unpacked <= im->limits->unpacked || unpacked / im->limits->ratio <= packed)
@@ -50,7 +50,7 @@ check_ratio(const struct import *im, struct err *e)
 	    im->shown, (unsigned long long)im->limits->ratio);
 }
 
-/* Reads over an entry's content, which has to be unpacked all the same. */
+/* Skips an entry's content.  It has to be unpacked all the same, so it counts for the ratio. */
 int
 import_pass(const struct import *im, struct err *e)
 {
@@ -65,7 +65,7 @@ import_pass(const struct import *im, struct err *e)
 	return r == ARCHIVE_EOF ? 0 : import_broken(im, e);
 }
 
-/* Counts a member of any kind, also one that is skipped: it has to be unpacked, too. */
+/* Counts a member of any kind, also one that is skipped. */
 int
 import_count(struct import *im, struct archive_entry *entry, struct err *e)
 {
@@ -422,7 +422,7 @@ import_next(struct import *im, struct archive_entry **ret, struct err *e)
 	return im->path ? 1 : -e->num;
 }
 
-/* Whiteouts were carried out before the entries of their layer. */
+/* One entry.  A whiteout makes nothing: whiteout_apply() has obeyed it already. */
 static int
 take_entry(struct import *im, struct archive_entry *entry, struct err *e)
 {
@@ -434,7 +434,7 @@ take_entry(struct import *im, struct archive_entry *entry, struct err *e)
 		return -e->num;
 	if (kind == WHITEOUT_NONE && put_entry(im, entry, e) < 0)
 		return -e->num;
-	/* a file's content has been taken */
+	/* put_file() has read the content */
 	if (kind == WHITEOUT_NONE && !archive_entry_hardlink(entry) &&
 	    archive_entry_filetype(entry) == AE_IFREG)
 		return 0;
@@ -478,8 +478,8 @@ import_free(struct import *im)
 	free(im->shown);
 }
 
-/* Opens only formats and filters that need nothing but libraries that are loaded: no programs, no character
- * set tables, no format that names files of the host (mtree). */
+/* Supports only formats and filters for which the libraries that are loaded suffice: none with a program or a
+ * character set table, and none that names files of the host (mtree). */
 static struct archive *
 open_archive(void)
 {

@@ -162,7 +162,7 @@ check_layout(const struct image *im, struct err *e)
 	return r;
 }
 
-/* A document must be of the type that its descriptor says: the same bytes must not be an index for one reader
+/* Checks that a document is of the type that its descriptor says: it must not be an index for one reader
  * and a manifest for another (CVE-2021-41190). */
 static int
 check_kind(const json_t *j, const char *what, const char *media, const char *not_a, const char *nor_b,
@@ -300,7 +300,7 @@ pick_named(const struct image *im, const struct choice *c, const struct descript
 /* The document that is being read, on the way from index.json to a manifest. */
 struct document {
 	json_t *j;
-	char *what, *media; /* its name; of its descriptor: NULL for index.json */
+	char *what, *media; /* its file; mediaType of its descriptor, NULL for index.json */
 	char hex[BLOB_HEX + 1];
 };
 
@@ -369,7 +369,7 @@ find_manifest(struct image *im, struct document *doc, struct err *e)
 	return check_kind(doc->j, doc->what, doc->media, "manifests", NULL, e);
 }
 
-/* ---- what was chosen ---- */
+/* ---- the image that was chosen ---- */
 
 /* Checks only that the image is for this machine; how it is to be run is ignored. */
 static int
@@ -412,8 +412,8 @@ layer_type(const struct descriptor *d, const char *what, enum layer_kind *ret, s
 
 	if ((type && type->kind == M_FOREIGN) || (type && d->elsewhere))
 		return err_set(e, EOPNOTSUPP,
-			       "%s: is not part of the layout but to be fetched from elsewhere (urls, or not "
-			       "distributable): brig fetches nothing",
+			       "%s: its content is not in the layout (it has urls, or is not distributable): "
+			       "brig fetches nothing",
 			       what);
 	if (!type || type->kind != M_LAYER)
 		return strange_media(what, d->media, "a layer's", e);

@@ -2,13 +2,13 @@
 /*
  * An OCI image (image-spec 1.0: image-layout, image-index, manifest, layer) into a tree.
  *
- * Everything is hostile: the JSON as well as the layers.  So the JSON is read here, in the confined program,
- * and not by brig, which is root: brig only opens, below the layout, the three kinds of files that are asked
- * for by a name of a fixed form, and never looks into one.
+ * JSON and layers may be hostile.  So the JSON, too, is read here, in the confined program, and not by brig,
+ * which is root: brig only opens the files that this asks for, below the layout and by names of three fixed
+ * forms, and reads none of them.
  *
- * Size and SHA-256 of a file are compared before a byte of it is parsed, and what is parsed is what was
- * compared (blob.c).  index.json and oci-layout have no digest: they are the layout.  The sums of
- * import_limits are those of all layers together.
+ * Size and SHA-256 of a file are verified before a byte of it is parsed, and the bytes that are parsed are
+ * those that were verified (blob.c).  index.json and oci-layout have no digest.  The sums of import_limits
+ * are those of all layers together.
  */
 #ifndef BRIG_IMPORT_IMAGE_H
 #define BRIG_IMPORT_IMAGE_H

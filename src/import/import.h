@@ -6,9 +6,9 @@
  *	brig-import image [TAG]		0 is a socket to brig, which opens the image's files (image.h)
  *
  * Descriptors: 0, 3 for one struct err when it fails, 4 the directory, which must be empty and which nobody
- * else writes to.  Nothing outside that directory is ever written: every name is opened below it
- * with path_open(PATH_BENEATH), links are recorded and never followed, and the process has left the rest of
- * the file system behind before it reads the first byte.
+ * else writes to.  Nothing outside that directory is ever written: every name is opened below it with
+ * path_open(PATH_BENEATH), links are made but never followed, and the directory is the process' root before
+ * it reads the first byte.
  */
 #ifndef BRIG_IMPORT_IMPORT_H
 #define BRIG_IMPORT_IMPORT_H
@@ -29,17 +29,18 @@ struct import_limits {
 	uint64_t names;    /* bytes of their names together: they are kept until the end */
 	uint64_t file;     /* apparent bytes of one member: holes cost nothing on disk, but are read later */
 	uint64_t total;    /* of all */
-	uint64_t unpacked; /* from here on what is unpacked, or apparent with holes, may be ... */
-	uint64_t ratio;    /* ... at most so many times what was read: real trees pack to a tenth */
+	uint64_t unpacked; /* above so many bytes unpacked (or apparent, with holes) ... */
+	uint64_t ratio;    /* ... they are at most so many times what was read: real trees pack to a tenth */
 };
 extern const struct import_limits import_limits;
 
 /* Reads the archive in_fd into top_fd. */
 int import_run(int in_fd, int top_fd, const struct import_limits *limits, struct err *e);
 
-/* confine_HOST.c.  Gives up everything but writing below top_fd; *top_fd is replaced by a descriptor of the
- * new "/". What the host does not support is left out: names are safe without it.  image: descriptors may be
- * received from 0, directories listed, attributes removed. */
+/* confine_HOST.c.  Gives up everything but writing below top_fd; *top_fd is replaced by a descriptor of
+ * the new "/".  Without the privilege for namespaces and chroot(2) these are left out: path_open()
+ * suffices to stay below top_fd.  image: descriptors may be received from 0, directories listed,
+ * attributes removed. */
 int confine(int *top_fd, bool image, struct err *e);
 
 /* attr_HOST.c: extended attributes and access control lists of an entry, on the open file.  -errno. */

@@ -14,46 +14,45 @@
 
 /* ---- extract.c: entries of an archive into the tree ---- */
 
-/* Times of directories are set last: making files in them changes them. */
+/* Times of directories are set at the end, since making files in them changes them. */
 struct dir_time {
 	char *path;
 	struct timespec mtime;
 };
 
-/* One tree being filled: from one archive, or from the layers of an image, whose sums are one. */
+/* One tree being filled: from one archive, or from all layers of an image. */
 struct import {
-	struct archive *a; /* in hand */
+	struct archive *a; /* the one that is being read */
 	const struct import_limits *limits;
 	int top;
 	bool layers;                    /* of an image: names that begin with ".wh." are whiteouts */
 	uint64_t entries, names, total; /* so far */
-	uint64_t coming;                /* of total: what the entry in hand has still to bring */
-	uint64_t packed, unpacked;      /* bytes of the layers before */
+	uint64_t coming;                /* of total: the size of the current entry until it is unpacked */
+	uint64_t packed, unpacked;      /* bytes of the layers read before */
 	struct dir_time *dirs;
 	size_t n_dirs, cap_dirs;
-	char *path, *shown; /* of the entry in hand: normal, and for messages */
+	char *path, *shown; /* the current entry's name: normal, and for messages */
 };
 void import_free(struct import *im); /* all but the archive */
 
-/* 1: the next entry; path and shown are its name, which is acceptable.  0: the end. */
+/* 1: there is a next entry; path and shown are its name, which has been checked.  0: the end. */
 int import_next(struct import *im, struct archive_entry **ret, struct err *e);
 int import_count(struct import *im, struct archive_entry *entry, struct err *e);
-int import_pass(const struct import *im, struct err *e); /* over the content of the entry */
+int import_pass(const struct import *im, struct err *e); /* skips the content of the entry */
 /* The directory that path is in; never through a link (-ELOOP).  Missing ones are made, or -ENOENT. */
 int import_parent(const struct import *im, const char *path, bool make, const char **ret_leaf, struct err *e);
 int import_entries(struct import *im, struct err *e); /* all that are left in the archive */
 int import_dir_times(const struct import *im, struct err *e);
 int import_broken(const struct import *im, struct err *e); /* adds the library's message */
 
-/* ---- blob.c: files of an image, whose size and SHA-256 are known before ---- */
+/* ---- blob.c: files of an image with a descriptor, which has their size and SHA-256 ---- */
 
 #define BLOB_HEX 64
 
 /*
- * A byte of a layer is handed out only when it is one that was verified, whoever writes to the file
- * meanwhile: blob_check() reads the whole file once, compares its digest, and keeps the digest of the bytes
- * up to each chunk's end; blob_next() reads a chunk into memory of its own and compares again before anybody
- * sees it.
+ * Only verified bytes of a layer are unpacked, whoever writes to the file meanwhile: blob_check() reads the
+ * whole file once, compares its digest, and keeps the digest of the bytes up to each chunk's end;
+ * blob_next() reads a chunk into memory of its own and compares again before it returns it.
  */
 struct blob {
 	int fd;
@@ -82,7 +81,7 @@ enum layer_kind { LAYER_TAR, LAYER_GZIP, LAYER_ZSTD };
 int layer_apply(struct import *im, struct blob *b, enum layer_kind kind, bool lowest, struct err *e);
 
 enum whiteout { WHITEOUT_NONE, WHITEOUT_NAME, WHITEOUT_OPAQUE };
-/* Of the entry in hand; a name that begins with ".wh." and is none is an error. */
+/* Of the current entry; a name that begins with ".wh." and is no whiteout is an error. */
 int whiteout_of(const struct import *im, struct archive_entry *entry, enum whiteout *ret, struct err *e);
 /* Reads a layer once, to remove what it hides or replaces of the layers below; makes nothing. */
 int whiteout_apply(struct import *im, struct err *e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "import/import_int.h"
 
-/* What the library reads from. */
+/* The read callback of libarchive. */
 static la_ssize_t
 feed_read(struct archive *a, void *ctx, const void **ret)
 {

@@ -17,8 +17,8 @@ open_asked(void *ctx _unused_, const char *name, struct err *e)
 	return ask_open(STDIN_FILENO, name, e);
 }
 
-/* Names are UTF-8.  The conversion is used once here: what the C library has to load for it must come from
- * the host, not from the tree that is about to become "/". */
+/* Names are UTF-8.  Converts one, so that the C library loads what it needs for it from the host, and not
+ * later from the tree that becomes "/". */
 static void
 prepare_names(void)
 {
@@ -31,7 +31,7 @@ prepare_names(void)
 		(void)wcstombs(back, wide, sizeof(back));
 }
 
-/* jansson's hash tables: what an attacker cannot guess comes from the host, too. */
+/* The seed of jansson's hash tables is read from the host's /dev/urandom, so before confine(). */
 static int
 run_image(const char *tag, struct err *e)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a layer takes away from those below it (image-spec, layer.md): ".wh.NAME" hides NAME, ".wh..wh..opq"
- * everything in its directory, and an entry of another type what has its name.
+ * What a layer removes of those below it (image-spec, layer.md): ".wh.NAME" hides NAME, ".wh..wh..opq"
+ * everything in its directory, and an entry replaces one of another type that has its name.
  *
- * A layer hides nothing of its own, whatever the order of its entries.  So it is read twice: here, where only
- * what is below goes, then by import_entries(), which only makes things.  A removal goes by names below the
- * tree's top and through no link; nothing is mounted there; it needs no stack however deep the tree is.
- * Overlayfs' own forms are not of an image: a device 0:0 is refused as every device is, attributes
- * "overlay.*" are not taken.
+ * A layer hides nothing of its own, whatever the order of its entries.  So it is read twice: here, to remove
+ * what is below, then by import_entries(), which only makes things.  What is removed is named below the
+ * tree's top and through no link; nothing is mounted there; a deep tree needs no stack.  Overlayfs' own
+ * whiteouts are not part of the image-spec: a device 0:0 is refused like every device, attributes
+ * "overlay.*" are not set.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -60,7 +60,7 @@ remove_one(const struct import *im, int dir, const char *leaf, struct err *e)
 {
 	struct err why;
 
-	/* its message has names as they are on disk */
+	/* its message is not used: it has names as they are on disk, not printable */
 	if (fsx_rm_rf_at(dir, leaf, &why) < 0)
 		return err_sys(e, why.num, "'%s': remove what the layers below have there", im->shown);
 	return 0;
@@ -86,7 +86,8 @@ remove_content(const struct import *im, int fd, struct err *e)
 	return errno ? err_sys(e, errno, "'%s'", im->shown) : 0;
 }
 
-/* 1: it is there and *ret is its directory.  What leads through a file is not there. */
+/* 1: path exists, and *ret is the directory that it is in.  0: it does not, also where it leads through a
+ * file. */
 static int
 below(const struct import *im, const char *path, int *ret, const char **ret_leaf, struct stat *st,
       struct err *e)
@@ -107,7 +108,8 @@ below(const struct import *im, const char *path, int *ret, const char **ret_leaf
 	return 1;
 }
 
-/* An entry whose type is not that of what is below it: that goes, with all that is in it. */
+/* Where a layer below has the entry's name with another type, one of them a directory: removes that, with
+ * all that is in it. */
 static int
 replace(const struct import *im, struct archive_entry *entry, struct err *e)
 {
@@ -117,7 +119,7 @@ replace(const struct import *im, struct archive_entry *entry, struct err *e)
 	const char *leaf;
 	struct stat st;
 
-	/* one that cannot be reached now is looked at again when it is made */
+	/* where it cannot be reached now, making the entry will fail and say why */
 	if (!*im->path || below(im, im->path, &dir, &leaf, &st, &unused) <= 0 ||
 	    is_dir == (S_ISDIR(st.st_mode) != 0) || (!is_dir && !S_ISDIR(st.st_mode)))
 		return 0;
@@ -172,7 +174,7 @@ look_at(struct import *im, struct archive_entry *entry, struct strv *whiteouts, 
 	return import_pass(im, e);
 }
 
-/* Whiteouts come last, when nothing is in their way that the layer replaces. */
+/* Whiteouts are obeyed last: what the layer replaces with a directory could be in their way. */
 int
 whiteout_apply(struct import *im, struct err *e)
 {
@@ -190,7 +192,7 @@ whiteout_apply(struct import *im, struct err *e)
 		free(im->shown);
 		im->shown = NULL;
 	}
-	/* they are counted when they are made */
+	/* import_entries() counts them again */
 	im->entries = entries;
 	im->names = names;
 	im->total = total;

@@ -346,7 +346,7 @@ motd" ]
 	one=$(base)
 	for change in 's/layer.v1/layer.nondistributable.v1/' 's/}$/, "urls": ["http:\/\/127.0.0.1\/layer"]}/'; do
 		index "$(manifest "" "$(printf %s "$one" | sed "$change")")" >"$L/index.json"
-		refused "to be fetched from elsewhere"
+		refused "brig fetches nothing"
 	done
 	index "$(manifest "" "$(printf %s "$one" | sed 's/+gzip/+xz/')")" >"$L/index.json"
 	refused "mediaType 'application/vnd.oci.image.layer.v1.tar+xz' is not a layer's"
