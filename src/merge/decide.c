@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The order of the questions is etcupdate(8)'s: handle_removed_*, handle_modified_file, handle_added_file. */
+/* The conditions are in etcupdate(8)'s order: handle_removed_*, handle_modified_file, handle_added_file. */
 #include <stddef.h>
 
 #include "merge/decide.h"
@@ -35,7 +35,7 @@ conflict(enum merge_why *ret_why)
 	return MERGE_CONFLICT;
 }
 
-/* A directory with something in it cannot give way. */
+/* A directory that is not empty cannot be replaced. */
 static bool
 in_the_way(const struct merge_facts *f)
 {

@@ -32,7 +32,7 @@ enum merge_act {
 	MERGE_CONTENT,  /* three files that differ: text_merge() or entry_merge(), then M or C */
 	MERGE_ID,       /* M: D's $FreeBSD$ line becomes N's */
 	MERGE_CONFLICT, /* C: two files without a common base: text_conflict2() */
-	MERGE_WARN,     /* nothing is done, and why is said */
+	MERGE_WARN,     /* nothing is done; the reason is a warning */
 };
 enum merge_why {
 	WHY_NONE,
@@ -53,8 +53,8 @@ enum merge_why {
 	WHY_TWO,        /* both have it, and they differ */
 	WHY_META,       /* both changed owner or mode */
 	WHY_PARENT,     /* a directory above it is something else */
-	WHY_TOGETHER,   /* waits for another file that it must agree with */
-	WHY_UNREADABLE, /* what is there cannot be looked at */
+	WHY_TOGETHER,   /* another account file, which it must agree with, has a conflict */
+	WHY_UNREADABLE, /* D's node cannot be read */
 };
 enum merge_act merge_decide(const struct merge_facts *f, enum merge_why *ret_why);
 

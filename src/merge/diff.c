@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "merge/diff.h"
 
-/* The furthest number of edits that one search goes, and the same once TEXT_COST is spent. */
+/* The largest number of edits that one search tries, and the same after TEXT_COST is spent. */
 #define EDITS_MAX 4096
 #define EDITS_POOR 8
-/* Boxes are halved from the larger end, so that their number on the stack is the logarithm of the lines. */
+/* The smaller half of a box is compared first, so the stack holds at most the logarithm of the number of
+ * lines. */
 #define DEPTH_MAX 64
 
 /* One of the two texts.  changed has a false before line 0 and behind the last. */
@@ -129,8 +130,8 @@ step_backward(struct search *s, const struct box *b, bool meets, int *mx, int *m
 	return false;
 }
 
-/* The search became too long: the box is divided where one of the fronts got furthest.  Any point inside will
- * do; one line from the start is always there. */
+/* The search became too long: divides the box at the furthest point of one of the fronts.  Any point
+ * inside is correct; the one a line from the start always exists. */
 static void
 divide_anyway(struct search *s, const struct box *b, int *mx, int *my)
 {
@@ -175,7 +176,8 @@ divide_anyway(struct search *s, const struct box *b, int *mx, int *my)
 	}
 }
 
-/* A point on a shortest path through the box, both sides of which are not empty; never a corner of it. */
+/* Finds a point on a shortest path through the box, which has lines of both texts; never one of its
+ * corners. */
 static void
 divide(struct search *s, const struct box *b, int *mx, int *my)
 {
@@ -197,7 +199,8 @@ divide(struct search *s, const struct box *b, int *mx, int *my)
 	divide_anyway(s, b, mx, my);
 }
 
-/* Takes the equal lines off both ends.  True when something to divide is left. */
+/* Removes the equal lines at both ends.  True when both texts have lines left; otherwise the rest is
+ * marked as changed. */
 static bool
 shrink(struct search *s, struct box *b)
 {
@@ -245,9 +248,9 @@ compare(struct search *s)
 }
 
 /*
- * A run of changed lines may stand anywhere along lines that repeat it.  As diff(1): each run goes up as far
- * as it can, taking in the runs it meets, then down; and up again to the last place where the other text has
- * a change, too.  Not into the equal lines at both ends.
+ * A run of changed lines can be moved along lines that repeat it.  As diff(1) does: each run is moved up as
+ * far as possible, and joined with runs that it meets, then down; then up again to the last place where the
+ * other text has a change, too.  Not into the equal lines at both ends.
  */
 struct slider {
 	const uint32_t *kind;
@@ -283,7 +286,7 @@ slide_down(struct slider *s)
 	return met;
 }
 
-/* The length of the way is bounded like that of the search. */
+/* The number of moves is bounded by TEXT_COST, too. */
 static void
 slide_run(struct slider *s, uint64_t *cost)
 {
@@ -342,7 +345,7 @@ side_free(struct side *s)
 	free(s->line);
 }
 
-/* The lines of s that o has, too, take part in the search; the others are changed, whatever it finds. */
+/* Chooses the lines of s that o has, too, for the search; marks the others as changed. */
 static void
 choose(struct side *s, const struct side *o)
 {

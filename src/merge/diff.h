@@ -20,14 +20,14 @@ struct lines {
 	uint32_t *kind; /* equal lines have equal kinds, also across the texts given together */
 	uint32_t n;
 };
-/* Splits n texts (each text_is_text()).  ids: keywords of TEXT_IDS do not count.  Lines that an attacker made
- * to collide in the hash may be told apart although they are equal: then differences are found where there
- * are none, never the other way round. */
+/* Splits n texts (each text_is_text()).  ids: keywords of TEXT_IDS do not count.  Equal lines may get
+ * different kinds if an attacker made many lines with the same hash: then differences are found where
+ * there are none, never the other way round. */
 void lines_make(struct lines *const v[], const struct text t[], unsigned n, bool ids);
 void lines_free(struct lines *l);
 #define _auto_lines _auto_(lines_free)
 
-/* Lines a..a+an of one text stand for lines b..b+bn of the other. */
+/* The an lines from line a on of one text correspond to the bn lines from line b on of the other. */
 struct hunk {
 	uint32_t a, an, b, bn;
 };

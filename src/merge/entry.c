@@ -34,7 +34,8 @@ struct ref {
 	uint32_t side, at;
 };
 
-/* By name and side, entries first, equal lines together, in order. */
+/* By name, side and type (entries first); malformed lines also by text, so that equal ones are together;
+ * then in the order of the file. */
 static int
 by_name(const void *pa, const void *pb)
 {
@@ -85,7 +86,7 @@ join(struct merging *m)
 	}
 }
 
-/* Names come from a jail: what is said of them is one line of printable characters. */
+/* The name for a message: it comes from a jail, so it is cut and made printable. */
 static char *
 printable(const struct line *l)
 {
@@ -187,8 +188,8 @@ merge_list(struct text o, struct text b, struct text t, struct buf *out)
 	free(st.v);
 }
 
-/* The date goes with the password: a template that is built anew has new dates, and they say nothing of a
- * password that was set in the jail. */
+/* The date of the side that changed the password: a template that is built anew has new dates, which say
+ * nothing about a password that was set in the jail. */
 static struct text
 merge_date(const struct format *f, const struct text *o, const struct text *b, const struct text *t)
 {
@@ -199,8 +200,8 @@ merge_date(const struct format *f, const struct text *o, const struct text *b, c
 	return text_equal(o[f->date], b[f->date]) ? t[f->date] : o[f->date];
 }
 
-/* Field by field; without base every field but lists and the date must be equal.  The field that both
- * changed, or 0. */
+/* Merges field by field; without base all fields but lists and the date must be equal.  Returns the field
+ * that is in conflict, or 0. */
 static unsigned
 merge_fields(const struct format *f, const struct account *a, struct buf *out)
 {
@@ -237,7 +238,7 @@ merge_fields(const struct format *f, const struct account *a, struct buf *out)
 	return 0;
 }
 
-/* Equal, the date aside. */
+/* Equal but for the date of the password. */
 static bool
 same_account(const struct format *f, const struct line *x, const struct line *y)
 {
@@ -311,7 +312,7 @@ resolve(struct merging *m, struct account *a)
 				   side_word[o ? THEIRS : OURS], side_word[o ? OURS : THEIRS]));
 }
 
-/* Which line the result's id is from. */
+/* Sets the id that the account has in the result. */
 static void
 find_id(const struct merging *m, struct account *a)
 {
@@ -327,7 +328,7 @@ find_id(const struct merging *m, struct account *a)
 	}
 }
 
-/* What has an id in the result: an account, or a line of ours that only has its name. */
+/* Who has an id in the result: an account, or a malformed line of ours. */
 struct holder {
 	struct account *a;
 	const struct line *l;
@@ -358,7 +359,7 @@ by_id(const void *pa, const void *pb)
 	return (a->id > b->id) - (a->id < b->id);
 }
 
-/* All holders of one id. */
+/* h: all n holders of one id. */
 static void
 check_id(struct merging *m, const struct holder *h, size_t n)
 {
@@ -439,7 +440,7 @@ line_at(const struct merging *m, uint32_t at, int *ret_side)
 	return &m->file[order[i]].v[at];
 }
 
-/* Where lines that ours does not have go in. */
+/* After which places of the list lines are inserted that ours does not have. */
 struct spots {
 	uint32_t first; /* before the first entry */
 	uint32_t nis;   /* before the first NIS line, or at the end */
@@ -569,7 +570,7 @@ write_out(const struct merging *m, const char *const label[], struct buf *out)
 	}
 }
 
-/* As ours has it. */
+/* "\n" or "\r\n", as in ours. */
 static const char *
 line_end(const struct merging *m)
 {

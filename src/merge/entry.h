@@ -6,13 +6,12 @@
  * An entry is known by its name (first field).  For each name: added by one side -> there; removed by one
  * side and unchanged by the other -> gone; changed by one side -> that; by both -> field by field, and the
  * member and administrator lists of group and gshadow as sets (three-way; added by both: all of both).  The
- * date of shadow's password goes with the password: of a password that one side changed it is that side's,
- * else ours' if ours changed it; and a change of it alone is none where the other side removed the entry.
- * Order: ours', new entries of theirs after the entry they follow there, but before NIS lines ("+", "-").
- * Comments and blank lines are ours', theirs' new ones are not taken; NIS lines are merged as wholes.  The
- * end of a line ("\n", "\r\n", none at the end of the file) is no part of it and is as ours has it.  Of
- * entries with one name the first counts, as for getpwnam(3); the others are not in the result, nor is a
- * malformed line twice.
+ * date of shadow's password is that of the side that changed the password, otherwise ours' if ours changed
+ * it; a change of the date alone does not count where the other side removed the entry.  Order: ours', new
+ * entries of theirs after the entry they follow there, but before NIS lines ("+", "-").  Comments and blank
+ * lines are ours', theirs' new ones are not taken; NIS lines are merged as wholes.  The end of a line ("\n",
+ * "\r\n", none at the end of the file) is no part of it and is as ours has it.  Of entries with one name the
+ * first counts, as for getpwnam(3); the others are not in the result, nor is a malformed line twice.
  *
  * A conflict, which leaves the whole file alone: both sides changed one field differently; one side changed
  * an entry that the other removed; both added the name with different contents; an id that an entry has from

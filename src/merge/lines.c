@@ -6,7 +6,7 @@
 static const char *const id_names[] = {"FreeBSD",  "Id",   "NetBSD", "OpenBSD", "Header",
 				       "Revision", "Date", "Author", "Source"};
 
-/* Blanks inside are demanded: "$Source:dir:$HOME" of a shell script is not a keyword. */
+/* "$Name: text $" needs the blanks: "$Source:dir:$HOME" of a shell script is not a keyword. */
 size_t
 id_keyword(const char *s, const char *end, size_t *ret_name_len)
 {
@@ -87,7 +87,7 @@ struct kinds {
 	size_t mask;
 };
 
-/* FNV-1a; an attacker can make it collide, which CHAIN_MAX takes care of. */
+/* FNV-1a.  An attacker can make lines that collide: CHAIN_MAX bounds what that costs. */
 static uint64_t
 hash_line(const char *s, size_t len)
 {

@@ -3,7 +3,7 @@
 
 #include "merge/diff.h"
 
-/* What diff3(1) has diff(1) take into the search of each end. */
+/* diff3(1) calls diff(1) with --horizon-lines=100. */
 #define HORIZON 100
 
 enum { OURS, BASE, THEIRS, N_TEXTS };
@@ -20,7 +20,7 @@ add_lines(struct buf *out, const struct lines *l, uint32_t from, uint32_t to)
 	buf_add(out, l->s + l->at[from], l->at[to] - l->at[from]);
 }
 
-/* What follows is a line of its own, also where the text ends without a newline. */
+/* Adds a newline where the text ends without one, so that a marker can follow. */
 static void
 add_whole_lines(struct buf *out, const struct lines *l, uint32_t from, uint32_t to)
 {
@@ -41,7 +41,7 @@ struct merging {
 	struct lines l[N_TEXTS];
 	struct hunks h[N_TEXTS]; /* of ours and theirs against base */
 	size_t next[N_TEXTS];    /* hunk */
-	uint32_t pos[N_TEXTS];   /* line: all before it is written */
+	uint32_t pos[N_TEXTS];   /* line: those before it are written */
 	const char *label[N_TEXTS];
 	size_t conflicts;
 	struct buf *out;
@@ -61,7 +61,7 @@ next_hunk(const struct merging *m, int side, uint32_t to)
 	return h && h->b <= to ? h : NULL;
 }
 
-/* Hunks of the two sides that touch, directly or through others. */
+/* The next group of hunks of the two sides that touch, directly or through others. */
 static bool
 next_block(struct merging *m, struct block *ret)
 {
@@ -116,7 +116,7 @@ block_same(const struct merging *m, const struct block *b, int x, int y)
 static void
 add_block(struct merging *m, const struct block *b)
 {
-	/* unchanged lines, and what both changed alike, are as theirs has them: ids */
+	/* lines that count as equal are taken from theirs: their ids may differ (TEXT_IDS) */
 	add_lines(m->out, &m->l[THEIRS], m->pos[THEIRS], b->from[THEIRS]);
 	if (block_same(m, b, OURS, BASE) || block_same(m, b, OURS, THEIRS))
 		add_lines(m->out, &m->l[THEIRS], b->from[THEIRS], b->to[THEIRS]);
@@ -132,7 +132,7 @@ text_merge(const struct text_sides *t, int flags, const struct text_labels *l, s
 	   size_t *ret_conflicts)
 {
 	struct merging m = {.out = out};
-	/* base and theirs first: no line of ours may be in the way of theirs */
+	/* ours last: lines of a jail that collide in the hash (CHAIN_MAX) must not affect base and theirs */
 	struct lines *const order[] = {&m.l[BASE], &m.l[THEIRS], &m.l[OURS]};
 	struct block b;
 
@@ -214,7 +214,7 @@ unified_lines(struct buf *out, char mark, const struct lines *l, uint32_t from, 
 	}
 }
 
-/* diff(1): a count of 1 is left out, and no lines are those behind the line before. */
+/* As diff(1): a count of 1 is left out; an empty range has the number of the line before it. */
 static void
 unified_range(struct buf *out, uint32_t from, uint32_t to)
 {

@@ -41,7 +41,7 @@ struct text_labels {
 };
 
 enum text_result { TEXT_CLEAN, TEXT_CONFLICT, TEXT_BINARY };
-#define TEXT_IDS 1 /* lines that carry a version id: a change of nothing but ids is none, see below */
+#define TEXT_IDS 1 /* a change of nothing but version ids does not count, see below */
 /*
  * TEXT_CLEAN: *out is the merged text.  TEXT_CONFLICT: *out is the text with every overlap as
  *	<<<<<<< OURS / lines / ||||||| BASE / lines / ======= / lines / >>>>>>> THEIRS
