@@ -154,7 +154,7 @@ made_by() {
 	[[ "$output" == *"/s/etc/own"* ]]
 	run brig -q template build --resume k busybox
 	[ "$status" = 1 ]
-	[[ "$output" == *"is of cmd:echo x"* ]]
+	[[ "$output" == *"is of the source cmd:echo x"* ]]
 	echo hello >"$LAB/over/etc/motd"
 	brig -q template build --resume k --release r1
 	[ "$(wc -l <"$LAB/made")" = 1 ]
@@ -175,7 +175,7 @@ made_by() {
 	run brig -q template build --resume k
 	[ "$status" = 1 ]
 	one_line "$output"
-	[[ "$output" == *"there is no build to go on with"* ]]
+	[[ "$output" == *"no tree is kept to resume a build with"* ]]
 }
 
 @test "what is kept goes by age, when a build succeeds, and by template clean" {
@@ -310,7 +310,7 @@ hooks() {
 	run brig -q template outdated deb
 	[ "$status" = 1 ]
 	one_line "$output"
-	[[ "$output" == *"release deb/d1 is not of a debian: recipe"* ]]
+	[[ "$output" == *"release deb/d1 is not of a debian: source"* ]]
 	# as if mmdebstrap had made it
 	sed -i "s,\"dir:$LAB/deb\",\"debian:bookworm\,base\"," "$T/deb/d1/release.json"
 	run brig -q template outdated deb

@@ -84,7 +84,7 @@ resolve_overlays(struct build *b, const struct strv *overlays, struct err *e)
 	return 0;
 }
 
-/* The source of the tree that is kept, what is known of it, and what was not asked for otherwise. */
+/* --resume: source, warnings and image of the build come from the tree that is kept. */
 static int
 resume_recipe(struct build *b, struct kept *kept, const struct recipe *asked, struct err *e)
 {
@@ -97,7 +97,7 @@ resume_recipe(struct build *b, struct kept *kept, const struct recipe *asked, st
 		_auto_free char *shown = text_printable(kept->recipe.source, 300);
 
 		return err_set(e, EINVAL,
-			       "the tree that was kept is of %s: without --resume another one is made",
+			       "the kept tree is of the source %s: for another, build without --resume",
 			       shown);
 	}
 	b->source = xstrdup(kept->recipe.source);
@@ -136,11 +136,11 @@ check_request(const struct build *b, const char *name, struct err *e)
 	if (name_check("template", b->template, e) < 0)
 		return -e->num;
 	if (streq(b->template, "skel") || str_after(b->template, "skel."))
-		return err_set(e, EINVAL, "template %s: this name is a skeleton's", b->template);
+		return err_set(e, EINVAL, "template %s: the name is reserved for skeletons", b->template);
 	if (name && name_check("release", name, e) < 0)
 		return -e->num;
 	if (name && !release_name_ok(name))
-		return err_set(e, EINVAL, "release '%s': this name has a meaning of its own", name);
+		return err_set(e, EINVAL, "release '%s': the name is reserved", name);
 	if (b->s->templates_fd < 0)
 		return err_set(e, EACCES, "%s: cannot make a template there: must be root", b->s->base);
 	if (geteuid() != 0)
@@ -199,7 +199,7 @@ tell_faults(struct faults *f, const char *before, struct err *e)
 	return f->n ? -EINVAL : 0;
 }
 
-/* Links that lead nowhere since the overlays were copied: the source's own were there before them. */
+/* An error for links that lead nowhere since the overlays were copied.  source: the links before that. */
 static int
 blame_overlays(struct build *b, const struct links *source, struct err *e)
 {
@@ -235,7 +235,8 @@ add_overlays(struct build *b, const struct source_place *at, struct err *e)
 	return r == 0 ? blame_overlays(b, &source, e) : r;
 }
 
-/* What took long is kept aside, in case that the rest of the build fails.  Where that cannot be it is not. */
+/* Keeps the tree of the source (kept.h), in case that the rest of the build fails.  Its own failure is no
+ * error. */
 static void
 keep_source(struct build *b)
 {
@@ -341,7 +342,7 @@ json_strings(const struct strv *v)
 	return a;
 }
 
-/* NULL where the source is no image: then there is no such member. */
+/* NULL where the source is no image: json_pack(3)'s o* then leaves the member out. */
 json_t *
 json_image(const struct source_image *image)
 {
@@ -439,7 +440,7 @@ publish(struct build *b, const char *name, struct err *e)
 	return fsx_sync_dir(b->template_fd, name, e);
 }
 
-/* A link in j/, where nothing stands yet: what an administrator made there by hand stays. */
+/* Makes a link in j/, unless there is something: what an administrator made by hand stays. */
 static int
 link_once(const struct store *s, const char *target, const char *name, struct err *e)
 {
@@ -454,7 +455,7 @@ make_current(const struct store *s, int template_fd, const char *template, const
 	_auto_free char *skel = release_skel_link(template);
 	_auto_free char *to_root = xasprintf("../templates/%s/current/root", template);
 	_auto_free char *to_skel = xasprintf("../templates/%s/current/skel", template);
-	int r = fsx_tidy_at(template_fd, "current", e); /* of a killed one before us */
+	int r = fsx_tidy_at(template_fd, "current", e); /* temporary links of killed builds */
 
 	if (r == 0)
 		r = fsx_symlink_swap(template_fd, name, "current", FSX_SYNC, e);
@@ -480,7 +481,7 @@ release_set_current(const struct store *s, const char *template, const char *nam
 		return r;
 	if (rel.dir_fd >= 0)
 		return make_current(s, fd, template, name, e);
-	/* made by hand: what is there without the link */
+	/* a release made by hand is current when there is no link */
 	if (unlinkat(fd, "current", 0) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "template %s: current", template);
 	return fsx_sync_dir(fd, "current", e);
@@ -493,7 +494,7 @@ build_steps(struct build *b, const struct release_want *want, char **ret_name, s
 	const struct early early = {b->s, b->template, b->source, &b->overlays, &b->rules};
 	int r = choose_name(b, want->name, &name, e);
 
-	if (r == 0 && !b->resume) /* what takes long is behind us, and will be looked at itself */
+	if (r == 0 && !b->resume) /* with --resume the tree exists already, and add_overlays() checks it */
 		r = overlays_check(&early, e);
 	if (r == 0)
 		r = make_place(b, e);
@@ -514,8 +515,8 @@ build_steps(struct build *b, const struct release_want *want, char **ret_name, s
 	return r;
 }
 
-/* After a failure nothing stays but the tree of the source, if it is kept, not even the template's directory when
- * this was its first build. */
+/* After a failure only the tree of the source stays, if it is kept; a template's directory goes, too,
+ * when this was its first build. */
 static void
 clean_up(struct build *b, struct err *e)
 {
@@ -532,7 +533,7 @@ clean_up(struct build *b, struct err *e)
 	(void)unlinkat(b->s->templates_fd, b->template, AT_REMOVEDIR);
 }
 
-/* The release is there: what is left of these the next command tidies up. */
+/* The release is built, so nothing is kept.  Errors are ignored: the next command tidies up. */
 static void
 drop_kept(struct build *b)
 {

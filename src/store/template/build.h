@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What release.c, build.c, remove.c and source.c share; not for the rest of brig. */
+/* What the files of template/ share for building releases; not for the rest of brig. */
 #ifndef BRIG_STORE_TEMPLATE_BUILD_H
 #define BRIG_STORE_TEMPLATE_BUILD_H
 
@@ -16,8 +16,8 @@ int release_template_dir(const struct store *s, const char *template, int *ret, 
 /* remove.c: the caller holds the template's lock. */
 int release_tidy_locked(int template_fd, const char *template, struct err *e);
 
-/* Which image oci: found: goes into release.json.  NULL for other sources; the caller of source_fill() frees.
- */
+/* The image that oci: unpacked, for release.json.  NULL for other sources; the caller of source_fill()
+ * frees. */
 struct source_image {
 	char *digest; /* "sha256:..." of its manifest */
 	char *tag;    /* or NULL */
@@ -38,13 +38,14 @@ struct source_place {
 	struct strv *warnings; /* what was left out; goes into release.json */
 	struct source_image *image;
 };
-/* Checks a source and makes it independent of the working directory: "dir:x" -> "dir:/cwd/x".  Everything
- * that can be said before the build begins is said here.  The caller frees *ret. */
+/* Checks a source, as far as that is possible before the build, and makes it independent of the working
+ * directory: "dir:x" -> "dir:/cwd/x".  The caller frees *ret. */
 int source_resolve(const char *source, char **ret, struct err *e);
 int source_fill(const struct source_place *at, const char *source, struct err *e);
 /* overlay.c.  Copies a directory over the tree: files replace files and links, directories are merged. */
 int source_overlay(const struct source_place *at, const char *dir, struct err *e);
-/* early.c.  Is there a link in the overlays that leads nowhere, as far as can be known before the tree is made? */
+/* early.c.  An error if a link of the overlays leads nowhere, as far as can be known before the tree is
+ * made. */
 struct early {
 	const struct store *store;
 	const char *template, *source; /* resolved */
@@ -56,17 +57,17 @@ int overlays_check(const struct early *b, struct err *e);
 void source_packages(const char *source, struct strv *ret);
 void build_step(const struct progress *pr, const char *what);
 
-/* debian.c, busybox.c, unpack.c: the sources with something to them. */
+/* debian.c, busybox.c, unpack.c: the larger sources. */
 int debian_fill(const struct source_place *at, const char *spec, struct err *e);
-/* What apt's lists in etc_apt ("/etc/apt") offer of suite, in apt's two forms. */
+/* The entries for suite in apt's sources in etc_apt ("/etc/apt"), in apt's two forms. */
 void debian_sources(const char *etc_apt, const char *suite, struct buf *ret_list, struct buf *ret_sources);
 /* Our environment for apt and mmdebstrap: their messages in English, the proxy of the host's apt. */
 void debian_env(struct strv *ret);
 int busybox_fill(const struct source_place *at, struct err *e);
 /* Unpacks the archive that in_fd reads into the tree, by brig-import. */
 int import_archive(const struct source_place *at, int in_fd, struct err *e);
-/* The same in steps, for one that is talked to (oci.c): its report becomes readable when it ends.
- * import_finish() must follow; it says what went wrong. */
+/* The same in steps, for oci.c, which answers the program meanwhile: its report becomes readable when it
+ * ends. import_finish() must follow; it says what went wrong. */
 struct import_child {
 	pid_t pid;
 	int report;

@@ -154,7 +154,7 @@ busybox_fill(const struct source_place *at, struct err *e)
 		r = copy_program(program, at->root_fd, e);
 	if (r == 0)
 		r = make_applets(program, at->root_fd, e);
-	/* tcpsvd's, httpd's and scripts' usual paths */
+	/* the path that scripts use */
 	if (r == 0 && symlinkat("../../bin/env", at->root_fd, "usr/bin/env") < 0)
 		r = err_sys(e, errno, "usr/bin/env");
 	return r;

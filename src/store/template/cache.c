@@ -12,7 +12,7 @@
 #include "store/tree.h"
 
 #define CACHE "cache"
-#define LEFT_SECONDS 86400 /* a copy that is not done by then nobody makes any more */
+#define LEFT_SECONDS 86400 /* an unfinished copy that is older was left by a killed build */
 
 int
 cache_open(const struct store *s, const char *name, int *ret_fd, struct err *e)
@@ -51,7 +51,7 @@ by_use(const void *pa, const void *pb)
 	return a->when.tv_nsec < b->when.tv_nsec ? -1 : a->when.tv_nsec > b->when.tv_nsec;
 }
 
-/* Every file by its last use; what killed copies left goes at once. */
+/* Lists the packages by their last use, and removes unfinished copies that killed builds left. */
 static int
 read_uses(int fd, struct used **ret, size_t *ret_n, struct err *e)
 {
@@ -67,7 +67,7 @@ read_uses(int fd, struct used **ret, size_t *ret_n, struct err *e)
 		struct stat st;
 
 		if (fstatat(fd, names.v[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue; /* another build was faster */
+			continue; /* another build has removed it */
 		if (*names.v[i] == '.' && time(NULL) - st.st_mtime > LEFT_SECONDS)
 			(void)unlinkat(fd, names.v[i], 0);
 		else if (*names.v[i] != '.')
@@ -118,7 +118,7 @@ drop_lists(int fd, const char *key, struct release_cleaned *ret, struct err *e)
 	return fsx_rm_rf_at(fd, key, e);
 }
 
-/* Unless somebody reads them now. */
+/* Removes the lists of key, unless another command reads them now. */
 static int
 drop_unused(const struct store *s, int fd, const char *key, struct release_cleaned *ret, struct err *e)
 {

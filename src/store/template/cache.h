@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What builds of debian: keep below BASE/cache (0700), all of which can be made again:
+ * What builds of debian: sources keep below BASE/cache (0700).  All of it can be downloaded again:
  *
  *	cache/packages/NAME.deb	packages (data/debian-packages), by apt's name of the file
  *	cache/apt/KEY/		lists of the mirrors (outdated.c), one directory for each set of sources
@@ -17,9 +17,9 @@
 
 /* Makes BASE/cache/NAME and opens it. */
 int cache_open(const struct store *s, const char *name, int *ret_fd, struct err *e);
-/* Packages beyond max bytes go, and what killed builds left. */
+/* Removes packages until at most max bytes are left, and what killed builds left. */
 int cache_trim(const struct store *s, uint64_t max, struct release_cleaned *ret, struct err *e);
-/* Lists that were not used for so long go. */
+/* Removes lists that were not used for so long. */
 int cache_trim_lists(const struct store *s, int64_t seconds, struct release_cleaned *ret, struct err *e);
 
 #endif

@@ -3,8 +3,8 @@
  * What a template must not have: links that lead nowhere in a jail, and FIFOs, sockets and devices (all jails
  * would share them: a channel between jails).
  *
- * A link that led nowhere before the split is as the tree was made (Debian's packages have such links to
- * files of others): a warning.  One that the split led astray is put right; where a rule takes away what it
+ * A link that led nowhere before the split is a warning: the tree was made so (Debian's packages have links
+ * to files of other packages).  One that the split broke is given a new target; where a rule removes what it
  * leads to, each jail gets its own (fresh), or it is a warning.
  */
 #include <fcntl.h>
@@ -40,14 +40,14 @@ fault(struct check *c, const char *path, const char *what)
 	c->look->faults++;
 }
 
-/* path begins with dir: what it is with now instead. */
+/* path with `now` in place of dir at its beginning; NULL: it is not below dir.  The caller frees. */
 static char *
 moved_back(const char *path, const char *dir, const char *now)
 {
 	return path_below(path, dir) ? xasprintf("%s%s", now, path + strlen(dir)) : NULL;
 }
 
-/* The link of the tree before the split that is now at path, as a jail sees it without the slash. */
+/* The link before the split that is now at path, which is one of the jail, without the leading slash. */
 static const struct link *
 was_link(const struct check *c, const char *path)
 {
@@ -78,7 +78,7 @@ warn_link(struct check *c, const struct link *was, const char *wrong)
 		c->look->warn(c->look->ctx, path, what);
 }
 
-/* The link led somewhere before the split. */
+/* The link led somewhere before the split: makes it lead there again. */
 static int
 put_right(struct check *c, const struct tree_entry *t, const struct link *was, struct err *e)
 {

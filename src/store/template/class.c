@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Classes of paths (class.h).  Patterns are compared component by component.  A release's own rules come
- * first, then the one that says more (more components; a name more than a pattern), then the later one.
+ * Classes of paths (class.h).  Patterns are compared component by component.  Of several rules that match,
+ * one of the release itself counts, then the more specific one (more components; a name before a pattern),
+ * then the later one.
  */
 #include <fnmatch.h>
 
@@ -21,7 +22,8 @@ classes_free(struct classes *c)
 
 /* ---- reading ---- */
 
-/* A place where the rules put a link is what they made of it, and merged as such. */
+/* The class that a rule gives its path.  keep and link: the path is a link in the skeleton, and merged as
+ * one. */
 static bool
 class_by_kind(enum rule_kind kind, enum path_class *ret)
 {
@@ -84,11 +86,11 @@ classes_of_release(const struct release *r, struct classes *ret, struct err *e)
 
 	if (rules_of_release(r, &own, e) < 0)
 		return -e->num;
-	/* rules of an older brig, or an administrator's copy of them, say nothing about classes */
+	/* rules of an older brig, or an administrator's copy of them, have no classes */
 	if ((!has_classes(&own) || access(file, F_OK) == 0) && rules_load(file, &installed, e) < 0)
 		return -e->num;
 	if (!has_classes(&own) && !has_classes(&installed))
-		return err_set(e, EINVAL, "%s: no rule says what is configuration: is it of an older brig?",
+		return err_set(e, EINVAL, "%s: has no rule 'config' or 'data': is it of an older brig?",
 			       file);
 	classes_add(&c, &installed, &own, false);
 	classes_add(&c, &own, &own, true);
@@ -126,7 +128,7 @@ component_matches(const char *pattern, size_t pattern_len, const char *name, siz
 	return fnmatch(glob, text, 0) == 0;
 }
 
-/* How many components they have in common at the beginning, and whether pattern or path ended there. */
+/* The number of leading components of path that match pattern's, and whether pattern or path ended there. */
 static size_t
 common(const char *pattern, const char *path, bool *ret_pattern_end, bool *ret_path_end)
 {
@@ -231,7 +233,7 @@ class_mixed(const struct classes *c, const char *path)
 	const struct class_rule *decides = rule_for(c, path, &depth);
 	bool all, end;
 
-	/* what is directly below a directory that is ignored */
+	/* each directory directly below an ignored one is a piece of its own, class_piece() */
 	if (decides && decides->is == CLASS_IGNORE && depth == depth_of(path))
 		return true;
 	for (size_t i = 0; i < c->n; i++)

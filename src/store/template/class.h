@@ -25,9 +25,10 @@ struct classes {
 	size_t n, cap;
 };
 void classes_free(struct classes *c);
-/* Adds what rules say.  layout: the rules whose `move` say where the skeleton has a path. */
+/* Adds the classes that rules give.  layout: the rules whose `move` say where the skeleton has a path. */
 void classes_add(struct classes *c, const struct rules *rules, const struct rules *layout, bool own);
-/* Those of a release: by the rules it was built with, and where these say nothing by the installed ones. */
+/* The classes of a release: by the rules that it was built with, and for other paths by the installed
+ * ones. */
 int classes_of_release(const struct release *r, struct classes *ret, struct err *e);
 
 enum path_class class_of(const struct classes *c, const char *path);

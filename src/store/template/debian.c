@@ -42,7 +42,7 @@ suite_matches(const char *word, size_t n, const char *suite)
 	return false;
 }
 
-/* "deb [options] URI SUITE component...": the line is taken whole. */
+/* "deb [options] URI SUITE component...": adds the whole line if its suite is ours. */
 static void
 take_line(const char *line, size_t n, const char *suite, struct buf *out)
 {
@@ -253,7 +253,7 @@ debian_env(struct strv *env)
 		if (!str_after(*v, "LC_") && !str_after(*v, "LANG=") && !str_after(*v, "LANGUAGE=") &&
 		    !str_after(*v, "TMPDIR="))
 			strv_add(env, *v);
-	strv_add(env, "LC_ALL=C.UTF-8"); /* its messages are looked at below */
+	strv_add(env, "LC_ALL=C.UTF-8"); /* explain() looks for its messages */
 	add_proxy(env);
 }
 
@@ -313,7 +313,7 @@ last_etc(const struct source_place *at)
 	return xasprintf("%s/j/%s/etc", at->store->base, skel);
 }
 
-/* A script of ours at one of mmdebstrap's stages: SCRIPT WORD DIR ROOT. */
+/* Adds a hook of mmdebstrap(1) that runs a script of brig's: SCRIPT WORD DIR ROOT. */
 static void
 add_hook(struct strv *argv, const char *stage, const char *script, const char *word, const char *dir)
 {
@@ -340,7 +340,7 @@ keep_accounts(const struct source_place *at, struct strv *argv)
 	add_hook(argv, "customize", "debian-accounts", "settle", etc);
 }
 
-/* What was downloaded before is taken from the cache, what is downloaded is kept there (data/debian-packages). */
+/* Takes packages from the cache, and adds what is downloaded to it (data/debian-packages). */
 static int
 use_cache(const struct source_place *at, struct strv *argv, struct err *e)
 {
@@ -353,12 +353,13 @@ use_cache(const struct source_place *at, struct strv *argv, struct err *e)
 	add_hook(argv, "extract", "debian-packages", "keep", dir);
 	add_hook(argv, "essential", "debian-packages", "fetch", dir);
 	add_hook(argv, "customize", "debian-packages", "keep", dir);
-	/* those that mmdebstrap itself unpacks would be gone before they are kept */
+	/* or mmdebstrap would remove the packages that it unpacks itself before the hook "keep" */
 	strv_add(argv, "--skip=essential/unlink");
 	return 0;
 }
 
-/* Packages ask `hostname --fqdn`, which asks /etc/hosts, and read /etc/hostname, which mmdebstrap copies from the host. */
+/* Gives the tree the name OS_CONTAINED_NAME: packages ask `hostname --fqdn`, which reads /etc/hosts, and read
+ * /etc/hostname, which mmdebstrap copies from the host. */
 static void
 give_name(struct strv *argv)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What differs between two releases: two sorted lists each, read side by side. */
+/* What differs between two releases: sorted lists of packages and of files, compared entry by entry. */
 #include "base/fsx.h"
 #include "store/template/packages.h"
 
 /* ---- packages ---- */
 
-/* Are there several of the name of entry i? */
+/* Has another entry the name of entry i (for another architecture)? */
 static bool
 several(const struct packages *p, size_t i)
 {
@@ -13,8 +13,8 @@ several(const struct packages *p, size_t i)
 	       (i + 1 < p->n && streq(p->v[i + 1].name, p->v[i].name));
 }
 
-/* The same package?  A package that is for one architecture here and for all of them there is the same one, unless
- * there are several of its name. */
+/* As strcmp(3); 0: the same package.  The architecture counts only where there are several of the name: a
+ * package may become one for all architectures. */
 static int
 order(const struct packages *a, size_t i, const struct packages *b, size_t k)
 {

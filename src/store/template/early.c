@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Links of overlays, before the long part of a build.
+ * Checks links of overlays before the long part of a build.
  *
- * Where a link leads can be known by what the overlays themselves have, and by the tree that they will be copied
- * over: that of a dir: source, or the current release, where it was made of the same debian: recipe.  Without such a
- * tree a link to what no overlay has is left for later (a package may bring it), but where no package puts files.
- * What is left is looked at again when the tree is there (build.c).
+ * Where a link leads can be known from the overlays themselves, and from the tree that they will be copied
+ * over: that of a dir: source, or the current release, if it was built from the same debian: source.
+ * Without such a tree a link to what no overlay has is not an error yet (a package may bring it), except in
+ * directories where packages have no files.  All links are checked again when the tree is there (build.c).
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ struct checking {
 	size_t faults;
 };
 
-/* Debian policy 9.1.2, hier(7). */
+/* Is place in a directory where no Debian package has files?  Debian policy 9.1.2, hier(7). */
 static bool
 nobody_puts(const struct checking *c, const char *place)
 {
@@ -37,7 +37,7 @@ nobody_puts(const struct checking *c, const char *place)
 	return false;
 }
 
-/* The place that the overlay itself has on the host. */
+/* Is place the path of an overlay on the host, or below it? */
 static bool
 is_overlay(const struct checking *c, const char *place)
 {
@@ -47,7 +47,7 @@ is_overlay(const struct checking *c, const char *place)
 	return false;
 }
 
-/* Nothing is at place in what is known. */
+/* Nothing was found at place: is it certain that nothing will be there? */
 static bool
 certain(const struct checking *c, const char *place)
 {
@@ -110,7 +110,7 @@ check_all(struct checking *c, struct err *e)
 	return r;
 }
 
-/* The current release, if it was made of the same packages. */
+/* Opens the current release; true if it was built from the same debian: source. */
 static bool
 same_recipe(const struct early *b, struct release *ret, struct rules *ret_rules)
 {

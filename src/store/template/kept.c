@@ -68,7 +68,7 @@ copy_dir_attributes(struct copy_fs *fs, const struct linking *l, const char *pat
 	return copy_attributes(fs, src, dst, &st, 0700);
 }
 
-/* dst_fd, an empty directory of the same file system, becomes the same tree. */
+/* Fills dst_fd, an empty directory of the same file system, with hard links to the files of src_fd. */
 static int
 link_tree(int src_fd, int dst_fd, struct err *e)
 {
@@ -125,7 +125,7 @@ parse_info(const char *text, struct kept *ret, struct err *e)
 
 	if (!source) {
 		json_decref(j);
-		return err_set(e, EINVAL, KEPT_INFO ": is not what brig wrote (brig template clean)");
+		return err_set(e, EINVAL, KEPT_INFO " is damaged (brig template clean)");
 	}
 	ret->recipe.source = xstrdup(source);
 	ret->recipe.rules = xstrdup_null(json_string_value(json_object_get(j, "rules")));
@@ -156,7 +156,8 @@ kept_read(const struct store *s, const char *template, struct kept *ret, struct 
 	_auto_free char *text = NULL;
 
 	if (fd == -ENOENT)
-		return err_set(e, ENOENT, "there is no build to go on with (brig template build %s SOURCE)",
+		return err_set(e, ENOENT,
+			       "no tree is kept to resume a build with (brig template build %s SOURCE)",
 			       template);
 	if (fd < 0)
 		return err_sys(e, -fd, KEPT_TOP);
@@ -189,7 +190,7 @@ kept_make(int template_fd, const char *name, int root_fd, const struct kept *k, 
 	return r == 0 ? write_info(fd, k, e) : r;
 }
 
-/* Loses its name before it is emptied. */
+/* Renames it, then removes it. */
 static int
 drop_at(int top_fd, const char *name, struct err *e)
 {
@@ -222,7 +223,7 @@ kept_drop(const struct store *s, const char *template, struct err *e)
 	_auto_close int top = open_kept(s, ".");
 	int r = top == -ENOENT ? 0 : top < 0 ? err_sys(e, -top, KEPT_TOP) : drop_at(top, template, e);
 
-	(void)unlinkat(s->templates_fd, KEPT_TOP, AT_REMOVEDIR); /* the last one */
+	(void)unlinkat(s->templates_fd, KEPT_TOP, AT_REMOVEDIR); /* if that was the last one */
 	return r;
 }
 
@@ -267,7 +268,7 @@ release_tidy_kept(const struct store *s, int64_t seconds, size_t *ret_n, struct 
 
 		if (named && (!is_old(top, names.v[i], seconds) ||
 			      store_lock_try(s, "template", names.v[i], &lock, &busy) < 0))
-			continue; /* or somebody goes on with it */
+			continue; /* not old, or in use by a build */
 		if ((named ? drop_at(top, names.v[i], e) : fsx_rm_rf_at(top, names.v[i], e)) < 0)
 			return -e->num;
 		*ret_n += named;

@@ -11,7 +11,7 @@
 
 #define HOPS_MAX 40 /* as the kernel's: path_resolution(7) */
 
-/* Filled when the jail runs: what is there cannot be known now. */
+/* Is path in a directory whose content is only known when a jail runs? */
 static bool
 is_volatile(const char *path)
 {
@@ -29,7 +29,8 @@ is_at(int fd, const char *path, struct stat *st)
 	return fstatat(fd, path, st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* What an overlay has in bin goes to usr/bin where the tree's bin is a link there. */
+/* "bin/x" for "usr/bin/x": where /bin is a link to usr/bin, a file that an overlay has in bin is found
+ * there. */
 static const char *
 merged_usr(const char *path)
 {
@@ -42,7 +43,8 @@ merged_usr(const char *path)
 	return NULL;
 }
 
-/* In a tree that was split: where what is at path of the tree is. */
+/* The directory of a split tree that path (of the tree before the split, or of a jail) is in, and its
+ * name there. */
 static int
 split_place(const struct view *v, const char *path, char **ret_rel)
 {
@@ -61,7 +63,8 @@ split_place(const struct view *v, const char *path, char **ret_rel)
 	return v->root_fd;
 }
 
-/* The directory that shows path, and its name there, which the caller frees; -1 and errno: nothing does. */
+/* The directory of the view that has path, and its name there, which the caller frees; -1 and errno: none
+ * has. */
 static int
 shown_by(const struct view *v, const char *path, char **ret_rel, struct stat *st)
 {
@@ -157,7 +160,7 @@ view_resolve(const struct view *v, struct buf *at, const char *text)
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
 			return view_unreadable;
 		if (fd < 0 && !split && path_below(at->s, "s"))
-			return NULL; /* what will be there only the split says */
+			return NULL; /* in a tree that is not split yet nothing is known of /s */
 		if (fd < 0)
 			return nowhere(at, p);
 		if (S_ISLNK(st.st_mode)) {
@@ -264,7 +267,7 @@ links_free(struct links *l)
 	*l = (struct links){0};
 }
 
-/* ---- what the rules say ---- */
+/* ---- lookups in the rules ---- */
 
 char *
 rules_kept_path(const struct rules *rules, const char *path)

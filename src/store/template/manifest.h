@@ -19,24 +19,23 @@ struct manifest_sum {
 /* Writes dir_fd/manifest of dir_fd/root and dir_fd/skel. */
 int manifest_write(int dir_fd, const struct progress *pr, struct manifest_sum *ret, struct err *e);
 
-/* One file as the manifest has it, and as it is. */
+/* One line of a manifest. */
 struct manifest_entry {
-	char
-	    *path; /* "root/usr/bin/x", not encoded; what else is a pointer points into the manifest's text */
+	char *path; /* "root/usr/bin/x", decoded; all pointers point into the manifest's text */
 	mode_t type, mode;
 	uid_t uid;
 	gid_t gid;
 	uint64_t size;
 	const char *digest; /* 64 hex digits, regular files */
 	char *link;         /* links */
-	bool seen;
+	bool seen;          /* for verify.c */
 };
 struct manifest {
 	struct manifest_entry *v;
 	size_t n, cap;
 	char *text;
 };
-/* text is the manifest's and becomes ret's, also on failure. */
+/* Takes text, also on failure; ret points into it. */
 int manifest_parse(char *text, struct manifest *ret, struct err *e);
 void manifest_free(struct manifest *m);
 /* SHA-256 of what fd reads, as 64 hex digits; the bytes read are added to *bytes.  fd may be O_DIRECT. */

@@ -10,7 +10,7 @@
 #include "store/template/oci.h"
 
 #define POLL_MS 100
-#define ASKED_MAX 4096 /* far more than an image may have files: nobody keeps brig busy for ever */
+#define ASKED_MAX 4096 /* far more than the files of an image: brig-import cannot keep brig busy for ever */
 #define MESSAGE_MAX 512
 #define TAG_MAX 255
 #define HEX "0123456789abcdef"
@@ -39,7 +39,7 @@ oci_split(const char *spec, char **ret_dir, char **ret_tag, struct err *e)
 		return err_set(e, EINVAL, "oci:%s: a path is missing (oci:DIR[:TAG])", shown);
 	if (colon && !tag_ok(colon + 1))
 		return err_set(e, EINVAL,
-			       "oci:%s: behind the first colon is no tag (oci:DIR[:TAG]; DIR has no colon)",
+			       "oci:%s: not a tag after the first colon (oci:DIR[:TAG]; DIR has no colon)",
 			       shown);
 	*ret_dir = colon ? xstrndup(spec, (size_t)(colon - spec)) : xstrdup(spec);
 	*ret_tag = colon ? xstrdup(colon + 1) : NULL;
@@ -101,7 +101,7 @@ open_error(const char *name, int num, struct err *e)
 	return err_sys(e, num, "%s", name);
 }
 
-/* Looked at before it is opened: opening a FIFO or a device does something. */
+/* Opens by O_PATH and checks the type first: to open a FIFO or a device has effects. */
 int
 oci_open(int layout_fd, const char *name, struct err *e)
 {
@@ -165,7 +165,7 @@ answer(struct serve *s, const char *name, struct err *e)
 	fd_close(s->file_fd);
 	s->file_fd = fd;
 	s->size = fd >= 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-	/* when it is gone its report says why */
+	/* if it has ended, its report says why */
 	return r < 0 && r != -EPIPE && r != -ECONNRESET ? err_sys(e, -r, "answer brig-import") : 0;
 }
 
@@ -181,7 +181,7 @@ take_result(struct serve *s, const char *text, struct err *e)
 	return 0;
 }
 
-/* One message; 0 also when there will be no more. */
+/* Answers one message; 0 also at end of file. */
 static int
 serve_one(struct serve *s, struct err *e)
 {
@@ -203,7 +203,7 @@ serve_one(struct serve *s, struct err *e)
 	return result ? take_result(s, result, e) : answer(s, text, e);
 }
 
-/* Until it reports, or has ended. */
+/* Answers messages until brig-import has sent its report, or has ended. */
 static int
 serve(struct serve *s, int report, struct err *e)
 {

@@ -4,9 +4,9 @@
  *
  * DIR ends at the first colon, as there; so it has none itself.
  *
- * Not a byte of the layout is read here: brig is root, and the JSON of an image is as hostile as its layers.
- * brig-import finds its way through it, confined (src/import/image.h), and asks for the files by name over a
- * socket (SOCK_SEQPACKET, a message each way):
+ * No file of the layout is read here: brig is root, and the JSON of an image may be as hostile as its
+ * layers. brig-import, which is confined, reads it (src/import/image.h), and asks for the files by name over
+ * the request socket (SOCK_SEQPACKET, a message each way):
  *
  *	"oci-layout", "index.json", "blobs/sha256/" and 64 hexadecimal digits
  *		answered by a struct err and, with num 0, the descriptor of the file
@@ -21,7 +21,7 @@
 
 #include "store/template/build.h"
 
-/* What stands behind "oci:": *ret_tag NULL without a tag.  The caller frees both. */
+/* Splits what follows "oci:"; *ret_tag NULL without a tag.  The caller frees both. */
 int oci_split(const char *spec, char **ret_dir, char **ret_tag, struct err *e);
 /* source_resolve() of "oci:SPEC". */
 int oci_resolve(const char *spec, char **ret, struct err *e);

@@ -40,7 +40,7 @@ outdated_free(struct outdated *o)
 
 /* ---- what apt-get says ---- */
 
-/* Cuts s at the first of the bytes; the caller frees. */
+/* s up to the first of the bytes of end; the caller frees. */
 static char *
 word(const char *s, const char *end)
 {
@@ -89,7 +89,7 @@ outdated_parse(char *text, struct outdated *ret)
 
 /* ---- running it ---- */
 
-/* Its first error, else its last line. */
+/* The first error in the output of apt-get, else its last line; the caller frees. */
 static char *
 telling_line(const char *text)
 {
@@ -139,7 +139,7 @@ run_apt(const struct apt *a, const char *what, const char *option, char **ret, s
 	return 0;
 }
 
-/* The value in double quotes, as apt.conf(5) has it; no path of brig's has one of its own. */
+/* Adds a line of apt.conf(5).  write_conf() has checked that no path has a double quote in it. */
 static void
 set(struct buf *b, const char *name, const char *dir, const char *rest)
 {
@@ -186,14 +186,14 @@ write_conf(const struct apt *a, const struct rules *rules, const struct packages
 	set(&b, "Dir::Cache::srcpkgcache", "", "");
 	set(&b, "Dir::Log", a->path, "");
 	set(&b, "Dir::Etc", etc, "");
-	/* the host's are about the host, the release's are for what is done in a jail */
+	/* neither the host's apt.conf, nor the release's, which is for jails */
 	set(&b, "Dir::Etc::main", "", "/dev/null");
 	set(&b, "Dir::Etc::parts", "", "/dev/null");
 	set_archs(&b, p);
-	/* it could not reach the lists */
+	/* user _apt could not reach the lists, below directories with mode 0700 */
 	set(&b, "APT::Sandbox::User", "", "root");
 	set(&b, "APT::Get::Always-Include-Phased-Updates", "", "true");
-	/* a package whose dependency was forced away is no reason to say nothing */
+	/* go on where a dependency is missing that was removed by force */
 	set(&b, "APT::Get::Fix-Broken", "", "true");
 	set(&b, "APT::Install-Recommends", "", "false");
 	set(&b, "Acquire::Languages", "", "none");
@@ -212,7 +212,7 @@ make_dirs(const struct apt *a, struct err *e)
 	return 0;
 }
 
-/* What the release's sources are is the name of the directory that has their lists. */
+/* The name of the directory with the lists: a digest of the release's apt sources. */
 static int
 make_key(struct apt *a, const char *suite, struct err *e)
 {
@@ -298,7 +298,7 @@ release_outdated(const struct store *s, const struct release *r, const struct pr
 
 	if (!suite)
 		return err_set(e, EINVAL,
-			       "release %s/%s is not of a debian: recipe: nobody says what is newer",
+			       "release %s/%s is not of a debian: source: what is newer cannot be told",
 			       r->template, r->name);
 	if (geteuid() != 0)
 		return err_set(e, EPERM, "reading the lists of mirrors needs root: they are kept in %s/cache",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copying a directory over a tree.  It is copied beside the tree first (copy_tree keeps everything a file
- * has), then moved in entry by entry.  A directory that the tree has already keeps its own mode and owner.  A
- * link of the tree that leads to a directory (bin -> usr/bin) is followed, inside the tree only.
+ * Copying a directory over a tree.  It is copied beside the tree first (copy_tree() keeps all attributes),
+ * then its entries are moved into the tree one by one.  A directory that the tree has already keeps its own
+ * mode and owner.  A link of the tree that leads to a directory (bin -> usr/bin) is followed, inside the
+ * tree only.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ struct overlay {
 
 static int merge(struct overlay *o, int from, int to, struct err *e);
 
-/* The directory of the tree that name of to is or leads to; -ENOENT when it is none. */
+/* Opens the directory that `to`/name is or, as a link, leads to; -ENOENT if there is none. */
 static int
 tree_dir(const struct overlay *o, int to, const char *name)
 {

@@ -2,8 +2,8 @@
 /*
  * The packages of a release: RELEASE/packages, one a line, sorted: NAME VERSION ARCHITECTURE.
  *
- * Written when a release is built, from the record that dpkg(1) has in the tree, whatever the source; a tree
- * without one has no such file.  Of releases that an older brig built it is read from that record.
+ * Written when a release is built, from dpkg(1)'s status file in the tree, whatever the source; without one
+ * there is no such file.  For a release that an older brig built the packages are read from the status file.
  */
 #ifndef BRIG_STORE_TEMPLATE_PACKAGES_H
 #define BRIG_STORE_TEMPLATE_PACKAGES_H
@@ -20,12 +20,12 @@ struct packages {
 };
 void packages_free(struct packages *p);
 
-/* Of dpkg's status file: those that are installed.  What is not one is passed over. */
+/* The installed packages of dpkg's status file; malformed entries are skipped. */
 void packages_of_status(const char *text, struct packages *ret);
 /* Of the file `packages`. */
 int packages_parse(const char *text, struct packages *ret, struct err *e);
-/* dpkg's status in a tree that was split, as a path below the release: "root/usr/lib/sysimage/dpkg/status".  NULL:
- * there is none; the caller frees. */
+/* dpkg's status in a tree that was split, as a path below the release:
+ * "root/usr/lib/sysimage/dpkg/status".  NULL: there is none; the caller frees. */
 char *packages_status(int root_fd, int skel_fd, const struct rules *rules);
 /* Makes dir_fd/packages, where the tree has packages. */
 int packages_write(int dir_fd, int root_fd, int skel_fd, const struct rules *rules, struct err *e);
@@ -34,9 +34,9 @@ int packages_read(const struct release *r, struct packages *ret, struct err *e);
 
 /* diff.c: what differs between two releases. */
 struct package_change {
-	const char *name;      /* with :ARCHITECTURE where one of them has it for several */
-	const char *from, *to; /* versions; NULL: was not there, is not there */
-	char *made;            /* the name, where it was made */
+	const char *name;      /* with :ARCHITECTURE where a release has the package for several */
+	const char *from, *to; /* versions; NULL: not in the old, not in the new release */
+	char *made;            /* memory of name, or NULL */
 };
 struct path_change {
 	char letter;      /* A added, D removed, U another type, mode, owner, content or target */

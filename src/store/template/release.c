@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Finding, describing and removing releases (release.h); build.c makes them. */
+/* Finding and describing releases (release.h); build.c makes them, remove.c removes them. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -59,7 +59,7 @@ made_by_hand(const struct store *s, const char *template, struct err *e)
 	return 0;
 }
 
-/* A release's name is a name, and not one that means something else here. */
+/* Is name a valid one, and not reserved ("current", RELEASE_BY_HAND)? */
 bool
 release_name_ok(const char *name)
 {
@@ -114,7 +114,7 @@ read_info(int dir_fd, json_t **ret, struct err *e)
 	return 0;
 }
 
-/* A name and when it was built, for sorting: oldest first, names of one second as dates with numbers. */
+/* A name and when it was built, for sorting: oldest first; of the same second by strverscmp(3). */
 struct dated {
 	char *name, *built;
 };
@@ -137,7 +137,7 @@ built_when(int template_fd, const char *name)
 	char *when;
 
 	if (fd < 0 || read_info(fd, &info, &ignored) < 0)
-		return xstrdup(""); /* damaged: it still is a release; `verify` tells */
+		return xstrdup(""); /* damaged: still a release; `verify` reports it */
 	when = xstrdup_null(json_string_value(json_object_get(info, "built")));
 	json_decref(info);
 	return when ? when : xstrdup("");
@@ -427,7 +427,7 @@ names_release(const char *template, const char *name, const char *rec_template, 
 	return rec_template && rec_name && streq(rec_template, template) && streq(rec_name, name);
 }
 
-/* It runs or starts on it, is on the way to or from it, or has a conflict that is explained by it. */
+/* Is it the jail's release, the other one of its change, or the base of one of its conflicts? */
 static bool
 record_uses(const struct record *rec, const char *template, const char *name)
 {

@@ -9,7 +9,7 @@
 #include "store/template/build.h"
 #include "store/tree.h"
 
-#define LOCK_WAIT_MS 0 /* a build takes long: rather say who is busy */
+#define LOCK_WAIT_MS 0 /* a build takes long: fail at once, naming who has the lock */
 
 static bool
 leftover(const char *name)
@@ -59,7 +59,7 @@ tidy_one(const struct store *s, const char *template, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "template %s", template);
 	if (s->lock_fd < 0 || (left.n == 0 && !tree_empty(fd)))
-		return 0; /* no run directory yet, after a reboot: a command that only looks makes none */
+		return 0; /* nothing to do, or no run directory: commands that only read do not make it */
 	r = store_lock_try(s, "template", template, &lock, e);
 	if (r == -EBUSY)
 		return 0; /* its builder lives */
@@ -103,7 +103,7 @@ refuse_users(const struct store *s, const char *template, const char *name, stru
 		       name, users.n > 1 ? "the jails" : "jail", list, users.n > 1 ? "them" : "it");
 }
 
-/* The last release takes `current` and the links in j/ with it. */
+/* With the last release `current` and the links in j/ are removed. */
 static int
 unlink_current(const struct store *s, int fd, const char *template, struct err *e)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the tree of a template comes from (product: sources). */
+/* The sources of a template's tree, brig-template(5). */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -24,7 +24,7 @@ build_step(const struct progress *pr, const char *what)
 		pr->step(pr->ctx, what);
 }
 
-/* ---- what can be said before the build begins ---- */
+/* ---- checks before the build ---- */
 
 static int
 resolve_path(const char *kind, const char *path, mode_t type, char **ret, struct err *e)
@@ -59,7 +59,7 @@ in_path(const char *program)
 	return false;
 }
 
-/* Words that become arguments: a suite, a package. */
+/* Is it a suite or a package?  It becomes an argument of a command, so it must not begin with '-'. */
 static bool
 debian_word(const char *s, size_t n)
 {
@@ -142,7 +142,7 @@ struct look {
 	const struct source_place *at;
 };
 
-/* The split throws these away (mount points), so what is in them does not matter. */
+/* The split empties these directories (mount points), so what is in them does not matter. */
 static bool
 dropped(const char *path)
 {
@@ -285,7 +285,7 @@ command_work(void *ctx, struct err *e)
 	return 0;
 }
 
-/* Output of a command, line by line: kept in the log, shown as progress, its telling line remembered. */
+/* The output of a command, line by line: it is written to the log and shown as progress. */
 struct listen {
 	const struct source_place *at;
 	FILE *log;

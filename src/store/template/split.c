@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Splitting a tree by rules.  First everything that moves is moved, by renames inside one file system; then
- * the other rules are applied to the two halves.  A path that lies below a moved one is looked up in the
- * skeleton.  Every directory on the way is opened without following links: a tree whose `etc` or `usr` is a
- * planted link is refused by name.
+ * Splitting a tree by rules.  First the `move` rules, by renames inside one file system; then the others are
+ * applied to the two halves, where a path below a moved one is looked up in the skeleton.  Every directory
+ * on the way is opened without following links: a tree whose `etc` or `usr` is a planted link is an error
+ * that names it.
  */
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -98,8 +98,7 @@ leaves(const char *link_path, const char *target)
 	return false;
 }
 
-/* etc/os-release -> ../usr/lib/os-release becomes /usr/lib/os-release: seen from /s/etc the old text is
- * wrong. */
+/* etc/os-release -> ../usr/lib/os-release becomes /usr/lib/os-release: the old target is wrong in /s/etc. */
 static int
 fix_link(void *ctx, const struct tree_entry *t, struct err *e)
 {
@@ -119,7 +118,7 @@ fix_link(void *ctx, const struct tree_entry *t, struct err *e)
 	return link_set(t, text, e) < 0 ? err_wrap(e, "%s", m->from) : 0;
 }
 
-/* The directory that was from in the tree now stands at name in dir. */
+/* Fixes the links in dir/name, which was `from` in the tree. */
 static int
 fix_links(int dir, const char *name, const char *from, struct err *e)
 {
@@ -154,7 +153,7 @@ claim(struct split *s, int dir_fd, const char *leaf, const char *path, const cha
 	return 0;
 }
 
-/* A tree that was split before (a copy of a running jail's view): what is in its s/ is the skeleton's. */
+/* A tree that was split before (a copy of a running jail): what is in its s/ goes to the skeleton. */
 static int
 take_space(struct split *s, struct err *e)
 {
@@ -163,7 +162,7 @@ take_space(struct split *s, struct err *e)
 	int r;
 
 	if (fd < 0)
-		return 0; /* none, or something else that the rule `empty s` takes away */
+		return 0; /* none, or not a directory: the rule `empty s` removes it */
 	r = tree_names(fd, &names);
 	if (r < 0)
 		return err_sys(e, -r, SPACE);
@@ -175,7 +174,7 @@ take_space(struct split *s, struct err *e)
 	return r;
 }
 
-/* Has another rule something to do below path?  Then a link to elsewhere would lead it astray. */
+/* Is another rule for something below path?  A link at path would lead it to another place. */
 static bool
 rules_below(const struct split *s, const char *path)
 {
@@ -190,9 +189,9 @@ rules_below(const struct split *s, const char *path)
 }
 
 /*
- * The tree has a link where a directory is to be moved.  Fine are: the very link that a split leaves, when
- * the skeleton has what it leads to; and a link into something that another rule moves (FreeBSD's home ->
- * usr/home, image systems' opt -> var/opt).
+ * The tree has a link where a directory is to be moved.  Accepted are: the link that a split leaves, if the
+ * skeleton has what it leads to; and a link into something that another rule moves (FreeBSD's home ->
+ * usr/home, opt -> var/opt of image-based systems).
  */
 static int
 moved_link(struct split *s, const struct rule *r, const char *target, struct err *e)
@@ -260,7 +259,7 @@ do_move(struct split *s, const struct rule *r, struct err *e)
 	return 0;
 }
 
-/* The half that has path, and path's name there.  The caller frees *ret_rel. */
+/* The half (template or skeleton) that has path, and its name there.  The caller frees *ret_rel. */
 static int
 half_of(const struct split *s, const char *path, char **ret_rel)
 {
@@ -309,7 +308,7 @@ do_remove(struct split *s, const struct rule *r, struct err *e)
 	int got;
 
 	if (dir == -ENOENT || (dir == -ENOTDIR && r->kind != RULE_FRESH))
-		return 0; /* nothing there that the pattern could mean */
+		return 0; /* nothing there that could match */
 	if (dir < 0)
 		return dir;
 	got = tree_names(dir, &names);
@@ -329,7 +328,8 @@ empty_dir(int dir, const char *leaf)
 	return fd >= 0 && tree_empty(fd);
 }
 
-/* A record of what the template consists of moves back from the skeleton; an absolute link leads there. */
+/* Moves something that describes the template (dpkg's status) back from the skeleton, and leaves an
+ * absolute link to it. */
 static int
 do_keep(struct split *s, const struct rule *r, struct err *e)
 {
@@ -348,7 +348,7 @@ do_keep(struct split *s, const struct rule *r, struct err *e)
 	if (fstatat(from, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "%s", r->path);
 	if (S_ISLNK(st.st_mode) || empty_dir(from, leaf))
-		return 0; /* it leads to the template already, or says nothing */
+		return 0; /* it leads to the template already, or is empty */
 	to = tree_parent(s->root_fd, r->arg, true, &to_leaf, e);
 	if (to < 0)
 		return err_wrap(e, "keep %s", r->path);
@@ -380,7 +380,8 @@ do_link(struct split *s, const struct rule *r, struct err *e)
 	return 0;
 }
 
-/* A file with other names (kept.h, or its packages') is one of its own before it is changed; as it was otherwise. */
+/* Replaces a file that has other names (kept.h, or in its package) by a copy of its own, which can be
+ * changed.  The copy's descriptor. */
 static int
 own_copy(int half, const char *rel, int src, const struct stat *st)
 {
@@ -444,7 +445,8 @@ edit_write(int fd, const struct rule *r, const struct buf *b, struct err *e)
 	return got < 0 ? err_sys(e, -got, "%s", r->path) : 0;
 }
 
-/* "x" (the hash is in another file) locks as well as '*' and stays: tools look at it. */
+/* The password becomes '*'.  "x" (the hash is in another file) locks, too, and stays: programs look for
+ * it. */
 static int
 do_lock(struct split *s, const struct rule *r, struct err *e)
 {
@@ -510,7 +512,7 @@ do_line(struct split *s, const struct rule *r, struct err *e)
 	return edit_write(fd, r, &out, e);
 }
 
-/* A file of the rules: beside them in skel/, else the installed one. */
+/* Reads the file of a rule `add`: in skel/ beside the rules, else the installed one. */
 static int
 add_source(const struct split *s, const struct rule *r, char **ret, size_t *ret_len, struct err *e)
 {

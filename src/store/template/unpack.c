@@ -27,7 +27,7 @@ run_import(const char *program, int in, int report, int root, const char *mode, 
 
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	/* out of the way of 0..4 first */
+	/* first above 4, so that none is overwritten */
 	in = fcntl(in, F_DUPFD_CLOEXEC, 10);
 	root = fcntl(root, F_DUPFD_CLOEXEC, 10);
 	null = fcntl(null, F_DUPFD_CLOEXEC, 10);
@@ -42,7 +42,7 @@ run_import(const char *program, int in, int report, int root, const char *mode, 
 	_exit(1);
 }
 
-/* The archive's file description is shared: its offset is how far the program is. */
+/* The open file description of the archive is shared with the program, so its offset shows the progress. */
 static void
 wait_report(const struct source_place *at, int in_fd, int report)
 {
