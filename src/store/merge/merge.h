@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Three-way merge of trees: what would have to be done to DEST so that it follows from OLD to NEW.  Planning
- * only reads; who carries a plan out is the caller (change.c for jails, with a journal; merge_tree() for
- * `brig merge --tree`).
+ * only reads; a plan is carried out by the caller (store/change for jails; merge_tree() for `brig merge
+ * --tree`).
  *
  * All three trees are reached by descriptors and PATH_BENEATH; DEST belongs to a jail's root and may be
  * hostile: FIFOs are not opened, links not followed, sizes bounded (merge/text.h), anything that cannot be
@@ -24,9 +24,9 @@ struct merge_opts {
 	/* only what is configuration, or the release's; NULL: all paths */
 	const struct classes *classes;
 	bool freebsd_ids; /* etcupdate -F */
-	bool jail;        /* the rules of product jails: accounts by entry, ids of all kinds do not count
-			   * (TEXT_IDS), owner and mode are merged, what etcupdate only warns of is a conflict.
-			   * false: etcupdate's rules exactly */
+	/* the rules for jails: accounts by entry, ids of all kinds do not count (TEXT_IDS), owner and mode
+	 * are merged, what etcupdate only warns of is a conflict.  false: etcupdate's rules exactly */
+	bool jail;
 };
 
 struct merge_node {
@@ -55,8 +55,9 @@ enum merge_whole {
 struct merge_item {
 	char *path;
 	struct merge_node o, n, d;
-	enum merge_act
-	    act; /* MERGE_CONTENT and MERGE_ID are worked out: they became MERGE_UPDATE (merged) or MERGE_CONFLICT */
+	/* never MERGE_CONTENT or MERGE_ID: the planning turns them into MERGE_UPDATE (merged) or
+	 * MERGE_CONFLICT */
+	enum merge_act act;
 	enum merge_why why;
 	enum merge_whole whole; /* MERGE_ADD of data */
 	bool merged;            /* act is MERGE_UPDATE, but with text as the new content (etcupdate's M) */
@@ -85,9 +86,10 @@ void merge_plan_free(struct merge_plan *p);
  * Sorted by strcmp; a directory before what is in it.  IGNORE is applied here. */
 int merge_delta(int old_fd, int new_fd, const struct merge_opts *o, struct strv *ret, struct err *e);
 
-/* The plan for these paths (sorted, as merge_delta() gives them).  The order is the one in which it can be carried out, and etcupdate's: what goes
- * (other things than directories, then directories, deepest first), what both have, what is new; each sorted.
- * Items with MERGE_NOTHING are left out.  dest_prefix: for etcupdate's "Directory mismatch: FULLPATH".
+/* The plan for these paths (sorted, as merge_delta() gives them), in the order in which it can be carried
+ * out, which is etcupdate's: what is removed (other things than directories, then directories, deepest
+ * first), what both have, what is new; each sorted.  Items with MERGE_NOTHING are left out.  dest_prefix:
+ * for etcupdate's "Directory mismatch: FULLPATH".
  *
  * New directories: with opts->jail each is a MERGE_ADD of its own, also a missing one above something that is
  * added; without, there is none (etcupdate makes them when something is put in them). */
@@ -118,8 +120,8 @@ struct merge_data {
 };
 void merge_data_free(struct merge_data *d);
 int merge_data(int old_fd, int new_fd, const struct merge_opts *o, struct merge_data *ret, struct err *e);
-/* What of it a jail is given: added to the plan, after what its merge needs.  Of the jail nothing is looked at
- * but whether it has something of a name. */
+/* What of it a jail is given: added to the plan, after what its merge needs.  Of the jail nothing is
+ * looked at but whether it has something of a name. */
 int merge_data_plan(const struct merge_data *d, int new_fd, int dest_fd, struct merge_plan *plan,
 		    struct err *e);
 
