@@ -216,8 +216,12 @@ create(const struct store *s, const struct jailspec *spec, bool ephemeral, const
 	if (r < 0)
 		return r;
 	recorded = r > 0;
-	if (!recorded)
+	if (!recorded) {
 		rec.ephemeral = ephemeral;
+		/* of a jail of that name whose destroy was killed: a new one has nothing of its files */
+		if (change_remove_all(s, spec->name, e) < 0)
+			return -e->num;
+	}
 	r = is_running(s, spec->name, e);
 	if (r < 0)
 		return r;
@@ -319,6 +323,26 @@ known(const struct store *s, const char *name, struct err *e)
 	return r < 0 ? r : left.n > 0;
 }
 
+/* Is there anything of what goes after the record (remove_rest)?  A destroy that was killed there has left it. */
+static int
+rest_is_left(const struct store *s, const char *name, struct err *e)
+{
+	_auto_free char *change = xasprintf("change/%s", name), *mark = xasprintf("switch/%s", name),
+			*log = xasprintf("%s.log", name);
+	const struct {
+		int at;
+		const char *name;
+	} places[] = {{s->record_fd, change}, {s->record_fd, mark}, {s->jail_fd, name}, {s->log_fd, log}};
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		int r = places[i].at < 0 ? 0 : fsx_look(places[i].at, places[i].name, NULL);
+
+		if (r != 0)
+			return r < 0 ? err_sys(e, -r, "look for what there is of it (%s)", places[i].name) : 1;
+	}
+	return 0;
+}
+
 /* Cleans up after an instance that ended by itself or was killed: it may have left mounts and links. */
 static int
 clean_up(const struct store *s, const char *name, const struct jailspec *spec, int *lock, struct err *e)
@@ -389,6 +413,8 @@ remove_jail(const struct store *s, const char *name, const struct jailspec *spec
 	by_path = recorded ? !rec.template : spec && spec->root == ROOT_PATH;
 	if (!recorded)
 		r = by_path ? 0 : known(s, name, e);
+	if (r == 0)
+		r = rest_is_left(s, name, e);
 	if (r == 0)
 		return err_set(e, ENOENT, "no such jail (brig list)");
 	if (r > 0)
