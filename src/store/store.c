@@ -21,6 +21,14 @@ make_tag(struct store *s)
 	s->tag[6] = '\0';
 }
 
+/* Commands that only look do without what is not there, or is not for them to see.  For root there is nothing of
+ * that kind: to take it for missing would be to take what is in it for gone. */
+static bool
+can_do_without(int num)
+{
+	return num == ENOENT || (num == EACCES && geteuid() != 0);
+}
+
 /* Opens a directory of BASE or RUN; flags say whether it is made when it is missing.  Otherwise *ret stays
  * -EBADF. */
 static int
@@ -32,7 +40,7 @@ open_dir(int at, const char *name, mode_t mode, int flags, int *ret, struct err 
 	if (flags & STORE_CREATE)
 		return fsx_mkdir_open(at, name, mode, ret, e);
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && (errno == ENOENT || errno == EACCES))
+	if (fd < 0 && can_do_without(errno))
 		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, errno, "open the directory '%s'", name);
@@ -56,7 +64,7 @@ open_top(const char *path, mode_t mode, int flags, char **ret_path, int *ret_fd,
 			return r;
 	}
 	fd = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno != ENOENT && errno != EACCES)
+	if (fd < 0 && !can_do_without(errno))
 		return err_sys(e, errno, "%s", real);
 	if (fd >= 0 && fstat(fd, &st) == 0 &&
 	    ((st.st_mode & 022) || (st.st_uid != 0 && st.st_uid != geteuid()))) {

@@ -34,11 +34,11 @@ teardown() {
 	[ ! -e "$BRIG_BASE/js/.brig/a.json" ] || brig -q destroy -y a
 }
 
-# failing CALL N PATH COMMAND...: the N-th CALL of a process that is about PATH fails with EIO; its status in $STATUS
+# failing CALL N PATH COMMAND...: the N-th CALL of a process that is about PATH fails with EIO ($ERROR); its status in $STATUS
 failing() {
 	local call=$1 n=$2 path=$3
 	shift 3
-	run strace -f -qq -o "$LAB/calls" -P "$path" -e trace="$call" -e inject="$call:error=EIO:when=$n" "$BRIG" "$@"
+	run strace -f -qq -o "$LAB/calls" -P "$path" -e trace="$call" -e inject="$call:error=${ERROR:-EIO}:when=$n" "$BRIG" "$@"
 	STATUS=$status
 	grep -q INJECTED "$LAB/calls"
 }
@@ -148,4 +148,14 @@ whole() {
 	done
 	[ $n -gt 1 ]
 	rm -r "$BRIG_CONF.d"
+}
+
+@test "what root may not open is not missing, either" {
+	local dir
+	for dir in base base/js base/js/.brig run; do
+		ERROR=EACCES failing open,openat 1 "$LAB/$dir" list
+		echo "$dir: $status: $output"
+		[ "$status" = 1 ]
+		one_line "$output"
+	done
 }

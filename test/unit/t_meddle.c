@@ -1103,6 +1103,19 @@ unknown_nodes(void **state)
 	assert_true(has("etc/comes", "text\n") && has("etc/file", "two\n"));
 }
 
+/* Where a prepared change's nodes must lie is not guessed. */
+static void
+place_unknown(void **state)
+{
+	struct err one = ERR_INIT;
+
+	(void)state;
+	begin(CHANGE_UPGRADE, R2);
+	assert_int_equal(change_open_nodes(&c, 9999, &one), -EBADF);
+	assert_non_null(strstr(one.msg, "jail www"));
+	assert_int_equal(change_open_nodes(&c, space, &e), 0);
+}
+
 static void
 bound_of_undo(void **state)
 {
@@ -1322,7 +1335,8 @@ main(void)
 	    TEST(kept_exchanged),      TEST(large_of_two_names),
 	    TEST(kept_time_once),      TEST(journal_bounds),
 	    TEST(journal_whole),       TEST(which_ids),
-	    TEST(unknown_nodes),       TEST(bound_of_undo),
+	    TEST(unknown_nodes),       TEST(place_unknown),
+	    TEST(bound_of_undo),
 	    TEST(steps_of_the_record), TEST(digests),
 	    TEST(jails_doing),         TEST(name_of_what_is_in_the_way),
 	    TEST(looked_at_and_gone),  TEST(not_as_staged),

@@ -558,8 +558,13 @@ change_prepare_again(struct change *c, struct record *rec, struct err *e)
 static int
 find_place(struct change *c, int space_fd, struct err *e)
 {
-	if (c->inside || c->n_op > 0 || space_fd < 0 || one_mount(space_fd, c->change_fd))
+	int r;
+
+	if (c->inside || c->n_op > 0 || space_fd < 0)
 		return 0;
+	r = one_mount(space_fd, c->change_fd);
+	if (r != 0)
+		return r < 0 ? err_sys(e, -r, "look at the jailspace of jail %s", c->jail) : 0;
 	if (fsx_rm_rf_at(c->change_fd, change_node_name(c->id).s, e) < 0)
 		return -e->num;
 	c->inside = true;
