@@ -125,6 +125,7 @@ static const struct field {
     {"health", OFF(health), 0, 0},
     {"depend", OFF(depend), 0, 0},
     {"limit.memory", OFF(limit.memory), 0, 0},
+    {"undo.keep", OFF(undo_keep), 0, INT_MAX},
 };
 
 /* Integers that are checked, but fill no field. */
@@ -432,6 +433,16 @@ build_limits(struct build *b)
 }
 
 static void
+build_undo(struct build *b)
+{
+	const struct entry *age = build_entry(b, "undo.age");
+
+	if (age && entry_last(age) && value_duration(entry_last(age), &b->s->undo_age) < 0)
+		build_err(b, age, "'%s' is not a time above 0 with its unit (30m, 12h, 90d, 8w)",
+			  entry_last(age));
+}
+
+static void
 build_exec(struct build *b)
 {
 	const struct entry *log = build_entry(b, "exec.consolelog"), *rules = build_entry(b, "devfs_ruleset");
@@ -472,6 +483,7 @@ defaults(void)
 
 	s->sysvipc = s->host = SHARE_NEW;
 	s->stop_timeout = 10;
+	s->undo_keep = 2;
 	s->syslog = true;
 	s->mount_devfs = s->mount_fdescfs = s->mount_procfs = true;
 	s->devfs_ruleset = 4;
@@ -495,6 +507,7 @@ build_jail(struct conf *c, struct jail *j)
 	build_net(&b);
 	build_root(&b);
 	build_limits(&b);
+	build_undo(&b);
 	build_exec(&b);
 	build_depend(&b);
 	return b.s;

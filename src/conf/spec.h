@@ -156,6 +156,9 @@ struct jailspec {
 		    keyring, numa, proc_unmasked, abstract_unix;
 	} allow;
 
+	int undo_keep;    /* changes of release that can be rolled back, default 2; 0 none */
+	int64_t undo_age; /* seconds that each can be, 0 without bound */
+
 	struct {
 		uint64_t memory; /* bytes, 0 none */
 		uint64_t pids;   /* 0 none */

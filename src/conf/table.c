@@ -151,6 +151,8 @@ const struct param_def param_table[] = {
     {"limit.pids", PARAM_INT, B, NULL, "processes it may have"},
     {"limit.cpu", PARAM_STRING, B, NULL, "CPUs it may use: 0.5, 50%"},
     {"limit.io", PARAM_SIZE, B, NULL, "bytes a second it may read, and write"},
+    {"undo.keep", PARAM_INT, B, NULL, "upgrades that can be rolled back (2)"},
+    {"undo.age", PARAM_STRING, B, NULL, "how long they can: 12h, 90d, 8w (no bound)"},
     {"rdr", PARAM_LIST, B, NULL, "PROTO HOSTPORT [JAILPORT]: port redirection"},
     {"listen", PARAM_LIST, B, NULL, "PROTO [ADDRESS:]PORT [NAME]: sockets made for the services"},
     {"nat", PARAM_BOOL, B, NULL, "its connections leave with the host's address"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <arpa/inet.h>
+#include <limits.h>
 #include <strings.h>
 
 #include "base/num.h"
@@ -83,6 +84,22 @@ value_cpu(const char *s, uint64_t *ret)
 	if (v == 0)
 		return -ERANGE;
 	*ret = v;
+	return 0;
+}
+
+int
+value_duration(const char *s, int64_t *ret)
+{
+	static const char letters[] = "smhdw";
+	static const int seconds[] = {1, 60, 3600, 86400, 7 * 86400};
+	size_t len = strlen(s);
+	const char *unit = len > 1 ? strchr(letters, s[len - 1]) : NULL;
+	_auto_free char *digits = unit ? xstrndup(s, len - 1) : NULL;
+	int n;
+
+	if (!unit || num_int(digits, 1, INT_MAX, &n) < 0)
+		return -EINVAL;
+	*ret = (int64_t)n * seconds[unit - letters];
 	return 0;
 }
 

@@ -13,6 +13,8 @@ int value_share(const char *s, enum spec_share *ret);
 const char *share_name(enum spec_share s);
 /* "0.5" (CPUs), "50%" -> thousandths of a CPU. */
 int value_cpu(const char *s, uint64_t *ret);
+/* "30m", "12h", "90d", "8w" -> seconds.  Without a unit it is refused: nobody would know which is meant. */
+int value_duration(const char *s, int64_t *ret);
 /* num_size, "/s" allowed behind it. */
 int value_rate(const char *s, uint64_t *ret);
 /* "tcp 8080 80", "udp 53".  NULL, or what is wrong. */

@@ -79,3 +79,63 @@ destroy_at() {
 	brig -q create a
 	[ ! -e "$(CHANGES)" ]
 }
+
+# ---- what is kept ----
+
+upgrade_to() { for r in "$@"; do brig -q upgrade "mroot/$r" || return 1; done; }
+app() { cat "$BRIG_BASE/js/a/etc/app.conf"; }
+# The changes that are kept: by the record, and by their files.
+kept() { sed -n 's/^ *"id": \([0-9]*\),*/\1/p' "$BRIG_BASE/js/.brig/a.json" | xargs; }
+files_kept() { find "$(CHANGES)" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -V | xargs; }
+
+@test "the last two upgrades are kept, by number" {
+	upgrade_to r2 r3 r4 r5
+	[ "$(kept)" = "3 4" ]
+	[ "$(files_kept)" = "3 3.json 4 4.json" ]
+	brig -q rollback mroot r3
+	[ "$(app)" = "release 3" ]
+	[ "$(kept)" = "" ]
+	[ "$(files_kept)" = "" ]
+}
+
+@test "undo.keep: none, one, many" {
+	sed -i 's/a {/a { undo.keep = 0;/' "$BRIG_CONF"
+	upgrade_to r2
+	[ "$(kept)$(files_kept)" = "" ]
+	sed -i 's/undo.keep = 0/undo.keep = 10/' "$BRIG_CONF"
+	upgrade_to r3 r4 r5
+	[ "$(kept)" = "1 2 3" ]
+	sed -i 's/undo.keep = 10/undo.keep = 1/' "$BRIG_CONF"
+	upgrade_to r2
+	[ "$(files_kept)" = "4 4.json" ]
+	brig -q rollback mroot
+	[ "$(app)" = "release 5" ]
+}
+
+@test "undo.age: what is older goes with the next change" {
+	sed -i 's/a {/a { undo.age = 30d;/' "$BRIG_CONF"
+	upgrade_to r2
+	grep -qE "\"when\": [0-9]{10}" "$BRIG_BASE/js/.brig/a.json"
+	sed -i "s/\"when\": [0-9]*/\"when\": $(date -d '29 days ago' +%s)/" "$BRIG_BASE/js/.brig/a.json"
+	upgrade_to r3
+	[ "$(kept)" = "1 2" ]
+	sed -i "0,/\"when\"/s/\"when\": [0-9]*/\"when\": $(date -d '31 days ago' +%s)/" "$BRIG_BASE/js/.brig/a.json"
+	sed -i 's/a {/a { undo.keep = 9;/' "$BRIG_CONF"
+	upgrade_to r4
+	[ "$(kept)" = "2 3" ]
+}
+
+@test "a release that cannot be looked at is not gone" {
+	local tried=0 n
+	upgrade_to r2
+	for n in 1 2 3 4; do
+		run strace -f -qq -o "$LAB/calls" -P r1 -e trace=openat2 -e inject="openat2:error=EIO:when=$n" "$BRIG" upgrade mroot/r3
+		[ "$status" -le 1 ]
+		! grep -q INJECTED "$LAB/calls" || tried=$((tried + 1))
+		[ "$(kept)" = "1 2" ] || [ "$(kept)" = 1 ]
+	done
+	[ $tried -gt 0 ]
+	brig -q upgrade mroot/r3
+	brig -q rollback mroot r1
+	[ "$(app)" = "release 1" ]
+}

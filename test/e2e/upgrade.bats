@@ -703,6 +703,7 @@ no_leftovers() {
 }
 
 @test "what leads to a release that is gone is forgotten" {
+	sed -i '1i undo.keep = 3;' "$BRIG_CONF"
 	brig -q upgrade mroot/r2
 	brig -q template build mroot busybox --overlay "$LAB/o1" --release rgone --no-current
 	brig -q upgrade mroot/rgone

@@ -189,6 +189,8 @@ defaults(void **state)
 	assert_int_equal(s->host, SHARE_NEW);
 	assert_int_equal(s->sysvipc, SHARE_NEW);
 	assert_int_equal(s->stop_timeout, 10);
+	assert_int_equal(s->undo_keep, 2);
+	assert_int_equal(s->undo_age, 0);
 	assert_int_equal(s->devfs_ruleset, 4);
 	assert_int_equal(s->enforce_statfs, 2);
 	assert_int_equal(s->securelevel, -1);
@@ -453,6 +455,39 @@ types(void **state)
 	assert_refused("a { jid = 1000000; }", "1:11 jid: 1000000 is not between 1 and 999999");
 }
 
+/* How long rollback data is kept. */
+static void
+undo(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} ages[] = {{"1s", 1}, {"30m", 1800}, {"12h", 43200}, {"90d", 7776000}, {"8w", 4838400},
+		    {"2147483647w", INT64_C(2147483647) * 604800}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
+		_auto_free char *text = xasprintf("a { undo.keep = 0; undo.age = %s; }", ages[i].text);
+		struct conf *c = load(text);
+		struct jailspec *s = spec_of(c, "a");
+
+		assert_int_equal(s->undo_keep, 0);
+		assert_int_equal(s->undo_age, ages[i].seconds);
+		assert_string_equal(params_value(&s->params, "undo.age"), ages[i].text);
+		jailspec_free(s);
+		conf_free(c);
+	}
+	assert_refused("a { undo.age = 90; }",
+		       "1:16 undo.age: '90' is not a time above 0 with its unit (30m, 12h, 90d, 8w)");
+	assert_refused("a { undo.age = 0d; }",
+		       "1:16 undo.age: '0d' is not a time above 0 with its unit (30m, 12h, 90d, 8w)");
+	assert_refused("a { undo.age = d; }",
+		       "1:16 undo.age: 'd' is not a time above 0 with its unit (30m, 12h, 90d, 8w)");
+	assert_refused("a { undo.age = 2147483648s; }",
+		       "1:16 undo.age: '2147483648s' is not a time above 0 with its unit (30m, 12h, 90d, 8w)");
+	assert_refused("a { undo.keep = -1; }", "1:17 undo.keep: -1 is not between 0 and 2147483647");
+}
+
 static void
 lists(void **state)
 {
@@ -710,6 +745,7 @@ main(void)
 	    cmocka_unit_test(table),     cmocka_unit_test(values),  cmocka_unit_test(defaults),
 	    cmocka_unit_test(roots),     cmocka_unit_test(spaces),  cmocka_unit_test(network),
 	    cmocka_unit_test(listeners), cmocka_unit_test(refused), cmocka_unit_test(types),
+	    cmocka_unit_test(undo),
 	    cmocka_unit_test(lists),     cmocka_unit_test(mounts),  cmocka_unit_test(words),
 	    cmocka_unit_test(overrides), cmocka_unit_test(show),    cmocka_unit_test(quoting),
 	};

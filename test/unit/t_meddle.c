@@ -1029,6 +1029,7 @@ journal_whole(void **state)
 	strv_add(&c.ignore, "ignore");
 	strv_add(&c.regenerate, "new");
 	strv_add(&c.was.regenerate, "old");
+	c.keep = (struct change_keep){7, INT64_C(1) << 40};
 	CHECK(change_save(&c, &e) == 0);
 	r.store = &store;
 	r.id = 1;
@@ -1039,6 +1040,7 @@ journal_whole(void **state)
 	assert_true(streq(r.from, R1) && streq(r.to, R2) && streq(r.space, "image:/x\n") &&
 		    streq(r.boot, "boot"));
 	assert_true(r.inside && r.restart && r.saved && r.n_op == 2);
+	assert_true(r.keep.n == 7 && r.keep.age == INT64_C(1) << 40);
 	assert_true(streq(r.op[0].path, "etc/a b\n\xff") && r.op[0].n == 1 && streq(r.op[0].base, R3));
 	assert_true(r.op[0].meta && r.op[0].merged && r.op[0].skip);
 	assert_true(!r.op[1].meta && !r.op[1].merged && !r.op[1].skip && !r.op[1].base && r.op[1].n == 2);
@@ -1061,8 +1063,8 @@ which_ids(void **state)
 	_auto_free char *left = NULL;
 
 	(void)state;
-	record_add_undo(&rec, 3, R3, R1);
-	record_add_undo(&rec, 5, R3, R1);
+	record_add_undo(&rec, 3, R3, R1, 0);
+	record_add_undo(&rec, 5, R3, R1, 0);
 	dirs("base/js/.brig/change/www/3/old");
 	dirs("base/js/.brig/change/www/4/old");
 	dirs("base/js/.brig/change/www/5/old");
@@ -1116,26 +1118,193 @@ place_unknown(void **state)
 	assert_int_equal(change_open_nodes(&c, space, &e), 0);
 }
 
+/* A list of changes as text: "12 22 23" are an upgrade from 1 to 2, a decision, an upgrade to 3, one a day, the last
+ * one today; '!' behind it: the release that it left is gone.  How many at its front are of no use? */
+#define DAY 86400
+#define TODAY (INT64_C(1000) * DAY)
+
+static size_t
+useless(const char *list, int keep, int days)
+{
+	const struct change_keep k = {keep, (int64_t)days * DAY};
+	_auto_(record_free) struct record r = {0};
+	bool there[16];
+	size_t n;
+
+	for (const char *p = list; *p; p += *p == ' ') {
+		char from[2] = {p[0]}, to[2] = {p[1]};
+
+		CHECK(r.n_undo < ARRAY_LEN(there));
+		free(r.release);
+		r.release = xstrdup(to);
+		record_add_undo(&r, (unsigned)r.n_undo + 1, from, to, 0);
+		p += 2;
+		there[r.n_undo - 1] = *p != '!';
+		p += *p == '!';
+	}
+	for (size_t i = 0; i < r.n_undo; i++)
+		r.undo[i].when = TODAY - (int64_t)(r.n_undo - 1 - i) * DAY;
+	n = change_useless(&r, &k, there, TODAY);
+	return n;
+}
+
+static void
+what_is_kept(void **state)
+{
+	static const struct {
+		const char *list;
+		int keep, days;
+		size_t useless;
+	} cases[] = {
+	    {"", 2, 0, 0},
+	    {"12", 2, 0, 0},
+	    {"12 23", 2, 0, 0},
+	    {"12 23 34", 2, 0, 1},
+	    {"12 23 34 45", 2, 0, 2},
+	    {"12 23 34 45", -1, 0, 0},
+	    {"12 23", 1, 0, 1},
+	    {"12 23", 0, 0, 2},
+	    {"12", 0, 0, 1},
+	    /* decisions do not count, and go with what is before them */
+	    {"12 22 22 23 33 34 44", 2, 0, 3},
+	    {"12 22 23", 2, 0, 0},
+	    {"22 23 33", 2, 0, 1},
+	    {"22 22", -1, 0, 2},
+	    {"12 22 22", 0, 0, 3},
+	    /* a release that is gone: its own entry, if none before it is of use */
+	    {"12! 23", -1, 0, 1},
+	    {"12 23! 34", -1, 0, 0},
+	    {"12! 22 23! 33 34", -1, 0, 4},
+	    {"12! 22", -1, 0, 2},
+	    /* where it is, and what it has left once more since, it cannot go back to by the older entry */
+	    {"12 21", 2, 0, 1},
+	    {"12 21 12", 2, 0, 2},
+	    {"12 21 12 23", -1, 0, 2},
+	    /* the last one is of today */
+	    {"12 23 34", -1, 1, 1},
+	    {"12 23 34", -1, 2, 0},
+	    {"12 23 34", 1, 2, 2},
+	    {"12 22 23", -1, 1, 2},
+	    /* "12" alone is in bounds, but the entry after it is not there to go over: both bounds count from the end */
+	    {"12 23 34 45", 3, 2, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (useless(cases[i].list, cases[i].keep, cases[i].days) != cases[i].useless)
+			fail_msg("%s, keep %d, %d days: %zu", cases[i].list, cases[i].keep, cases[i].days,
+				 useless(cases[i].list, cases[i].keep, cases[i].days));
+}
+
+/* A clock that went back between two changes. */
+static void
+kept_by_a_clock_that_jumps(void **state)
+{
+	const bool there[] = {true, true};
+
+	(void)state;
+	record_add_undo(&rec, 1, R3, R2, TODAY);
+	record_add_undo(&rec, 2, R2, R1, TODAY - 5 * DAY);
+	assert_int_equal(change_useless(&rec, &(struct change_keep){-1, 3 * DAY}, there, TODAY), 2);
+}
+
+static size_t
+looks_useless(int64_t age)
+{
+	size_t n = 99;
+
+	CHECK(change_look_useless(&store, "www", &rec, &(struct change_keep){-1, age}, &n, &e) == 0);
+	return n;
+}
+
+/* The time of a change of an older brig is that of its file. */
+static void
+time_of_older(void **state)
+{
+	const struct timespec times[2] = {{time(NULL), 0}, {time(NULL) - 10 * DAY, 0}};
+	_auto_free char *file = at("base/js/.brig/change/www/1.json");
+
+	(void)state;
+	dirs("base/js/.brig/change/www");
+	put("base/js/.brig/change/www/1.json", "{}", 0600);
+	CHECK(utimensat(AT_FDCWD, file, times, 0) == 0);
+	record_add_undo(&rec, 1, R2, R1, 0);
+	assert_int_equal(looks_useless(0), 0);
+	assert_int_equal(rec.undo[0].when, 0); /* nobody asked */
+	assert_int_equal(looks_useless(11 * DAY), 0);
+	assert_int_equal(rec.undo[0].when, times[1].tv_sec);
+	assert_int_equal(looks_useless(9 * DAY), 1);
+	rec.undo[0].when = 0;
+	CHECK(unlink(file) == 0);
+	assert_int_equal(looks_useless(11 * DAY), 1);
+	assert_int_equal(rec.undo[0].when, 0);
+}
+
+/* What cannot be looked at is not gone. */
+static void
+not_looked_at(void **state)
+{
+	const struct change_keep all = CHANGE_KEEP_ALL;
+	struct err one = ERR_INIT;
+	size_t n = 99;
+
+	(void)state;
+	record_add_undo(&rec, 1, R2, R1, 0);
+	remove_all("base/templates/mroot/" R2);
+	link_to(R2, "base/templates/mroot/" R2); /* ENOTDIR */
+	assert_int_equal(change_look_useless(&store, "www", &rec, &all, &n, &one), -ENOTDIR);
+	assert_non_null(strstr(one.msg, R2));
+	assert_int_equal(n, 99);
+	/* nor is anything where the jail's own release is missing */
+	remove_all("base/templates/mroot/" R2);
+	assert_int_equal(looks_useless(0), 1);
+	free(rec.release);
+	rec.release = xstrdup("nosuch");
+	err_clear(&one);
+	assert_int_equal(change_look_useless(&store, "www", &rec, &all, &n, &one), -ENOENT);
+	assert_non_null(strstr(one.msg, "jail www: template mroot has no release nosuch"));
+}
+
+static void
+upgraded_to(const char *to, int keep)
+{
+	begin(CHANGE_UPGRADE, to);
+	c.keep.n = keep;
+	CHECK(change_seal(&c, &e) == 0);
+	carry_out();
+}
+
+/* When a change is settled, what is of no use goes with its files. */
 static void
 bound_of_undo(void **state)
 {
+	_auto_free char *left = NULL, *after = NULL;
+
 	(void)state;
-	for (unsigned i = 1; i <= 70; i++)
-		record_add_undo(&rec, i, R1, R1);
-	begin(CHANGE_UPGRADE, R2);
-	assert_int_equal(c.id, 71);
-	CHECK(change_seal(&c, &e) == 0);
-	carry_out();
-	assert_int_equal(rec.n_undo, 64);
-	assert_int_equal(rec.undo[63].id, 71);
-	assert_int_equal(rec.undo[0].id, 8);
-	/* the way to a release that is gone is none */
-	remove_all("base/templates/mroot/" R1);
-	begin(CHANGE_UPGRADE, R3);
-	CHECK(change_seal(&c, &e) == 0);
-	carry_out();
+	for (unsigned i = 1; i <= 70; i++) {
+		_auto_free char *old = xasprintf("base/js/.brig/change/www/%u/old", i);
+
+		record_add_undo(&rec, i, R1, R1, time(NULL));
+		dirs(old);
+	}
+	upgraded_to(R2, -1);
+	assert_int_equal(rec.n_undo, 1); /* no rollback begins with a decision */
+	assert_int_equal(rec.undo[0].id, 71);
+	assert_true(rec.undo[0].when > time(NULL) - 100 && rec.undo[0].when <= time(NULL));
+	left = names_in("base/js/.brig/change/www");
+	assert_string_equal(left, "71 71.json");
+	upgraded_to(R3, 1);
 	assert_int_equal(rec.n_undo, 1);
 	assert_string_equal(rec.undo[0].from, R2);
+	/* the way to a release that is gone is none */
+	remove_all("base/templates/mroot/" R2);
+	upgraded_to(R1, 2);
+	assert_int_equal(rec.n_undo, 1);
+	assert_string_equal(rec.undo[0].from, R3);
+	upgraded_to(R3, 0);
+	assert_int_equal(rec.n_undo, 0);
+	after = names_in("base/js/.brig/change/www");
+	assert_string_equal(after, "");
 }
 
 /* ---- what the record says at each step ---- */
@@ -1336,7 +1505,9 @@ main(void)
 	    TEST(kept_time_once),      TEST(journal_bounds),
 	    TEST(journal_whole),       TEST(which_ids),
 	    TEST(unknown_nodes),       TEST(place_unknown),
-	    TEST(bound_of_undo),
+	    TEST(bound_of_undo),       TEST(what_is_kept),
+	    TEST(kept_by_a_clock_that_jumps), TEST(time_of_older),
+	    TEST(not_looked_at),
 	    TEST(steps_of_the_record), TEST(digests),
 	    TEST(jails_doing),         TEST(name_of_what_is_in_the_way),
 	    TEST(looked_at_and_gone),  TEST(not_as_staged),

@@ -75,6 +75,7 @@ refused(void **state)
 	    "{\"idbase\": 1, \"undo\": [{\"id\": 0, \"from\": \"a\", \"to\": \"b\"}]}",
 	    "{\"idbase\": 1, \"undo\": [{\"id\": -1, \"from\": \"a\", \"to\": \"b\"}]}",
 	    "{\"idbase\": 1, \"undo\": [{\"id\": 1, \"to\": \"b\"}]}",
+	    "{\"idbase\": 1, \"undo\": [{\"id\": 1, \"from\": \"a\", \"to\": \"b\", \"when\": \"x\"}]}",
 	    "{\"idbase\": 1, \"conflicts\": [{}]}",
 	    "{\"idbase\": 1, \"regenerate\": [1]}",
 	};
@@ -85,6 +86,7 @@ refused(void **state)
 	    "{\"idbase\": 1, \"change\": \"apply\", \"change_id\": 1, \"change_other\": \"x\"}",
 	    "{\"idbase\": 1, \"change\": \"revert\", \"change_id\": 1, \"change_other\": \"x\"}",
 	    "{\"idbase\": 1, \"undo\": [{\"id\": 1, \"from\": \"a\", \"to\": \"b\"}]}",
+	    "{\"idbase\": 1, \"undo\": [{\"id\": 1, \"from\": \"a\", \"to\": \"b\", \"when\": 1}]}",
 	};
 	struct record r;
 

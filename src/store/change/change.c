@@ -5,6 +5,7 @@
 #include <sha256.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/fsx.h"
@@ -16,7 +17,6 @@
 #include "store/tree.h"
 
 #define MODE_BITS 07777
-#define UNDO_MAX 64 /* changes of one jail that can be rolled back */
 #define CHUNK 65536
 
 /* ---- nodes ---- */
@@ -608,51 +608,23 @@ change_load(const struct store *s, const char *jail, unsigned id, int space_fd, 
 	return 0;
 }
 
-static void
-remove_undo(struct record *rec, size_t first, size_t n)
-{
-	for (size_t i = first; i < first + n; i++) {
-		free(rec->undo[i].from);
-		free(rec->undo[i].to);
-	}
-	rec->n_undo -= n;
-	memmove(&rec->undo[first], &rec->undo[first + n], (rec->n_undo - first) * sizeof(*rec->undo));
-}
-
-static bool
-is_there(const struct change *c, const char *release)
-{
-	struct err ignore = ERR_INIT;
-	struct release r;
-
-	if (release_open(c->store, c->template, release, &r, &ignore) < 0)
-		return ignore.num != ENOENT; /* it may be readable the next time */
-	release_close(&r);
-	return true;
-}
-
 /* The undo list after the change.  A rollback removes the entries that it went back over, any other change
- * adds itself; entries of releases that do not exist any more, and those older than UNDO_MAX changes, are
- * removed. */
+ * adds itself; then what no rollback will use goes.  If that cannot be found out now, the next change does. */
 static void
 update_undo(const struct change *c, struct record *rec)
 {
-	size_t gone = 0;
+	struct err ignore = ERR_INIT;
+	size_t useless;
 
-	if (c->kind == CHANGE_ROLLBACK) {
-		for (size_t i = rec->n_undo; i-- > 0;)
-			if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
-				remove_undo(rec, i, rec->n_undo - i);
-				break;
-			}
-		return;
-	}
-	record_add_undo(rec, c->id, c->from, c->to);
-	while (gone < rec->n_undo && !is_there(c, rec->undo[gone].from))
-		gone++;
-	if (rec->n_undo - gone > UNDO_MAX)
-		gone = rec->n_undo - UNDO_MAX;
-	remove_undo(rec, 0, gone);
+	if (c->kind != CHANGE_ROLLBACK)
+		record_add_undo(rec, c->id, c->from, c->to, time(NULL));
+	for (size_t i = rec->n_undo; i-- > 0 && c->kind == CHANGE_ROLLBACK;)
+		if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
+			record_remove_undo(rec, i, rec->n_undo - i);
+			break;
+		}
+	if (change_look_useless(c->store, c->jail, rec, &c->keep, &useless, &ignore) == 0)
+		record_remove_undo(rec, 0, useless);
 }
 
 int

@@ -15,7 +15,7 @@
  *
  * Where the jailspace is another file system or mount, ID/ is in its top directory's .brig-merge instead.
  * After the end ID.json and old/ stay as long as the record lists the change in `undo`: that is what a
- * rollback uses.
+ * rollback uses.  keep.c says how long that is.
  *
  * Data that a release brings (store/merge/merge.h) are whole directories: one node, one rename.
  *
@@ -66,6 +66,12 @@ struct change_op {
 	 * inodes and times) */
 	struct change_tree tree;
 };
+/* How long what a rollback needs is kept: parameters of the jail. */
+struct change_keep {
+	int n;       /* changes of release that can be gone back over; <0: without bound */
+	int64_t age; /* seconds that each can be; 0: without bound */
+};
+#define CHANGE_KEEP_ALL (struct change_keep){-1, 0}
 struct change {
 	const struct store *store;
 	unsigned id;
@@ -79,6 +85,7 @@ struct change {
 	bool prepared;  /* waits, or waited, for a start (upgrade --no-restart) */
 	char boot[40];  /* in this boot */
 	bool ignore_listen; /* upgrade --ignore-listen, for the start that it waits for */
+	struct change_keep keep; /* when it has ended; all, until who begins it says otherwise */
 	struct change_op *op;
 	size_t n_op;
 	struct record was;          /* conflicts, regenerate and upgrade_from as they were; the rest is empty */
@@ -91,7 +98,8 @@ struct change {
 };
 #define CHANGE_INIT                                                                       \
 	{                                                                                 \
-		.change_fd = -EBADF, .dir_fd = -EBADF, .new_fd = -EBADF, .old_fd = -EBADF \
+		.change_fd = -EBADF, .dir_fd = -EBADF, .new_fd = -EBADF, .old_fd = -EBADF, \
+		.keep = {-1, 0}                                                            \
 	}
 void change_free(struct change *c);
 
@@ -144,7 +152,8 @@ int change_commit_back(struct change *c, struct record *rec, struct err *e);
 int change_revert(struct change *c, int space_fd, struct err *e);
 /* Syncs the jail's files: for a volume, which is unmounted before the change finishes. */
 int change_sync(struct change *c, int space_fd, struct err *e);
-/* Ends a change after apply: syncs the files, settles the record, with undo and conflicts of the change. */
+/* Ends a change after apply: syncs the files, settles the record, with undo and conflicts of the change.  What no
+ * rollback can use any more, or c->keep does not keep, goes from the undo list, and its files with it. */
 int change_finish(struct change *c, struct record *rec, int space_fd, struct err *e);
 /* Ends a change after revert, or before commit: removes all of it, settles the record, which is as before. */
 int change_discard(struct change *c, struct record *rec, int space_fd, struct err *e);
@@ -155,6 +164,15 @@ int change_load(const struct store *s, const char *jail, unsigned id, int space_
 int change_digest(int fd, uint64_t size, char ret[65]);
 /* Jails with something unfinished, sorted.  Cheap when there are none. */
 int change_unfinished(const struct store *s, struct strv *ret, struct err *e);
+/* Can a rollback begin with entry i of the undo list? */
+bool change_can_begin(const struct record *rec, size_t i);
+/* How many entries of the undo list, from the oldest on, no rollback will use.  there[i]: the release that entry i
+ * left exists; asked for entries that a rollback can begin with. */
+size_t change_useless(const struct record *rec, const struct change_keep *keep, const bool *there, int64_t now);
+/* The same; finds out what is there, and when changes ended of which rec does not say it.  A release that cannot be
+ * looked at, or the jail's own that is missing, is an error: nothing is known to be of no use then. */
+int change_look_useless(const struct store *s, const char *jail, struct record *rec, const struct change_keep *keep,
+			size_t *ret, struct err *e);
 /* Removes changes that the record does not list; the record is settled.  keep_mark: the jail must still be
  * started again. */
 int change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, bool keep_mark,

@@ -100,6 +100,10 @@ change_save(struct change *c, struct err *e)
 		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
 		      record_json_texts(&c->ignore), "was_regenerate", record_json_texts(&c->was.regenerate),
 		      "was_upgrade_from", c->was.upgrade_from);
+	if (j && c->keep.n >= 0)
+		(void)json_object_set_new(j, "undo_keep", json_integer(c->keep.n));
+	if (j && c->keep.age > 0)
+		(void)json_object_set_new(j, "undo_age", json_integer(c->keep.age));
 
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
@@ -194,11 +198,14 @@ read_all(struct change *c, const json_t *j)
 {
 	const char *kind, *template, *from, *to, *boot;
 	size_t k;
-	int inside, restart, prepared = 0, ignore_listen = 0; /* the last two: missing in files of older versions of brig */
+	/* missing in files of older versions of brig: prepared, ignore_listen, undo_keep, undo_age */
+	int inside, restart, prepared = 0, ignore_listen = 0, keep = CHANGE_KEEP_ALL.n;
+	json_int_t age = CHANGE_KEEP_ALL.age;
 
-	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s?b, s:s}", "kind", &kind,
-			"template", &template, "from", &from, "to", &to, "inside", &inside, "restart",
-			&restart, "prepared", &prepared, "ignore_listen", &ignore_listen, "boot", &boot) < 0)
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s?b, s:s, s?i, s?I}", "kind",
+			&kind, "template", &template, "from", &from, "to", &to, "inside", &inside, "restart",
+			&restart, "prepared", &prepared, "ignore_listen", &ignore_listen, "boot", &boot,
+			"undo_keep", &keep, "undo_age", &age) < 0)
 		return -EINVAL;
 	for (k = 0; k < ARRAY_LEN(kinds) && !streq(kinds[k], kind); k++)
 		;
@@ -209,6 +216,7 @@ read_all(struct change *c, const json_t *j)
 	c->restart = restart;
 	c->prepared = prepared;
 	c->ignore_listen = ignore_listen;
+	c->keep = (struct change_keep){keep, age};
 	(void)stpcpy(c->boot, boot);
 	c->template = xstrdup(template);
 	c->from = xstrdup(from);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of store/change share: change.c (life), file.c (ID.json), stage.c, apply.c, undo.c. */
+/* What the files of store/change share: change.c (life), file.c (ID.json), keep.c, stage.c, apply.c, undo.c. */
 #ifndef BRIG_STORE_CHANGE_INTERNAL_H
 #define BRIG_STORE_CHANGE_INTERNAL_H
 

@@ -89,10 +89,23 @@ record_add_conflict(struct record *r, const char *path, const char *base, const 
 }
 
 void
-record_add_undo(struct record *r, unsigned id, const char *from, const char *to)
+record_add_undo(struct record *r, unsigned id, const char *from, const char *to, int64_t when)
 {
 	r->undo = xrealloc(r->undo, r->n_undo + 1, sizeof(*r->undo));
-	r->undo[r->n_undo++] = (struct record_undo){id, xstrdup(from), xstrdup(to)};
+	r->undo[r->n_undo++] = (struct record_undo){id, xstrdup(from), xstrdup(to), when};
+}
+
+void
+record_remove_undo(struct record *r, size_t first, size_t n)
+{
+	if (n == 0)
+		return;
+	for (size_t i = first; i < first + n; i++) {
+		free(r->undo[i].from);
+		free(r->undo[i].to);
+	}
+	r->n_undo -= n;
+	memmove(&r->undo[first], &r->undo[first + n], (r->n_undo - first) * sizeof(*r->undo));
 }
 
 /* ---- reading ---- */
@@ -106,13 +119,14 @@ parse_undo(const json_t *list, struct record *r)
 	json_array_foreach(list, i, one)
 	{
 		const char *from, *to;
+		json_int_t when = 0;
 		int id;
 
-		if (json_unpack((json_t *)(uintptr_t)one, "{s:i, s:s, s:s}", "id", &id, "from", &from, "to",
-				&to) < 0 ||
+		if (json_unpack((json_t *)(uintptr_t)one, "{s:i, s:s, s:s, s?I}", "id", &id, "from", &from,
+				"to", &to, "when", &when) < 0 ||
 		    id <= 0)
 			return -EINVAL;
-		record_add_undo(r, (unsigned)id, from, to);
+		record_add_undo(r, (unsigned)id, from, to, when);
 	}
 	return 0;
 }
@@ -198,9 +212,14 @@ pack_undo(const struct record *r)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->n_undo; i++)
-		(void)json_array_append_new(list, json_pack("{s:i, s:s, s:s}", "id", (int)r->undo[i].id,
-							    "from", r->undo[i].from, "to", r->undo[i].to));
+	for (size_t i = 0; i < r->n_undo; i++) {
+		const struct record_undo *u = &r->undo[i];
+		json_t *j = json_pack("{s:i, s:s, s:s}", "id", (int)u->id, "from", u->from, "to", u->to);
+
+		if (u->when)
+			(void)json_object_set_new(j, "when", json_integer(u->when));
+		(void)json_array_append_new(list, j);
+	}
 	return list;
 }
 

@@ -36,6 +36,7 @@ struct record {
 struct record_undo {
 	unsigned id;
 	char *from, *to; /* releases */
+	int64_t when;    /* it ended, seconds since the epoch; 0: not recorded (an older brig) */
 };
 struct record_conflict {
 	char *path; /* in the skeleton: "etc/ssh/sshd_config" */
@@ -47,7 +48,8 @@ void record_free(struct record *r);
 void record_add_conflict(struct record *r, const char *path, const char *base, const char *why);
 const struct record_conflict *record_conflict(const struct record *r, const char *path);
 void record_remove_conflict(struct record *r, const char *path);
-void record_add_undo(struct record *r, unsigned id, const char *from, const char *to);
+void record_add_undo(struct record *r, unsigned id, const char *from, const char *to, int64_t when);
+void record_remove_undo(struct record *r, size_t first, size_t n);
 /* 1 found, 0 there is none. */
 int record_read(const struct store *s, const char *jail, struct record *ret, struct err *e);
 int record_write(const struct store *s, const char *jail, const struct record *r, struct err *e);
