@@ -506,6 +506,19 @@ tell_data_conflicts(struct switch_to *to, const struct record *rec, const struct
 	return 0;
 }
 
+/* A rollback to where the jail has not come from, or what was kept of that is gone: it is a merge like any other. */
+static void
+tell_no_way_back(const struct switch_to *to, const struct record *rec, struct merge_plan *ret)
+{
+	size_t first;
+
+	if (to->kind == CHANGE_ROLLBACK && !streq(rec->release, to->release) && !change_find_way(rec, to->release, &first))
+		strv_addf(&ret->warnings,
+			  "nothing is kept that leads back to release %s (undo.keep, undo.age): its files are merged "
+			  "with it, as in an upgrade",
+			  to->release);
+}
+
 int
 switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan *ret,
 	    struct switch_counts *counts, struct err *e)
@@ -528,6 +541,7 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	if (release_open(to->store, rec.template, to->release, &new, e) < 0 ||
 	    tell_data_conflicts(to, &rec, &new, ret, e) < 0)
 		return -e->num;
+	tell_no_way_back(to, &rec, ret);
 	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) &&
 	    run_is_running(to->store, spec->name))
 		return err_set(e, EBUSY, "%s is in use: its files are looked at when the jail has stopped",

@@ -139,3 +139,18 @@ files_kept() { find "$(CHANGES)" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -
 	brig -q rollback mroot r1
 	[ "$(app)" = "release 1" ]
 }
+
+@test "rollback beyond what is kept is a merge, and says so before it does anything" {
+	upgrade_to r2 r3 r4
+	echo mine >"$BRIG_BASE/js/a/etc/app.conf"
+	run brig rollback -n mroot r1
+	[ "$status" = 0 ]
+	[[ "$output" == *"a: warning: nothing is kept that leads back to release r1 (undo.keep, undo.age): its files are merged with it, as in an upgrade"* ]]
+	[[ "$output" == *"C /etc/app.conf"* ]]
+	run brig rollback -n mroot r2
+	[ "$status" = 0 ]
+	[[ "$output" != *"nothing is kept"* ]]
+	brig -q rollback mroot r1
+	[ "$(app)" = mine ]
+	grep -q conflicts "$BRIG_BASE/js/.brig/a.json"
+}

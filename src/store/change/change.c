@@ -614,15 +614,12 @@ static void
 update_undo(const struct change *c, struct record *rec)
 {
 	struct err ignore = ERR_INIT;
-	size_t useless;
+	size_t useless, first;
 
 	if (c->kind != CHANGE_ROLLBACK)
 		record_add_undo(rec, c->id, c->from, c->to, time(NULL));
-	for (size_t i = rec->n_undo; i-- > 0 && c->kind == CHANGE_ROLLBACK;)
-		if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
-			record_remove_undo(rec, i, rec->n_undo - i);
-			break;
-		}
+	else if (change_find_way(rec, c->to, &first))
+		record_remove_undo(rec, first, rec->n_undo - first);
 	if (change_look_useless(c->store, c->jail, rec, &c->keep, &useless, &ignore) == 0)
 		record_remove_undo(rec, 0, useless);
 }

@@ -164,6 +164,8 @@ int change_load(const struct store *s, const char *jail, unsigned id, int space_
 int change_digest(int fd, uint64_t size, char ret[65]);
 /* Jails with something unfinished, sorted.  Cheap when there are none. */
 int change_unfinished(const struct store *s, struct strv *ret, struct err *e);
+/* The entry of the undo list that a rollback to a release begins with: the latest change that left it. */
+bool change_find_way(const struct record *rec, const char *to, size_t *ret);
 /* Can a rollback begin with entry i of the undo list? */
 bool change_can_begin(const struct record *rec, size_t i);
 /* How many entries of the undo list, from the oldest on, no rollback will use.  there[i]: the release that entry i

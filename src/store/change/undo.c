@@ -326,16 +326,15 @@ order(const void *pa, const void *pb)
 	return gone_a ? strcmp(b->path, a->path) : strcmp(a->path, b->path);
 }
 
-/* Finds the first undo entry to go back over: the latest change that left c->to. */
-static int
-find_way(const struct change *c, const struct record *rec, size_t *ret)
+bool
+change_find_way(const struct record *rec, const char *to, size_t *ret)
 {
 	for (size_t i = rec->n_undo; i-- > 0;)
-		if (streq(rec->undo[i].from, c->to) && !streq(rec->undo[i].to, c->to)) {
+		if (streq(rec->undo[i].from, to) && !streq(rec->undo[i].to, to)) {
 			*ret = i;
-			return 1;
+			return true;
 		}
-	return 0;
+	return false;
 }
 
 /* The rules of the release that the jail is on. */
@@ -355,12 +354,12 @@ change_stage_undo(struct change *c, const struct record *rec, int space_fd, stru
 	struct change *past;
 	struct traces t = {0};
 	size_t first = 0, n = 0;
-	int r = find_way(c, rec, &first);
+	int r = 1;
 
-	if (r > 0 && classes_now(c, rec, &classes, e) < 0)
+	if (!change_find_way(rec, c->to, &first))
+		return 0;
+	if (classes_now(c, rec, &classes, e) < 0)
 		return -e->num;
-	if (r <= 0)
-		return r;
 	past = xcalloc(rec->n_undo - first, sizeof(*past));
 	for (size_t i = first; i < rec->n_undo && r > 0; i++) {
 		past[n] = (struct change)CHANGE_INIT;
