@@ -512,10 +512,11 @@ tell_no_way_back(const struct switch_to *to, const struct record *rec, struct me
 {
 	size_t first;
 
-	if (to->kind == CHANGE_ROLLBACK && !streq(rec->release, to->release) && !change_find_way(rec, to->release, &first))
+	if (to->kind == CHANGE_ROLLBACK && !streq(rec->release, to->release) &&
+	    !change_find_way(rec, to->release, &first))
 		strv_addf(&ret->warnings,
-			  "nothing is kept that leads back to release %s (undo.keep, undo.age): its files are merged "
-			  "with it, as in an upgrade",
+			  "nothing is kept that leads back to release %s (undo.keep, undo.age): "
+			  "its files are merged with it, as in an upgrade",
 			  to->release);
 }
 

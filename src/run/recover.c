@@ -128,8 +128,7 @@ unfinished(struct ctx *c, const char *alive_on, bool leave, char **ret_text, boo
 	return r == 0 && c->rec.change == RECORD_PREPARED && !*ret_again ? only_waits(c, e) : r;
 }
 
-/* -EBUSY: an upgrade of its template is under way, which stops and starts the jail itself. */
-static int
+int
 lock_against_upgrades(const struct store *s, const char *name, int *ret_lock, struct err *e)
 {
 	_auto_(record_free) struct record rec = {0};

@@ -108,6 +108,22 @@ int run_give_up_restart(const struct store *s, const char *jail, struct err *e);
 int run_recover(const struct store *s, const struct strv *leave, struct run_recovered *ret, struct err *e);
 
 /*
+ * Rollback data of one jail that no rollback will use (change_useless()): it goes, out of the record first.  spec NULL:
+ * it is in no configuration, and only what can not be used is looked for, whatever its number and age.  dry: it is only
+ * counted.  -EBUSY: another command works on the jail or upgrades its template, or a change of it is not finished;
+ * nothing is done.
+ */
+struct run_tidied {
+	size_t changes; /* that the record does not list any more */
+	uint64_t bytes; /* on disk: theirs, and of changes that it did not list before */
+	char *in_use;   /* the volume of a running jail: what lies in it goes with its next change, or is tidied when it is
+			 * stopped; NULL */
+};
+int run_tidy(const struct store *s, const char *name, const struct jailspec *spec, bool dry, struct run_tidied *ret,
+	     struct err *e);
+void run_tidied_free(struct run_tidied *t);
+
+/*
  * Many jails in the order of `depend` (reverse when stopping).  Each runs work() in a forked process (one alone in
  * ours); done() is called here, in the order of finishing, r as from work().  A jail whose dependency failed is not
  * tried (-ECANCELED), nor is one whose turn had not come when `in` was interrupted (-EINTR).

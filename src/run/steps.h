@@ -161,6 +161,9 @@ bool state_is_stale(const struct state *st); /* not that of a running jail */
 /* Under the lock.  1: it runs, and c->old is it; spec as in run_stop(). */
 int ctx_running(struct ctx *c, const struct jailspec *spec, struct err *e);
 
+/* recover.c.  -EBUSY: an upgrade of its template is under way, which stops and starts the jail itself. */
+int lock_against_upgrades(const struct store *s, const char *name, int *ret_lock, struct err *e);
+
 /* instance.c: how an instance begins */
 /* st as a start begins it, from spec and record; without the JID. */
 int instance_state(struct instance *i, struct err *e);

@@ -233,9 +233,8 @@ change_file_name(unsigned id)
 	return xasprintf("%u.json", id);
 }
 
-/* Opens SPACE/.brig-merge.  *ret <0: there is none, or the jail's root has put something else there. */
-static int
-open_inside(int space_fd, int *ret, struct err *e)
+int
+change_open_inside(int space_fd, int *ret, struct err *e)
 {
 	*ret = path_open(space_fd, CHANGE_INSIDE, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	return *ret >= 0 || tree_is_jails_doing(*ret) ? 0 : err_sys(e, -*ret, "open " CHANGE_INSIDE);
@@ -251,7 +250,7 @@ remove_id(int change_fd, unsigned id, int space_fd, struct err *e)
 	int r = fsx_rm_rf_at(change_fd, name.s, e);
 
 	if (r == 0 && space_fd >= 0) {
-		r = open_inside(space_fd, &top, e);
+		r = change_open_inside(space_fd, &top, e);
 		if (top >= 0)
 			r = fsx_rm_rf_at(top, name.s, e);
 		if (r == 0 && top >= 0)
@@ -264,8 +263,8 @@ remove_id(int change_fd, unsigned id, int space_fd, struct err *e)
 	return r;
 }
 
-static bool
-in_use(const struct record *rec, unsigned id)
+bool
+change_in_use(const struct record *rec, unsigned id)
 {
 	if (rec->change != RECORD_SETTLED && rec->change_id == id)
 		return true;
@@ -275,9 +274,8 @@ in_use(const struct record *rec, unsigned id)
 	return false;
 }
 
-/* The number in "7", "7.json", ".tmp.7.json.X"; 0 for anything else. */
-static unsigned
-id_of(const char *name)
+unsigned
+change_id_of(const char *name)
 {
 	const char *tmp = str_after(name, ".tmp.");
 	_auto_free char *digits = xstrdup(tmp ? tmp : name);
@@ -299,7 +297,7 @@ tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_ne
 
 	if (r < 0)
 		return err_sys(e, -r, "read js/.brig/change");
-	if (space_fd >= 0 && open_inside(space_fd, &top, e) < 0)
+	if (space_fd >= 0 && change_open_inside(space_fd, &top, e) < 0)
 		return -e->num;
 	own = names.n; /* in SPACE/.brig-merge any other name may have been made by the jail's root */
 	if (top >= 0 && tree_names(top, &inside) == 0)
@@ -307,7 +305,7 @@ tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_ne
 	for (size_t i = 0; i < rec->n_undo; i++)
 		next = rec->undo[i].id >= next ? rec->undo[i].id + 1 : next;
 	for (size_t i = 0; i < names.n; i++) {
-		unsigned id = id_of(names.v[i]);
+		unsigned id = change_id_of(names.v[i]);
 
 		if (id == 0)
 			continue;
@@ -315,7 +313,7 @@ tidy_ids(int change_fd, const struct record *rec, int space_fd, unsigned *ret_ne
 			(void)unlinkat(change_fd, names.v[i], 0);
 		if (i < own && id >= next)
 			next = id + 1;
-		if (!in_use(rec, id) && remove_id(change_fd, id, space_fd, e) < 0)
+		if (!change_in_use(rec, id) && remove_id(change_fd, id, space_fd, e) < 0)
 			return -e->num;
 	}
 	*ret_next = next;

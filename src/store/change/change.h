@@ -175,6 +175,13 @@ size_t change_useless(const struct record *rec, const struct change_keep *keep, 
  * looked at, or the jail's own that is missing, is an error: nothing is known to be of no use then. */
 int change_look_useless(const struct store *s, const char *jail, struct record *rec, const struct change_keep *keep,
 			size_t *ret, struct err *e);
+/* Bytes on disk of the changes of a jail: those that the record lists, and the others.  What lies in the jailspace
+ * counts if it is open (space_fd >=0). */
+struct change_usage {
+	uint64_t used, unused;
+};
+int change_usage(const struct store *s, const char *jail, const struct record *rec, int space_fd,
+		 struct change_usage *ret, struct err *e);
 /* Removes changes that the record does not list; the record is settled.  keep_mark: the jail must still be
  * started again. */
 int change_tidy(const struct store *s, const char *jail, const struct record *rec, int space_fd, bool keep_mark,

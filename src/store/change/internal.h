@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of store/change share: change.c (life), file.c (ID.json), keep.c, stage.c, apply.c, undo.c. */
+/* What the files of store/change share: change.c (life), file.c (ID.json), keep.c, stage.c, apply.c, undo.c,
+ * usage.c. */
 #ifndef BRIG_STORE_CHANGE_INTERNAL_H
 #define BRIG_STORE_CHANGE_INTERNAL_H
 
@@ -30,6 +31,11 @@ bool change_same_owner(const struct change_node *a, const struct change_node *b)
 /* A time that was recorded, and is another one now. */
 bool change_time_differs(const struct timespec *recorded, const struct timespec *now);
 
+/* The number in "7", "7.json", ".tmp.7.json.X"; 0 for anything else. */
+unsigned change_id_of(const char *name);
+bool change_in_use(const struct record *rec, unsigned id);
+/* Opens SPACE/.brig-merge.  *ret <0: there is none, or the jail's root has put something else there. */
+int change_open_inside(int space_fd, int *ret, struct err *e);
 /* Removes new/NAME. */
 void change_remove_staged(const struct change *c, const char *name);
 

@@ -69,8 +69,8 @@ is_there(const struct store *s, const char *template, const char *release, struc
 }
 
 int
-change_look_useless(const struct store *s, const char *jail, struct record *rec, const struct change_keep *keep,
-		    size_t *ret, struct err *e)
+change_look_useless(const struct store *s, const char *jail, struct record *rec,
+		    const struct change_keep *keep, size_t *ret, struct err *e)
 {
 	_auto_free bool *there = xcalloc(rec->n_undo + 1, sizeof(*there));
 
@@ -80,8 +80,8 @@ change_look_useless(const struct store *s, const char *jail, struct record *rec,
 	for (size_t i = 0; i < rec->n_undo; i++) {
 		int r = change_can_begin(rec, i) ? is_there(s, rec->template, rec->undo[i].from, e) : 0;
 
-		if (r < 0 || (keep->age > 0 && rec->undo[i].when == 0 &&
-			      look_at_time(s, jail, &rec->undo[i], e) < 0))
+		if (r < 0 ||
+		    (keep->age > 0 && rec->undo[i].when == 0 && look_at_time(s, jail, &rec->undo[i], e) < 0))
 			return -e->num;
 		there[i] = r > 0;
 	}
