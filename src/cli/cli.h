@@ -53,6 +53,7 @@ struct cli {
 	struct store store;
 	bool store_is_open;
 	struct conf *conf;
+	struct labels *labels; /* labels.c */
 	const char *prog; /* "brig", "jls", "jexec", "jail": begins messages */
 };
 
@@ -75,7 +76,7 @@ struct command {
 
 extern const struct command cmd_template, cmd_create, cmd_destroy, cmd_start, cmd_stop, cmd_restart, cmd_list,
     cmd_status, cmd_config, cmd_check, cmd_logs, cmd_exec, cmd_shell, cmd_run, cmd_merge, cmd_convert,
-    cmd_doctor, cmd_completion, cmd_upgrade, cmd_rollback, cmd_help, cmd_jls, cmd_jexec, cmd_jail, cmd_audit;
+    cmd_doctor, cmd_completion, cmd_upgrade, cmd_rollback, cmd_tidy, cmd_help, cmd_jls, cmd_jexec, cmd_jail, cmd_audit;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 extern const struct opt global_opts[];
@@ -113,6 +114,11 @@ int cli_json(json_t *j);
 /* Names of a command line: the words, or with all (-a) every configured (running: every running) jail.
  * jail.conf wildcards ("foo.*") are expanded.  Exit status. */
 int cli_jails(struct cli *cli, const struct command *cmd, int argc, char **argv, bool all, struct strv *ret);
+
+/* labels.c: what the configuration calls the jail of a record; its name, where it is in none.  The configuration has
+ * been read. */
+const char *cli_label(struct cli *cli, const char *name);
+void cli_labels_free(struct cli *cli);
 
 /* out.c: aligned columns for people.  Values are made printable.  Colour only on a terminal. */
 struct table {

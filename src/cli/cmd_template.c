@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/recipe.h"
 #include "cli/release_diff.h"
+#include "cli/tidy.h"
 #include "store/template/outdated.h"
 #include "store/template/release.h"
 
@@ -542,6 +543,15 @@ remove_one(struct cli *cli, const char *template, const char *name)
 	return 0;
 }
 
+/* What was kept to go back to a release that is gone.  What cannot be done now, as a jail is busy, `brig tidy` does. */
+static void
+tidy_after(struct cli *cli, const char *template)
+{
+	struct tidy t = {.cli = cli};
+
+	tidy_jails(&t, template);
+}
+
 /* No jail starts, runs or was last merged with it, and it is not current. */
 static int
 remove_unused(struct cli *cli, const char *template)
@@ -567,6 +577,7 @@ remove_unused(struct cli *cli, const char *template)
 		status |= remove_one(cli, template, unused.v[i]);
 	if (unused.n <= (size_t)opt.keep)
 		cli_say(cli, "template %s: nothing to remove", template);
+	tidy_after(cli, template);
 	return status;
 }
 
@@ -595,6 +606,7 @@ do_remove_unused(struct cli *cli, const struct command *cmd, int argc, char **ar
 static int
 do_remove(struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
+	_auto_strv struct strv touched = STRV_INIT;
 	int status = 0;
 
 	if (opt.unused)
@@ -613,7 +625,11 @@ do_remove(struct cli *cli, const struct command *cmd, int argc, char **argv)
 
 		split_name(argv[i], &template, &name);
 		status |= remove_one(cli, template, name);
+		if (!strv_has(&touched, template))
+			strv_add(&touched, template);
 	}
+	for (size_t i = 0; i < touched.n; i++)
+		tidy_after(cli, touched.v[i]);
 	return status;
 }
 

@@ -512,6 +512,7 @@ main(int argc, char **argv)
 		argv[1] = no_words[0];
 	cmd = command_for(cli, &argc, &argv);
 	r = run_command(cli, cmd, argc, argc && argv[0] ? argv : no_words);
+	cli_labels_free(cli);
 	if (cli->conf)
 		conf_free(cli->conf);
 	if (cli->store_is_open)

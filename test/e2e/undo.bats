@@ -154,3 +154,121 @@ files_kept() { find "$(CHANGES)" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -
 	[ "$(app)" = mine ]
 	grep -q conflicts "$BRIG_BASE/js/.brig/a.json"
 }
+
+# ---- tidy ----
+
+many() { # 4 upgrades, all kept; then the bound is two
+	sed -i 's/a {/a { undo.keep = 10;/' "$BRIG_CONF"
+	upgrade_to r2 r3 r4 r5
+	[ "$(kept)" = "1 2 3 4" ]
+	sed -i 's/undo.keep = 10;//' "$BRIG_CONF"
+}
+json() { python3 -c "import json,sys; d = json.load(sys.stdin); print($1)"; }
+
+@test "tidy: what is out of bounds goes, oldest first, and is said" {
+	many
+	files_of_a >"$LAB/before"
+	run brig tidy -n
+	[ "$status" = 0 ]
+	[[ "$output" =~ ^"a: would remove 2 changes that no rollback will use: "[0-9]+K$ ]]
+	[ "$(kept)" = "1 2 3 4" ]
+	[ "$(brig --json tidy -n a | json 'd["dry_run"], d["jails"][0]["jail"], d["jails"][0]["changes"]')" = "True a 2" ]
+	bytes=$(brig --json tidy -n | json 'd["jails"][0]["bytes"]')
+	# each change has kept a blob of 200,000 bytes and a few small things
+	[ "$bytes" -gt 400000 ]
+	[ "$bytes" -lt 500000 ]
+	run brig tidy a
+	[ "$status" = 0 ]
+	[[ "$output" == "a: removed 2 changes that no rollback will use: "* ]]
+	[ "$(kept)" = "3 4" ]
+	[ "$(files_kept)" = "3 3.json 4 4.json" ]
+	files_of_a | diff -u "$LAB/before" -
+	run brig tidy
+	[ "$output" = "nothing to remove" ]
+	brig -q rollback mroot r3
+	[ "$(app)" = "release 3" ]
+}
+files_of_a() { (cd "$BRIG_BASE/js/a" && find . -printf '%P %y %m %U:%G %l\n' \( ! -type f -o -exec sha256sum {} + \)) | sort; }
+
+@test "tidy: a jail that somebody works on, or that has something to finish, is left alone and named" {
+	local lock
+	many
+	for lock in jail.a upgrade.mroot; do
+		run flock "$BRIG_RUN/lock/$lock" "$BRIG" tidy
+		[ "$status" = 1 ]
+		[[ "$output" == "brig: a: left alone: "*"is busy"* ]]
+		one_line "$output"
+		[ "$(kept)" = "1 2 3 4" ]
+	done
+	brig tidy
+	[ "$(kept)" = "3 4" ]
+	run brig tidy nosuch
+	[ "$status" = 1 ]
+	one_line "$output"
+}
+
+@test "tidy: a jail that runs, one that waits for a start, one in no configuration" {
+	many
+	brig -q start a
+	brig -q upgrade --no-restart mroot/r1
+	brig tidy
+	[ "$(kept)" = "3 4" ]
+	[ "$(files_kept)" = "3 3.json 4 4.json 5 5.json" ]
+	brig -q restart a
+	[ "$(app)" = "release 1" ]
+	brig exec a true
+	brig -q stop a
+	sed -i '/a {/d' "$BRIG_CONF"
+	sed -i 's/"when": [0-9]*/"when": 1/' "$BRIG_BASE/js/.brig/a.json"
+	run brig tidy
+	[ "$output" = "nothing to remove" ]
+	[ "$(kept)" = "4 5" ]
+	echo 'a { persist; }' >>"$BRIG_CONF"
+}
+
+@test "tidy: what is left of a jail that has no record goes" {
+	upgrade_to r2
+	mv "$BRIG_BASE/js/.brig/a.json" "$LAB/a.json"
+	run brig tidy
+	[ "$status" = 0 ]
+	[[ "$output" == "a: removed what interrupted commands left: "* ]]
+	[ ! -e "$(CHANGES)" ]
+	mv "$LAB/a.json" "$BRIG_BASE/js/.brig/a.json"
+}
+
+tidy_at() {
+	local r=0
+	cp -a "$BRIG_BASE/js/.brig" "$LAB/was"
+	killed_at "$1" tidy || r=$?
+	[ "$(kept)" = "1 2 3 4" ] || [ "$(kept)" = "3 4" ] || { echo "neither before nor after"; return 2; }
+	again -q tidy || return 2
+	[ "$(kept) $(files_kept)" = "3 4 3 3.json 4 4.json" ] || { echo "left: $(files_kept)"; return 2; }
+	rm -r "$BRIG_BASE/js/.brig" && mv "$LAB/was" "$BRIG_BASE/js/.brig" || return 2
+	return $r
+}
+@test "tidy, killed at any call: the record does not name what is gone" {
+	many
+	each_point tidy_at 3
+}
+
+@test "template remove: what cannot be gone back to goes" {
+	sed -i 's/a {/a { undo.keep = 10;/' "$BRIG_CONF"
+	upgrade_to r2 r3 r4
+	mkdir "$LAB/gone"
+	for r in r1 r2; do cp -a "$BRIG_BASE/templates/mroot/$r" "$LAB/gone/"; done
+	brig -q template remove mroot/r2 # a rollback to r1 goes over it
+	[ "$(kept)" = "1 2 3" ]
+	run brig template remove mroot/r1
+	[ "$status" = 0 ]
+	[[ "$output" == *"a: removed 2 changes that no rollback will use: "* ]]
+	[ "$(kept)" = 3 ]
+	brig -q rollback mroot
+	[ "$(app)" = "release 3" ]
+	brig -q upgrade mroot/r5
+	cp -a "$LAB"/gone/* "$BRIG_BASE/templates/mroot/"
+	brig template remove --unused mroot
+	[ "$(kept)$(files_kept)" = "" ]
+	for r in r1 r2 r3 r4; do
+		brig -q template build mroot busybox --overlay "$LAB/o${r#r}" --release "$r" --no-current
+	done
+}
