@@ -36,6 +36,8 @@ struct view {
 	char *template, *release; /* what is mounted, or what it would start on */
 	char *next;               /* the release that it switches to at its next start, or NULL */
 	size_t conflicts;         /* files that wait for a decision (brig merge) */
+	struct run_kept kept;     /* for a rollback */
+	char *kept_why;           /* why it is not known how much that is, or NULL */
 	uint32_t idbase;
 	size_t procs;
 	struct os_usage use;
@@ -53,6 +55,8 @@ view_free(struct view *v)
 	free(v->template);
 	free(v->release);
 	free(v->next);
+	run_kept_free(&v->kept);
+	free(v->kept_why);
 	jailspec_free(v->spec);
 	if (v->has_state)
 		state_free(&v->st);
@@ -124,12 +128,13 @@ state_word(const struct view *v)
 	return v->why ? "invalid" : "stopped";
 }
 
+/* detail: also how much it takes, which means to look at all of it. */
 static void
-fill(struct cli *cli, struct view *v)
+fill(struct cli *cli, struct view *v, bool detail)
 {
 	const struct store *s = &cli->store;
 	struct os_id id = {s->tag, v->name, v->has_state ? v->st.jid : 0};
-	struct err e = ERR_INIT;
+	struct err e = ERR_INIT, kept = ERR_INIT;
 
 	v->use = (struct os_usage){-1, -1, -1};
 	v->alive = v->has_state && os_jail_alive(&v->st.ref) > 0;
@@ -141,6 +146,8 @@ fill(struct cli *cli, struct view *v)
 	}
 	read_services(s, v);
 	read_release(s, v);
+	if (run_kept(s, v->name, v->spec, detail, &v->kept, &kept) < 0)
+		v->kept_why = xstrdup(kept.msg);
 	if (v->alive) {
 		_auto_strv struct strv lines = STRV_INIT;
 
@@ -458,6 +465,20 @@ log_name(const struct cli *cli, const struct view *v)
 	return own ? xstrdup(own) : xasprintf("%s/%s.log", cli->store.log, v->name);
 }
 
+/* "2 changes, 81M (to r2, r1)" */
+static void
+print_kept(const struct view *v)
+{
+	const struct run_kept *k = &v->kept;
+	_auto_free char *size = out_size(k->bytes), *to = strv_join(&k->to, ", ");
+
+	if (k->changes == 0)
+		return;
+	line("rollback", "%zu change%s, %s%s%s%s%s%s", k->changes, k->changes == 1 ? "" : "s",
+	     v->kept_why ? v->kept_why : size, k->not_counted ? " beside " : "", k->not_counted ? k->not_counted : "",
+	     k->to.n ? " (to " : "", to, k->to.n ? ")" : "");
+}
+
 /* The last lines of the console log, made printable one by one. */
 static void
 print_last_lines(const char *path)
@@ -513,6 +534,7 @@ print_detail(const struct cli *cli, const struct view *v)
 			line("release", "%s", rel);
 		if (v->conflicts)
 			line("conflicts", "%zu (brig merge %s)", v->conflicts, name);
+		print_kept(v);
 		if (space)
 			line("jailspace", "%s", space);
 		print_network(s);
@@ -582,8 +604,25 @@ json_put_int(json_t *o, const char *key, int64_t v)
 		(void)json_object_set_new(o, key, json_integer(v));
 }
 
+/* bytes: of jails that were named. */
 static json_t *
-view_json(const struct cli *cli, const struct view *v)
+kept_json(const struct view *v, bool detail)
+{
+	json_t *o = json_object(), *to = json_array();
+
+	(void)json_object_set_new(o, "changes", json_integer((json_int_t)v->kept.changes));
+	for (size_t i = 0; i < v->kept.to.n; i++)
+		(void)json_array_append_new(to, json_string(v->kept.to.v[i]));
+	(void)json_object_set_new(o, "to", to);
+	if (detail && !v->kept_why)
+		(void)json_object_set_new(o, "bytes", json_integer((json_int_t)v->kept.bytes));
+	json_put(o, "not_counted", v->kept.not_counted);
+	json_put(o, "problem", v->kept_why);
+	return o;
+}
+
+static json_t *
+view_json(const struct cli *cli, const struct view *v, bool detail)
 {
 	json_t *o = json_object();
 	_auto_free char *log = log_name(cli, v);
@@ -596,6 +635,7 @@ view_json(const struct cli *cli, const struct view *v)
 	json_put(o, "release", v->release);
 	json_put(o, "next_release", v->next);
 	json_put_int(o, "conflicts", (int64_t)v->conflicts);
+	(void)json_object_set_new(o, "rollback", kept_json(v, detail));
 	json_put(o, "hostname", hostname_of(v));
 	json_put(o, "path", path_of(v));
 	(void)json_object_set_new(o, "addresses", addresses_json(v->spec));
@@ -654,7 +694,7 @@ print_views(const struct cli *cli, const struct views *all, bool detail)
 	if (cli->json) {
 		a = json_array();
 		for (size_t i = 0; i < all->n; i++)
-			(void)json_array_append_new(a, view_json(cli, &all->v[i]));
+			(void)json_array_append_new(a, view_json(cli, &all->v[i], detail));
 		return cli_json(a);
 	}
 	if (!detail) {
@@ -693,7 +733,7 @@ status_main(struct cli *cli, int argc, char **argv)
 	if (argc > 0)
 		status = keep_named(cli, &all, argc, argv);
 	for (size_t i = 0; i < all.n; i++)
-		fill(cli, &all.v[i]);
+		fill(cli, &all.v[i], argc > 0);
 	r = all.n || argc == 0 ? print_views(cli, &all, argc > 0) : 0;
 	views_free(&all);
 	return status ? status : r;

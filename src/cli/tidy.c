@@ -32,7 +32,7 @@ report(struct tidy *t, const char *label, const struct run_tidied *done, const s
 		cli_say(t->cli, "%s: %s %zu change%s that no rollback will use: %s", label, verb,
 			done->changes, done->changes == 1 ? "" : "s", size);
 	else
-		cli_say(t->cli, "%s: %s what interrupted commands left: %s", label, verb, size);
+		cli_say(t->cli, "%s: %s what was left of earlier changes: %s", label, verb, size);
 	if (done->in_use && done->changes > 0)
 		cli_say(t->cli,
 			"%s: what lies in %s goes with its next change, or when it is tidied while it does "

@@ -122,6 +122,17 @@ struct run_tidied {
 int run_tidy(const struct store *s, const char *name, const struct jailspec *spec, bool dry, struct run_tidied *ret,
 	     struct err *e);
 void run_tidied_free(struct run_tidied *t);
+/* What is kept of a jail for a rollback, without a lock.  size: also how much that is; of a volume, which is mounted for
+ * none, what lies beside it. */
+struct run_kept {
+	size_t changes;
+	struct strv to;    /* releases that it can go back to, the last one first */
+	uint64_t bytes;    /* on disk */
+	char *not_counted; /* the volume, or NULL */
+};
+int run_kept(const struct store *s, const char *name, const struct jailspec *spec, bool size, struct run_kept *ret,
+	     struct err *e);
+void run_kept_free(struct run_kept *k);
 
 /*
  * Many jails in the order of `depend` (reverse when stopping).  Each runs work() in a forked process (one alone in

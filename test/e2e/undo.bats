@@ -231,7 +231,7 @@ files_of_a() { (cd "$BRIG_BASE/js/a" && find . -printf '%P %y %m %U:%G %l\n' \( 
 	mv "$BRIG_BASE/js/.brig/a.json" "$LAB/a.json"
 	run brig tidy
 	[ "$status" = 0 ]
-	[[ "$output" == "a: removed what interrupted commands left: "* ]]
+	[[ "$output" == "a: removed what was left of earlier changes: "* ]]
 	[ ! -e "$(CHANGES)" ]
 	mv "$LAB/a.json" "$BRIG_BASE/js/.brig/a.json"
 }
@@ -271,4 +271,66 @@ tidy_at() {
 	for r in r1 r2 r3 r4; do
 		brig -q template build mroot busybox --overlay "$LAB/o${r#r}" --release "$r" --no-current
 	done
+}
+
+# ---- status ----
+
+@test "status: how many changes, to where, and what they take on disk" {
+	run brig status a
+	[ "$status" = 0 ]
+	[[ "$output" != *rollback* ]]
+	upgrade_to r2 r3
+	run brig status a
+	[ "$status" = 0 ]
+	[[ "$output" =~ "  rollback       2 changes, "[0-9]+"K (to r2, r1)" ]]
+	brig --json status a >"$LAB/json"
+	[ "$(json 'd[0]["rollback"]["changes"], *d[0]["rollback"]["to"]' <"$LAB/json")" = "2 r2 r1" ]
+	# as du(1) counts it
+	du=$(du -s -B1 "$(CHANGES)" | cut -f1)
+	top=$(stat -c %b "$(CHANGES)")
+	[ "$(json 'd[0]["rollback"]["bytes"]' <"$LAB/json")" = $((du - top * 512)) ]
+	# of all jails sizes are not looked for
+	[ "$(brig --json status | json '"bytes" in d[0]["rollback"], d[0]["rollback"]["changes"]')" = "False 2" ]
+}
+
+@test "a jailspace on another file system, and one on an image" {
+	local space
+	brig -q destroy -y a
+	mkdir "$LAB/mnt"
+	mount -t tmpfs -o mode=755 none "$LAB/mnt"
+	for space in "$LAB/mnt/space" "image:$LAB/a.img"; do
+		conf <<-EOF
+			exec.start = "true"; persist; stop.timeout = 2;
+			a { space = "$space"; undo.keep = 10; }
+		EOF
+		[[ $space != image:* ]] || sed -i 's/a {/a { space.size = 64m;/' "$BRIG_CONF"
+		brig -q upgrade mroot/r1
+		brig -q create a
+		upgrade_to r2 r3 r4 r5
+		sed -i 's/undo.keep = 10;//' "$BRIG_CONF"
+		run brig status a
+		if [[ $space == image:* ]]; then
+			[[ "$output" == *"4 changes, "*" beside image:$LAB/a.img (to r4, r3, r2, r1)"* ]]
+			brig -q start a
+			run brig tidy # the image is in use
+			[[ "$output" == "a: removed 2 changes that no rollback will use: "* ]]
+			[[ "$output" == *"what lies in image:$LAB/a.img goes with its next change, or when it is tidied while it does not run" ]]
+			brig -q stop a
+			run brig tidy
+			[[ "$output" == "a: removed what was left of earlier changes: "*K ]]
+		else
+			[ "$(find "$LAB/mnt/space/.brig-merge" -mindepth 1 -maxdepth 1 | wc -l)" = 4 ]
+			bytes=$(brig --json tidy | json 'd["jails"][0]["bytes"]')
+			[ "$bytes" -gt 400000 ]
+			[ "$(find "$LAB/mnt/space/.brig-merge" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs)" = "3 4" ]
+		fi
+		run brig tidy
+		[ "$output" = "nothing to remove" ]
+		brig -q rollback mroot r3
+		brig -q start a
+		[ "$(brig exec a cat /etc/app.conf)" = "release 3" ]
+		brig -q stop a
+		brig -q destroy -y --space a
+	done
+	umount "$LAB/mnt"
 }
