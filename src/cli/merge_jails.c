@@ -32,7 +32,7 @@ struct work {
 	const struct command *cmd;
 	const struct merge_request *q;
 	struct jail *jail;
-	size_t n_jail;
+	size_t n_jail, cap_jail;
 	struct group *group;
 	size_t n_group;
 	int status;
@@ -70,7 +70,7 @@ has_conflicts(struct cli *cli, const char *name, struct err *e)
 static int
 add_jail(struct work *w, const char *label)
 {
-	struct jail j = {.waits = {.space_fd = -EBADF}};
+	struct jail j = {0};
 	struct err e = ERR_INIT;
 	struct state st;
 
@@ -93,28 +93,9 @@ add_jail(struct work *w, const char *label)
 		return cli_fail(w->cli, label, &e);
 	}
 	j.label = xstrdup(label);
-	w->jail = xrealloc(w->jail, w->n_jail + 1, sizeof(*w->jail));
+	GROW(w->jail, w->n_jail, w->cap_jail);
 	w->jail[w->n_jail++] = j;
 	return 0;
-}
-
-/* The label of a name that a record has. */
-static const char *
-label_of(struct cli *cli, const char *name)
-{
-	const struct strv *all = conf_jails(cli->conf);
-
-	for (size_t i = 0; i < all->n; i++) {
-		struct jailspec *spec;
-		struct err ignore = ERR_INIT;
-		bool it = conf_jail(cli->conf, all->v[i], &spec, &ignore) == 0 && streq(spec->name, name);
-
-		if (!ignore.num)
-			jailspec_free(spec);
-		if (it)
-			return all->v[i];
-	}
-	return name;
 }
 
 static int
@@ -132,7 +113,7 @@ gather(struct work *w, int argc, char **argv)
 		if (argc > 0)
 			status |= add_jail(w, names.v[i]);
 		else if (has_conflicts(w->cli, names.v[i], &e))
-			status |= add_jail(w, label_of(w->cli, names.v[i]));
+			status |= add_jail(w, cli_label(w->cli, names.v[i]));
 		else if (e.num) {
 			status |= cli_error(w->cli, &e);
 			err_clear(&e);
@@ -140,37 +121,48 @@ gather(struct work *w, int argc, char **argv)
 	return status;
 }
 
-static void
-add_to_group(struct work *w, struct jail *j, const struct switch_waiting *one)
-{
-	struct group *g = NULL;
-
-	for (size_t i = 0; i < w->n_group && !g; i++)
-		if (streq(w->group[i].one->key, one->key))
-			g = &w->group[i];
-	if (!g) {
-		w->group = xrealloc(w->group, w->n_group + 1, sizeof(*w->group));
-		g = &w->group[w->n_group++];
-		*g = (struct group){.one = one};
-	}
-	g->jail = xrealloc(g->jail, g->n + 1, sizeof(*g->jail));
-	g->jail[g->n++] = j;
-}
+/* One conflict of one jail. */
+struct waiting {
+	struct jail *jail;
+	const struct switch_waiting *one;
+	size_t at; /* its place: jails of one group stay in their order */
+};
 
 static int
-by_key(const void *a, const void *b)
+by_key(const void *pa, const void *pb)
 {
-	return strcmp(((const struct group *)a)->one->key, ((const struct group *)b)->one->key);
+	const struct waiting *a = pa, *b = pb;
+	int cmp = strcmp(a->one->key, b->one->key);
+
+	return cmp != 0 ? cmp : (a->at > b->at) - (a->at < b->at);
 }
 
 static void
 make_groups(struct work *w)
 {
+	struct waiting *all = NULL;
+	size_t n = 0, cap = 0;
+
 	for (size_t i = 0; i < w->n_jail; i++)
-		for (size_t k = 0; k < w->jail[i].waits.n; k++)
-			add_to_group(w, &w->jail[i], &w->jail[i].waits.v[k]);
-	if (w->n_group > 1)
-		qsort(w->group, w->n_group, sizeof(*w->group), by_key);
+		for (size_t k = 0; k < w->jail[i].waits.n; k++) {
+			GROW(all, n, cap);
+			all[n] = (struct waiting){&w->jail[i], &w->jail[i].waits.v[k], n};
+			n++;
+		}
+	if (n > 1)
+		qsort(all, n, sizeof(*all), by_key);
+	w->group = xcalloc(n + 1, sizeof(*w->group));
+	for (size_t i = 0, end; i < n; i = end) {
+		struct group *g = &w->group[w->n_group++];
+
+		for (end = i + 1; end < n && streq(all[end].one->key, all[i].one->key); end++)
+			;
+		g->one = all[i].one;
+		g->jail = xcalloc(end - i, sizeof(*g->jail));
+		for (size_t k = i; k < end; k++)
+			g->jail[g->n++] = all[k].jail;
+	}
+	free(all);
 }
 
 static char *
@@ -303,15 +295,27 @@ node_line(const char *whose, const struct merge_node *n)
 	}
 }
 
+static int
+open_sides(const struct work *w, const struct group *g, struct switch_sides *ret, struct err *e)
+{
+	return switch_sides_open(&w->cli->store, g->jail[0]->spec, &g->jail[0]->waits, g->one, ret, e);
+}
+
 /* Shows what each side has changed. */
 static void
-show_group(const struct group *g)
+show_group(struct work *w, const struct group *g)
 {
+	_auto_(switch_sides_close) struct switch_sides sides = SWITCH_SIDES_INIT;
 	_auto_free char *names = names_of(g), *path = text_printable(g->one->item.path, 4096);
 	const struct switch_waiting *o = g->one;
-	_auto_free char *base = xasprintf("release %s", o->base.name);
-	_auto_free char *release = xasprintf("release %s", o->release.name);
+	_auto_free char *base = xasprintf("release %s", o->base);
+	_auto_free char *release = xasprintf("release %s", o->release);
+	struct err e = ERR_INIT;
 
+	if (open_sides(w, g, &sides, &e) < 0) {
+		w->status = cli_fail(w->cli, g->jail[0]->label, &e);
+		return;
+	}
 	printf("/%s  (%s): %s\n", path, names, o->item.detail ? o->item.detail : o->why);
 	if (o->item.o.type != NODE_FILE || o->item.n.type != NODE_FILE || o->item.d.type != NODE_FILE ||
 	    o->item.why == WHY_META) {
@@ -319,16 +323,32 @@ show_group(const struct group *g)
 		node_line(release, &o->item.n);
 		node_line("the jail", &o->item.d);
 	}
-	show_pair(g, o->base.skel_fd, o->release.skel_fd, base, release);
-	show_pair(g, o->base.skel_fd, g->jail[0]->waits.space_fd, base, "the jail");
+	show_pair(g, sides.base.skel_fd, sides.release.skel_fd, base, release);
+	show_pair(g, sides.base.skel_fd, sides.space_fd, base, "the jail");
 	fflush(stdout);
 }
 
 /* ---- the editor ---- */
 
+/* The text with markers, or the jail's own file where there is none.  Without a message: fd cannot be written. */
+static int
+write_text(const struct work *w, const struct group *g, int fd, struct err *e)
+{
+	_auto_(switch_sides_close) struct switch_sides sides = SWITCH_SIDES_INIT;
+	_auto_free char *ours = NULL;
+	size_t len;
+
+	if (g->one->item.text.len)
+		return fsx_write_all(fd, g->one->item.text.s, g->one->item.text.len);
+	if (open_sides(w, g, &sides, e) < 0)
+		return -e->num;
+	ours = read_side(sides.space_fd, g->one->item.path, &len);
+	return fsx_write_all(fd, ours, len);
+}
+
 /* Runs the editor on the text with markers, in a file that only root can read, and reads the result. */
 static int
-edit(struct cli *cli, const struct group *g, char **ret, size_t *ret_len, struct err *e)
+edit(const struct work *w, const struct group *g, char **ret, size_t *ret_len, struct err *e)
 {
 	const char *editor = getenv("VISUAL") ? getenv("VISUAL") : getenv("EDITOR");
 	char name[] = "/tmp/brig-merge.XXXXXX";
@@ -336,16 +356,13 @@ edit(struct cli *cli, const struct group *g, char **ret, size_t *ret_len, struct
 	_auto_strv struct strv argv = STRV_INIT;
 	struct child c = CHILD_INIT;
 	int status = 0, r;
-	size_t len;
-	_auto_free char *ours = read_side(g->jail[0]->waits.space_fd, g->one->item.path, &len);
 
 	if (fd < 0)
 		return err_sys(e, errno, "%s", name);
-	r = g->one->item.text.len ? fsx_write_all(fd, g->one->item.text.s, g->one->item.text.len)
-				  : fsx_write_all(fd, ours, len);
+	r = write_text(w, g, fd, e);
 	if (r < 0) {
 		(void)unlink(name);
-		return err_sys(e, -r, "%s", name);
+		return e->num ? r : err_sys(e, -r, "%s", name);
 	}
 	strv_add(&argv, "/bin/sh");
 	strv_add(&argv, "-c");
@@ -354,7 +371,6 @@ edit(struct cli *cli, const struct group *g, char **ret, size_t *ret_len, struct
 	strv_add(&argv, name);
 	c.argv = argv.v;
 	c.fd_in = 0;
-	(void)cli;
 	r = child_run(&c, &status, e);
 	if (r == 0 && status != 0)
 		r = err_set(e, EIO, "the editor ended with status %d: nothing was changed",
@@ -377,7 +393,7 @@ take_edited(struct work *w, const struct group *g)
 	struct err e = ERR_INIT;
 	size_t len = 0;
 	int r = w->q->file ? fsx_read_at(AT_FDCWD, w->q->file, TEXT_MAX, &text, &len, &e)
-			   : edit(w->cli, g, &text, &len, &e);
+			   : edit(w, g, &text, &len, &e);
 
 	if (r < 0) {
 		_auto_free char *path = text_printable(g->one->item.path, 4096);
@@ -424,7 +440,7 @@ ask(struct work *w, const struct group *g)
 		if (streq(line, "q"))
 			return true;
 		if (streq(line, "df")) {
-			show_group(g);
+			show_group(w, g);
 			continue;
 		}
 		if (streq(line, "mf"))
@@ -519,8 +535,8 @@ list_json(const struct work *w)
 		(void)json_array_append_new(all,
 					    json_pack("{s:s, s:s, s:b, s:s, s:s, s:o}", "path", path, "why",
 						      g->one->item.detail ? g->one->item.detail : g->one->why,
-						      "merges", merges(g), "base", g->one->base.name,
-						      "release", g->one->release.name, "jails", jails));
+						      "merges", merges(g), "base", g->one->base,
+						      "release", g->one->release, "jails", jails));
 	}
 	return cli_json(all);
 }
@@ -596,7 +612,7 @@ merge_jails(struct cli *cli, const struct command *cmd, const struct merge_reque
 		w.status |= list_json(&w);
 	} else if (q->diff) {
 		for (size_t i = 0; i < w.n_group; i++)
-			show_group(&w.group[i]);
+			show_group(&w, &w.group[i]);
 	} else {
 		list(&w);
 	}

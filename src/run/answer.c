@@ -19,15 +19,15 @@ void
 switch_waits_free(struct switch_waits *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		release_close(&w->v[i].base);
-		release_close(&w->v[i].release);
+		free(w->v[i].base);
+		free(w->v[i].release);
 		merge_item_free(&w->v[i].item);
 		free(w->v[i].why);
 		free(w->v[i].key);
 	}
 	free(w->v);
-	fd_close(w->space_fd);
-	*w = (struct switch_waits){.space_fd = -EBADF};
+	free(w->template);
+	*w = (struct switch_waits){0};
 }
 
 /* Describes what one of the three trees has at path, so that equal things have equal texts. */
@@ -49,42 +49,44 @@ add_side(struct buf *key, int top_fd, const char *path)
 }
 
 static char *
-key_of(const struct switch_waiting *w, const char *path, int space)
+key_of(const struct merge_trees *t, const char *path)
 {
 	struct buf key = BUF_INIT;
 
 	buf_adds(&key, path);
-	add_side(&key, w->base.skel_fd, path);
-	add_side(&key, w->release.skel_fd, path);
-	add_side(&key, space, path);
+	add_side(&key, t->old_fd, path);
+	add_side(&key, t->new_fd, path);
+	add_side(&key, t->dest_fd, path);
 	return buf_take(&key);
 }
 
 /* Merges the conflicts that have this base again, together: account files must agree with each other. */
 static int
-look_at(const struct store *s, const struct record *rec, const char *base, struct switch_waits *w,
+look_at(const struct store *s, const struct record *rec, const char *base, int space, struct switch_waits *w,
 	struct err *e)
 {
 	static const struct merge_opts rules = {.jail = true};
 	_auto_(release_close) struct release from = NO_RELEASE, to = NO_RELEASE;
 	_auto_(merge_plan_free) struct merge_plan plan = MERGE_PLAN_INIT;
 	_auto_strv struct strv paths = STRV_INIT;
+	struct merge_trees trees;
 
 	for (size_t i = 0; i < rec->n_conflict; i++)
 		if (streq(rec->conflict[i].base, base))
 			strv_add(&paths, rec->conflict[i].path);
 	if (release_open(s, rec->template, base, &from, e) < 0 ||
-	    release_open(s, rec->template, rec->release, &to, e) < 0 ||
-	    merge_plan(&paths, &(struct merge_trees){from.skel_fd, to.skel_fd, w->space_fd, NULL}, &rules, &plan, e) < 0)
+	    release_open(s, rec->template, rec->release, &to, e) < 0)
+		return -e->num;
+	trees = (struct merge_trees){from.skel_fd, to.skel_fd, space, NULL};
+	if (merge_plan(&paths, &trees, &rules, &plan, e) < 0)
 		return -e->num;
 	for (size_t i = 0; i < rec->n_conflict; i++) {
 		struct switch_waiting *one = &w->v[i];
 
 		if (!streq(rec->conflict[i].base, base))
 			continue;
-		if (release_open(s, rec->template, base, &one->base, e) < 0 ||
-		    release_open(s, rec->template, rec->release, &one->release, e) < 0)
-			return -e->num;
+		one->base = xstrdup(base);
+		one->release = xstrdup(rec->release);
 		for (size_t k = 0; k < plan.n; k++)
 			if (plan.v[k].path && streq(plan.v[k].path, rec->conflict[i].path)) {
 				one->item = plan.v[k];
@@ -94,7 +96,7 @@ look_at(const struct store *s, const struct record *rec, const char *base, struc
 		if (!one->item.path) /* nothing is left to be merged */
 			one->item.path = xstrdup(rec->conflict[i].path);
 		one->why = xstrdup(rec->conflict[i].why);
-		one->key = key_of(one, rec->conflict[i].path, w->space_fd);
+		one->key = key_of(&trees, rec->conflict[i].path);
 	}
 	return 0;
 }
@@ -114,26 +116,52 @@ int
 switch_conflicts(const struct store *s, const struct jailspec *spec, struct switch_waits *ret, struct err *e)
 {
 	_auto_(record_free) struct record rec = {0};
-	struct switch_waits w = {.space_fd = -EBADF};
+	_auto_close int space = -EBADF;
+	struct switch_waits w = {0};
 	_auto_strv struct strv said = STRV_INIT; /* when it is decided, or at the next upgrade */
 	int r = record_read(s, spec->name, &rec, e);
 
 	if (r > 0)
 		r = switch_drop_data_conflicts(s, &rec, &said, e);
 	if (r >= 0 && rec.n_conflict > 0) {
-		r = open_files(s, spec, run_is_running(s, spec->name), &w.space_fd, e);
+		r = open_files(s, spec, run_is_running(s, spec->name), &space, e);
 		w.v = xcalloc(rec.n_conflict, sizeof(*w.v));
-		for (w.n = 0; w.n < rec.n_conflict; w.n++)
-			w.v[w.n] = (struct switch_waiting){.base = NO_RELEASE, .release = NO_RELEASE};
+		w.n = rec.n_conflict;
+		w.template = xstrdup(rec.template);
 	}
 	for (size_t i = 0; i < rec.n_conflict && r >= 0; i++)
 		if (!w.v[i].key)
-			r = look_at(s, &rec, rec.conflict[i].base, &w, e);
+			r = look_at(s, &rec, rec.conflict[i].base, space, &w, e);
 	if (r < 0) {
 		switch_waits_free(&w);
 		return r;
 	}
 	*ret = w;
+	return 0;
+}
+
+void
+switch_sides_close(struct switch_sides *sides)
+{
+	release_close(&sides->base);
+	release_close(&sides->release);
+	fd_close(sides->space_fd);
+	*sides = (struct switch_sides)SWITCH_SIDES_INIT;
+}
+
+int
+switch_sides_open(const struct store *s, const struct jailspec *spec, const struct switch_waits *of,
+		  const struct switch_waiting *w, struct switch_sides *ret, struct err *e)
+{
+	struct switch_sides sides = SWITCH_SIDES_INIT;
+
+	if (release_open(s, of->template, w->base, &sides.base, e) < 0 ||
+	    release_open(s, of->template, w->release, &sides.release, e) < 0 ||
+	    open_files(s, spec, run_is_running(s, spec->name), &sides.space_fd, e) < 0) {
+		switch_sides_close(&sides);
+		return -e->num;
+	}
+	*ret = sides;
 	return 0;
 }
 

@@ -20,10 +20,10 @@ int switch_answer(const struct store *s, const struct jailspec *spec, const stru
 		  const struct run_caller *who, struct err *e);
 
 /* The conflicts of a jail, merged again with its files as they are now; one that has become equal or merges
- * cleanly is MERGE_NOTHING or MERGE_UPDATE.  One item for each conflict of the record, in its order; base and
- * release are open, to show what each side changed. */
+ * cleanly is MERGE_NOTHING or MERGE_UPDATE.  One item for each conflict of the record, in its order.  Nothing stays
+ * open: there can be any number of jails, and of conflicts in one. */
 struct switch_waiting {
-	struct release base, release;
+	char *base, *release; /* names */
 	struct merge_item item;
 	char *why; /* as it was recorded */
 	char *key; /* equal for the same conflict in different jails: path and contents of all sides */
@@ -31,10 +31,23 @@ struct switch_waiting {
 struct switch_waits {
 	struct switch_waiting *v;
 	size_t n;
-	int space_fd; /* the jail's files */
+	char *template;
 };
 int switch_conflicts(const struct store *s, const struct jailspec *spec, struct switch_waits *ret,
 		     struct err *e);
 void switch_waits_free(struct switch_waits *w);
+/* The sides of one of them, to show what each has changed.  Of an image as long as they are open it is mounted. */
+struct switch_sides {
+	struct release base, release;
+	int space_fd; /* the jail's files */
+};
+#define SWITCH_SIDES_INIT                                                                                         \
+	{                                                                                                         \
+		{.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF},                                         \
+		    {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF}, -EBADF                              \
+	}
+int switch_sides_open(const struct store *s, const struct jailspec *spec, const struct switch_waits *of,
+		      const struct switch_waiting *w, struct switch_sides *ret, struct err *e);
+void switch_sides_close(struct switch_sides *sides);
 
 #endif

@@ -567,6 +567,38 @@ no_leftovers() {
 	[ "$(js b clash)" = "clash 3" ]
 }
 
+# How many files `brig merge` opens for these jails.
+opened_by_merge() {
+	strace -f -qq -o "$LAB/calls" -e trace=openat,openat2 "$BRIG" merge "$@" >/dev/null
+	wc -l <"$LAB/calls"
+}
+
+@test "conflicts of many jails: few descriptors, and the same work for each" {
+	local n names="" c10 c20 c30
+	for n in $(seq -w 1 30); do
+		echo "m$n { persist; }" >>"$BRIG_CONF"
+		names="$names m$n"
+	done
+	# shellcheck disable=SC2086
+	brig -q create $names
+	for n in $names; do echo "mine $n" >"$BRIG_BASE/js/$n/etc/clash"; done
+	brig -q upgrade mroot/r2
+	run bash -c 'ulimit -n 128; exec "$BRIG" merge'
+	[ "$status" = 0 ]
+	[ "$(grep -c '^/etc/clash .* m[0-9]*$' <<<"$output")" = 30 ]
+	run bash -c 'ulimit -n 128; exec "$BRIG" merge --diff'
+	[ "$status" = 0 ]
+	[[ "$output" == *"+mine m30"* ]]
+	# shellcheck disable=SC2086
+	set -- $names
+	c10=$(opened_by_merge "${@:1:10}")
+	c20=$(opened_by_merge "${@:1:20}")
+	c30=$(opened_by_merge "${@:1:30}")
+	echo "$c10 $c20 $c30"
+	[ $((c30 - c20)) = $((c20 - c10)) ]
+	[ $((c20 - c10)) -gt 0 ]
+}
+
 @test "type changes are conflicts, and nothing is lost" {
 	rm "$BRIG_BASE/js/a/etc/plain"
 	mkdir "$BRIG_BASE/js/a/etc/plain"
