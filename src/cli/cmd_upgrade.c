@@ -716,68 +716,63 @@ run_upgrade(struct cli *cli, int argc, char **argv)
 
 /* ---- rollback ---- */
 
-/* Where a jail's release came from: what its last upgrade left. */
-static char *
-came_from(const struct store *s, const char *jail)
+/* Where a jail's release came from: what its last upgrade left.  *ret stays NULL: nothing is kept of one. */
+static int
+came_from(const struct store *s, const char *jail, char **ret, struct err *e)
 {
 	_auto_(record_free) struct record rec = {0};
-	struct err ignore = ERR_INIT;
+	int r = record_read(s, jail, &rec, e);
 
-	if (record_read(s, jail, &rec, &ignore) <= 0)
-		return NULL;
+	if (r <= 0)
+		return r;
 	if (rec.change == RECORD_PREPARED) /* it has not even gone */
-		return xstrdup(rec.release);
-	for (size_t i = rec.n_undo; i-- > 0;)
+		*ret = xstrdup(rec.release);
+	for (size_t i = rec.n_undo; i-- > 0 && !*ret;)
 		if (!streq(rec.undo[i].from, rec.undo[i].to))
-			return xstrdup(rec.undo[i].from);
-	return NULL;
+			*ret = xstrdup(rec.undo[i].from);
+	return 0;
 }
 
-/* The one before the current. */
-static char *
-one_before(const struct job *j)
+/* The one before the current; *ret stays NULL: there is none. */
+static int
+one_before(const struct job *j, char **ret, struct err *e)
 {
 	_auto_strv struct strv names = STRV_INIT;
-	struct err ignore = ERR_INIT;
+	int r = j->was_current ? release_names(&j->cli->store, j->template, &names, e) : 0;
 
-	if (!j->was_current || release_names(&j->cli->store, j->template, &names, &ignore) < 0)
-		return NULL;
-	for (size_t i = 1; i < names.n; i++)
+	for (size_t i = 1; i < names.n && r == 0 && !*ret; i++)
 		if (streq(names.v[i], j->was_current))
-			return xstrdup(names.v[i - 1]);
-	return NULL;
+			*ret = xstrdup(names.v[i - 1]);
+	return r;
 }
 
 static int
 choose_target(struct job *j)
 {
-	char *target = NULL;
+	_auto_free char *target = NULL;
+	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < j->u.n; i++) {
-		_auto_free char *from = came_from(&j->cli->store, j->u.jail[i].spec->name);
+		_auto_free char *from = NULL;
 
-		if (!from)
-			continue;
-		if (target && !streq(target, from)) {
-			int r = cli_usage(
+		if (came_from(&j->cli->store, j->u.jail[i].spec->name, &from, &e) < 0)
+			return cli_fail(j->cli, j->u.jail[i].label, &e);
+		if (from && target && !streq(target, from))
+			return cli_usage(
 			    j->cli, j->cmd,
 			    "jails of %s come from %s and from %s: say which release, or which jail "
 			    "with --jail",
 			    j->template, target, from);
-
-			free(target);
-			return r;
-		}
-		if (!target)
-			target = xstrdup(from);
+		if (from && !target)
+			target = TAKE_PTR(from);
 	}
-	if (!target)
-		target = one_before(j);
+	if (!target && one_before(j, &target, &e) < 0)
+		return cli_error(j->cli, &e);
 	if (!target)
 		return cli_usage(j->cli, j->cmd,
 				 "template %s: there is no release to go back to (brig template list %s)",
 				 j->template, j->template);
-	j->release = target;
+	j->release = TAKE_PTR(target);
 	return 0;
 }
 

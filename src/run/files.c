@@ -534,8 +534,8 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	int r = record_read(to->store, spec->name, &rec, e);
 
 	*counts = (struct switch_counts){0};
-	if (r == 0)
-		return err_set(e, ENOENT, "there is no such jail yet (brig create %s)", spec->name);
+	if (r <= 0)
+		return r < 0 ? r : err_set(e, ENOENT, "there is no such jail yet (brig create %s)", spec->name);
 	r = switch_check(spec, &rec, to->release, e);
 	if (r != 0)
 		return r;

@@ -100,6 +100,23 @@ whole() {
 	done
 }
 
+@test "rollback: where a jail came from" {
+	local n tried=0
+	brig -q upgrade mroot/2
+	for n in $(seq 1 12); do
+		failing openat $n a.json rollback mroot || break
+		tried=$((tried + 1))
+		echo "$n: $status: $output"
+		[ "$status" = 1 ]
+		[[ "$output" == *"a: record of jail a: open 'a.json': Input/output error"* ]]
+		[ "$(release a)" = 2 ]
+	done
+	[ $tried -ge 2 ]
+	[ "$status" = 0 ] # the one that nothing happened to
+	[ "$(release a)" = 1 ]
+	brig -q upgrade mroot/2 # current again
+}
+
 @test "template remove: which release is current" {
 	brig -q destroy -y a
 	failing readlinkat 1 "$BRIG_BASE/templates/mroot" template remove mroot/2
