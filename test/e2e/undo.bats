@@ -237,10 +237,13 @@ files_of_a() { (cd "$BRIG_BASE/js/a" && find . -printf '%P %y %m %U:%G %l\n' \( 
 }
 
 tidy_at() {
-	local r=0
+	local r=0 id
 	cp -a "$BRIG_BASE/js/.brig" "$LAB/was"
 	killed_at "$1" tidy || r=$?
 	[ "$(kept)" = "1 2 3 4" ] || [ "$(kept)" = "3 4" ] || { echo "neither before nor after"; return 2; }
+	for id in $(kept); do
+		[ -e "$(CHANGES)/$id.json" ] && [ -e "$(CHANGES)/$id/old" ] || { echo "$id is gone"; return 2; }
+	done
 	again -q tidy || return 2
 	[ "$(kept) $(files_kept)" = "3 4 3 3.json 4 4.json" ] || { echo "left: $(files_kept)"; return 2; }
 	rm -r "$BRIG_BASE/js/.brig" && mv "$LAB/was" "$BRIG_BASE/js/.brig" || return 2
