@@ -91,8 +91,8 @@ note_product(struct change *c, const struct rule *rule, const char *product, con
 	bool waits = record_conflict(&c->leaves, product) != NULL;
 
 	record_remove_conflict(&c->leaves, product);
-	if (there >= 0 && (source ? touches(c, source) : waits) && !strv_has(&c->regenerate, rule->arg))
-		strv_add(&c->regenerate, rule->arg);
+	if (there >= 0 && (source ? touches(c, source) : waits))
+		pending_add(&c->pending, PENDING_REGENERATE, rule->arg);
 }
 
 int

@@ -64,7 +64,7 @@ int switch_discard_prepared(const struct store *s, const char *jail, struct reco
 /* Fills a new change. */
 int switch_stage(struct switch_to *to, struct change *c, const struct record *rec, int space_fd,
 		 struct err *e);
-/* Fills c->regenerate by the rules of the release. */
+/* Adds to c->pending by the rules of the release. */
 int switch_regenerate(struct change *c, const struct release *to, int space_fd, struct err *e);
 /* What an older brig left to be decided about data: nothing is, the file stays.  *ret_said: a line for each. */
 int switch_drop_data_conflicts(const struct store *s, struct record *rec, struct strv *ret_said,

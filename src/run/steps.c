@@ -238,16 +238,17 @@ static int
 up_regenerate(struct ctx *c, struct instance *i, struct err *e)
 {
 	struct record *rec = c->has_change ? &c->rec : &i->record;
-	int r = rec->regenerate.n ? hooks_regenerate(i, &rec->regenerate, e) : 0;
+	struct strv *commands = &rec->pending.v[PENDING_REGENERATE];
+	int r = commands->n ? hooks_regenerate(i, commands, e) : 0;
 
 	if (r < 0 && i == &c->old) {
 		run_warn(i->who, i->spec->label, e->msg);
 		err_clear(e);
 		return 0;
 	}
-	if (r < 0 || rec->regenerate.n == 0)
+	if (r < 0 || commands->n == 0)
 		return r;
-	strv_free(&rec->regenerate);
+	strv_free(commands);
 	/* in the middle of a change its end writes the record */
 	return c->has_change ? 0 : record_write(i->s, i->spec->name, rec, e);
 }

@@ -1027,9 +1027,13 @@ journal_whole(void **state)
 	strv_add(&c.kept, "kept");
 	strv_add(&c.always, "always");
 	strv_add(&c.ignore, "ignore");
-	strv_add(&c.regenerate, "new");
-	strv_add(&c.was.regenerate, "old");
 	c.keep = (struct change_keep){7, INT64_C(1) << 40};
+	for (enum pending_kind k = 0; k < PENDING_N; k++) {
+		_auto_free char *new = xasprintf("new %d", (int)k), *old = xasprintf("old %d", (int)k);
+
+		pending_add(&c.pending, k, new);
+		pending_add(&c.was.pending, k, old);
+	}
 	CHECK(change_save(&c, &e) == 0);
 	r.store = &store;
 	r.id = 1;
@@ -1053,8 +1057,13 @@ journal_whole(void **state)
 	assert_true(r.op[0].after.type == NODE_LINK && streq(r.op[0].after.link, "to\n"));
 	assert_true(record_conflict(&r.was, "w") && record_conflict(&r.leaves, "l"));
 	assert_true(strv_has(&r.kept, "kept") && strv_has(&r.always, "always") &&
-		    strv_has(&r.ignore, "ignore") && strv_has(&r.regenerate, "new") &&
-		    strv_has(&r.was.regenerate, "old"));
+		    strv_has(&r.ignore, "ignore"));
+	for (enum pending_kind k = 0; k < PENDING_N; k++) {
+		_auto_free char *new = xasprintf("new %d", (int)k), *old = xasprintf("old %d", (int)k);
+
+		assert_true(r.pending.v[k].n == 1 && streq(r.pending.v[k].v[0], new));
+		assert_true(r.was.pending.v[k].n == 1 && streq(r.was.pending.v[k].v[0], old));
+	}
 }
 
 static void
@@ -1313,6 +1322,7 @@ static void
 says(enum record_change change, const char *release_now, const char *other, const char *commands)
 {
 	_auto_(record_free) struct record now = {0};
+	_auto_strv struct strv waits = STRV_INIT;
 	_auto_free char *all = NULL;
 
 	CHECK(record_read(&store, "www", &now, &e) == 1);
@@ -1325,7 +1335,9 @@ says(enum record_change change, const char *release_now, const char *other, cons
 	/* hooks of an upgrade are due where it has gone to another release */
 	assert_true(streq(release_now, R2) ? now.upgrade_from && streq(now.upgrade_from, R1)
 					   : !now.upgrade_from);
-	all = now.regenerate.n ? strv_join(&now.regenerate, " ") : xstrdup("");
+	for (size_t k = 0; k < PENDING_N; k++)
+		strv_copy(&waits, &now.pending.v[k]);
+	all = waits.n ? strv_join(&waits, " ") : xstrdup("");
 	assert_string_equal(all, commands);
 }
 
@@ -1335,26 +1347,27 @@ steps_of_the_record(void **state)
 	(void)state;
 	for (int way = 0; way < 4; way++) {
 		new_jail();
-		strv_add(&rec.regenerate, "old");
+		pending_add(&rec.pending, PENDING_REGENERATE, "old");
+		pending_add(&rec.pending, PENDING_HOOK_AFTER, "gone");
 		CHECK(record_write(&store, "www", &rec, &e) == 0);
 		begin(CHANGE_UPGRADE, R2);
 		stage(R1, R2);
-		strv_add(&c.regenerate, "old");
-		strv_add(&c.regenerate, "new");
+		pending_add(&c.pending, PENDING_REGENERATE, "new");
+		strv_free(&c.pending.v[PENDING_HOOK_AFTER]);
 		CHECK(change_seal(&c, &e) == 0);
-		says(RECORD_SETTLED, R1, NULL, "old");
+		says(RECORD_SETTLED, R1, NULL, "old gone");
 		if (way == 3) {
 			CHECK(change_prepare(&c, &rec, &e) == 0);
-			says(RECORD_PREPARED, R1, R2, "old");
+			says(RECORD_PREPARED, R1, R2, "old gone");
 			CHECK(change_discard(&c, &rec, space, &e) == 0);
-			says(RECORD_SETTLED, R1, NULL, "old");
+			says(RECORD_SETTLED, R1, NULL, "old gone");
 			continue;
 		}
 		CHECK(change_commit(&c, &rec, &e) == 0);
 		says(RECORD_APPLY, R2, R1, "old new");
 		if (way == 2) { /* given up before anything was carried out */
 			CHECK(change_discard(&c, &rec, space, &e) == 0);
-			says(RECORD_SETTLED, R1, NULL, "old");
+			says(RECORD_SETTLED, R1, NULL, "old gone");
 			continue;
 		}
 		CHECK(change_apply(&c, space, &e) == 0);
@@ -1364,9 +1377,9 @@ steps_of_the_record(void **state)
 			continue;
 		}
 		CHECK(change_commit_back(&c, &rec, &e) == 0);
-		says(RECORD_REVERT, R1, R2, "old");
+		says(RECORD_REVERT, R1, R2, "old gone");
 		CHECK(change_revert(&c, space, &e) == 0 && change_discard(&c, &rec, space, &e) == 0);
-		says(RECORD_SETTLED, R1, NULL, "old");
+		says(RECORD_SETTLED, R1, NULL, "old gone");
 		assert_true(has("etc/file", "one\n"));
 	}
 }

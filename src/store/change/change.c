@@ -156,7 +156,7 @@ change_free(struct change *c)
 	strv_free(&c->kept);
 	strv_free(&c->always);
 	strv_free(&c->ignore);
-	strv_free(&c->regenerate);
+	pending_free(&c->pending);
 	*c = (struct change)CHANGE_INIT;
 }
 
@@ -424,7 +424,8 @@ change_new(const struct store *s, const struct change_want *w, struct change *re
 	c.to = xstrdup(w->to);
 	c.space = xstrdup(w->space);
 	copy_conflicts(&c.was, rec);
-	strv_copy(&c.was.regenerate, &rec->regenerate);
+	pending_copy(&c.was.pending, &rec->pending);
+	pending_copy(&c.pending, &rec->pending);
 	c.was.upgrade_from = xstrdup_null(rec->upgrade_from);
 	r = mark(s, w->jail, e);
 	if (r == 0)
@@ -483,9 +484,7 @@ decide(struct change *c, struct record *rec, enum record_change state, const cha
 int
 change_commit(struct change *c, struct record *rec, struct err *e)
 {
-	for (size_t i = 0; i < c->regenerate.n; i++)
-		if (!strv_has(&rec->regenerate, c->regenerate.v[i]))
-			strv_add(&rec->regenerate, c->regenerate.v[i]);
+	pending_copy(&rec->pending, &c->pending);
 	if (c->kind == CHANGE_UPGRADE && !rec->upgrade_from && !streq(c->from, c->to))
 		rec->upgrade_from = xstrdup(c->from);
 	if (rec->upgrade_from && streq(rec->upgrade_from, c->to)) { /* the jail never ran on that release */
@@ -498,8 +497,7 @@ change_commit(struct change *c, struct record *rec, struct err *e)
 static void
 pending_as_before(const struct change *c, struct record *rec)
 {
-	strv_free(&rec->regenerate);
-	strv_copy(&rec->regenerate, &c->was.regenerate);
+	pending_copy(&rec->pending, &c->was.pending);
 	free(rec->upgrade_from);
 	rec->upgrade_from = xstrdup_null(c->was.upgrade_from);
 }
@@ -537,7 +535,7 @@ change_restage(struct change *c, struct err *e)
 	free_ops(c);
 	record_free(&c->leaves);
 	strv_free(&c->kept);
-	strv_free(&c->regenerate);
+	pending_copy(&c->pending, &c->was.pending);
 	c->hashed = 0;
 	if (c->new_fd >= 0 && empty_dir(c->new_fd, e) < 0)
 		return -e->num;

@@ -88,11 +88,11 @@ struct change {
 	struct change_keep keep; /* when it has ended; all, until who begins it says otherwise */
 	struct change_op *op;
 	size_t n_op;
-	struct record was;          /* conflicts, regenerate and upgrade_from as they were; the rest is empty */
+	struct record was;          /* conflicts, pending and upgrade_from as they were; the rest is empty */
 	struct record leaves;       /* conflicts as they will be */
 	struct strv kept;           /* paths that are not as the change wants them, and stay */
 	struct strv always, ignore; /* merge_opts, for what has to be merged again */
-	struct strv regenerate;
+	struct pending pending;     /* as it will be */
 	uint64_t hashed; /* bytes of the jail's files that were read for digests so far */
 	int change_fd, dir_fd, new_fd, old_fd; /* js/.brig/change/JAIL, its ID, new, old */
 };

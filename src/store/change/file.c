@@ -91,20 +91,23 @@ change_save(struct change *c, struct err *e)
 	_auto_free char *file = change_file_name(c->id);
 	_auto_free char *text = NULL;
 	json_t *j =
-	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s*}",
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s*}",
 		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
 		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "prepared",
 		      c->prepared, "ignore_listen", c->ignore_listen, "boot", c->boot,
 		      "ops", pack_ops(c), "was", record_json_conflicts(&c->was), "leaves",
-		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "regenerate",
-		      record_json_texts(&c->regenerate), "always", record_json_texts(&c->always), "ignore",
-		      record_json_texts(&c->ignore), "was_regenerate", record_json_texts(&c->was.regenerate),
-		      "was_upgrade_from", c->was.upgrade_from);
+		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "always",
+		      record_json_texts(&c->always), "ignore", record_json_texts(&c->ignore), "was_upgrade_from",
+		      c->was.upgrade_from);
+
 	if (j && c->keep.n >= 0)
 		(void)json_object_set_new(j, "undo_keep", json_integer(c->keep.n));
 	if (j && c->keep.age > 0)
 		(void)json_object_set_new(j, "undo_age", json_integer(c->keep.age));
-
+	if (j) {
+		record_json_pending(j, "", &c->pending);
+		record_json_pending(j, "was_", &c->was.pending);
+	}
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
 	if (!text)
@@ -228,11 +231,11 @@ read_all(struct change *c, const json_t *j)
 	    record_parse_conflicts(json_object_get(j, "leaves"), &c->leaves) < 0 ||
 	    record_parse_texts(json_object_get(j, "kept"), &c->kept) < 0)
 		return -EINVAL;
-	if (record_parse_texts(json_object_get(j, "was_regenerate"), &c->was.regenerate) < 0 ||
+	if (record_parse_pending(j, "was_", &c->was.pending) < 0 || record_parse_pending(j, "", &c->pending) < 0 ||
 	    record_parse_texts(json_object_get(j, "always"), &c->always) < 0 ||
 	    record_parse_texts(json_object_get(j, "ignore"), &c->ignore) < 0)
 		return -EINVAL;
-	return record_parse_texts(json_object_get(j, "regenerate"), &c->regenerate);
+	return 0;
 }
 
 int

@@ -51,6 +51,37 @@ record_parse_texts(const json_t *list, struct strv *ret)
 	return 0;
 }
 
+static const char *const pending_names[PENDING_N] = {
+    [PENDING_CREATE] = "hook_create",
+    [PENDING_REGENERATE] = "regenerate",
+    [PENDING_HOOK] = "hook",
+    [PENDING_REGENERATE_AFTER] = "regenerate_after",
+    [PENDING_HOOK_AFTER] = "hook_after",
+};
+
+void
+record_json_pending(json_t *j, const char *prefix, const struct pending *p)
+{
+	for (size_t i = 0; i < PENDING_N; i++) {
+		_auto_free char *name = xasprintf("%s%s", prefix, pending_names[i]);
+
+		if (p->v[i].n > 0)
+			(void)json_object_set_new(j, name, record_json_texts(&p->v[i]));
+	}
+}
+
+int
+record_parse_pending(const json_t *j, const char *prefix, struct pending *ret)
+{
+	for (size_t i = 0; i < PENDING_N; i++) {
+		_auto_free char *name = xasprintf("%s%s", prefix, pending_names[i]);
+
+		if (record_parse_texts(json_object_get(j, name), &ret->v[i]) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 json_t *
 record_json_conflicts(const struct record *r)
 {

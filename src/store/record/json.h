@@ -15,6 +15,9 @@ json_t *record_json_text(const char *s);
 char *record_parse_text(const json_t *j);
 json_t *record_json_texts(const struct strv *v);
 int record_parse_texts(const json_t *list, struct strv *ret); /* 0 or -EINVAL; adds */
+/* Members of j whose names begin with prefix, for the lists that are not empty. */
+void record_json_pending(json_t *j, const char *prefix, const struct pending *p);
+int record_parse_pending(const json_t *j, const char *prefix, struct pending *ret); /* 0 or -EINVAL; adds */
 json_t *record_json_conflicts(const struct record *r);
 int record_parse_conflicts(const json_t *list, struct record *ret); /* 0 or -EINVAL; adds */
 

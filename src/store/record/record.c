@@ -31,10 +31,34 @@ record_free(struct record *r)
 		free(r->conflict[i].why);
 	}
 	free(r->conflict);
-	strv_free(&r->regenerate);
+	pending_free(&r->pending);
 	free(r->upgrade_from);
 	strv_free(&r->missing);
 	*r = (struct record){0};
+}
+
+/* ---- commands that wait ---- */
+
+void
+pending_free(struct pending *p)
+{
+	for (size_t i = 0; i < PENDING_N; i++)
+		strv_free(&p->v[i]);
+}
+
+void
+pending_copy(struct pending *dst, const struct pending *src)
+{
+	pending_free(dst);
+	for (size_t i = 0; i < PENDING_N; i++)
+		strv_copy(&dst->v[i], &src->v[i]);
+}
+
+void
+pending_add(struct pending *p, enum pending_kind kind, const char *command)
+{
+	if (!strv_has(&p->v[kind], command))
+		strv_add(&p->v[kind], command);
 }
 
 /* ---- conflicts, undo ---- */
@@ -145,7 +169,7 @@ parse_changes(const json_t *j, struct record *r)
 	if (state && (r->change == RECORD_SETTLED || r->change_id == 0 || !r->change_other))
 		return -EINVAL;
 	r->upgrade_from = xstrdup_null(json_string_value(json_object_get(j, "upgrade_from")));
-	if (record_parse_texts(json_object_get(j, "regenerate"), &r->regenerate) < 0 ||
+	if (record_parse_pending(j, "", &r->pending) < 0 ||
 	    record_parse_texts(json_object_get(j, "missing"), &r->missing) < 0 ||
 	    parse_undo(json_object_get(j, "undo"), r) < 0)
 		return -EINVAL;
@@ -237,8 +261,7 @@ pack_changes(const struct record *r, json_t *j)
 		(void)json_object_set_new(j, "conflicts", record_json_conflicts(r));
 	if (r->missing.n)
 		(void)json_object_set_new(j, "missing", record_json_texts(&r->missing));
-	if (r->regenerate.n)
-		(void)json_object_set_new(j, "regenerate", record_json_texts(&r->regenerate));
+	record_json_pending(j, "", &r->pending);
 	if (r->upgrade_from)
 		(void)json_object_set_new(j, "upgrade_from", json_string(r->upgrade_from));
 }

@@ -14,6 +14,24 @@ enum record_change {
 	RECORD_APPLY,    /* committed: the next command applies it before the jail may start */
 	RECORD_REVERT,   /* committed to go back: the next command reverts it */
 };
+/* Commands of a release's rules (`regenerate`, `hook`) that wait for the jail's next start, in the order in which they
+ * are run. */
+enum pending_kind {
+	PENDING_CREATE,		  /* hooks of a new jail */
+	PENDING_REGENERATE,
+	PENDING_HOOK,
+	PENDING_REGENERATE_AFTER, /* from here on when it is up, beside its services */
+	PENDING_HOOK_AFTER,
+	PENDING_N
+};
+#define PENDING_AFTER PENDING_REGENERATE_AFTER
+struct pending {
+	struct strv v[PENDING_N];
+};
+void pending_free(struct pending *p);
+void pending_copy(struct pending *dst, const struct pending *src); /* in place of what dst has */
+void pending_add(struct pending *p, enum pending_kind kind, const char *command); /* once */
+
 struct record {
 	uint32_t idbase;          /* first of its 65,536 host ids */
 	char *template, *release; /* NULL: a jail without a template (ROOT_PATH) */
@@ -28,7 +46,7 @@ struct record {
 	struct record_conflict *conflict; /* conflicts that wait for a decision, sorted by path */
 	size_t n_conflict;
 	struct strv missing;    /* services that exec.start could not start, at its last start (EXEC_DEGRADED) */
-	struct strv regenerate; /* commands to run in the jail at its next start, before exec.start */
+	struct pending pending;
 	/* The jail was upgraded from this release and has not run since: its next start runs exec.upgrade.
 	 * NULL: no. */
 	char *upgrade_from;
