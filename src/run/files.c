@@ -92,7 +92,7 @@ note_product(struct change *c, const struct rule *rule, const char *product, con
 
 	record_remove_conflict(&c->leaves, product);
 	if (there >= 0 && (source ? touches(c, source) : waits))
-		pending_add(&c->pending, PENDING_REGENERATE, rule->arg);
+		pending_add(&c->pending, rule->pending, rule->arg);
 }
 
 int

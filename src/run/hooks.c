@@ -297,15 +297,18 @@ hooks_health(struct instance *c, struct err *e)
 }
 
 int
-hooks_regenerate(struct instance *c, const struct strv *commands, struct err *e)
+hooks_pending(struct instance *c, enum pending_kind kind, const struct strv *commands, struct err *e)
 {
+	bool hook = kind != PENDING_REGENERATE && kind != PENDING_REGENERATE_AFTER;
+	const char *what = hook ? "hook" : "regenerate";
+	int limit = c->spec->exec_timeout > 0 || hook ? c->spec->exec_timeout : REGENERATE_SECONDS;
+
 	for (size_t i = 0; i < commands->n; i++) {
 		int r;
 
-		note(c, "regenerate", commands->v[i]);
-		r = run_in_jail(c, "regenerate", commands->v[i],
-				c->spec->exec_timeout > 0 ? c->spec->exec_timeout : REGENERATE_SECONDS, NULL, e);
-		if (r < 0 && !os_jail_alive(&c->st.ref))
+		note(c, what, commands->v[i]);
+		r = run_in_jail(c, what, commands->v[i], limit, NULL, e);
+		if (r < 0 && (hook || !os_jail_alive(&c->st.ref)))
 			return r;
 		if (r < 0)
 			run_warn(c->who, c->spec->label, e->msg);

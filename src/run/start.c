@@ -177,12 +177,12 @@ run_stop(const struct store *s, const char *name, const struct jailspec *spec, i
 /* ---- plans ---- */
 
 static void
-print_walk(const struct walk_facts *f, const struct jailspec *spec, struct strv *ret)
+print_walk(const struct walk_facts *f, const struct jailspec *spec, const struct pending *pending, struct strv *ret)
 {
 	struct walk w;
 
 	walk_make(f, &w);
-	walk_print(&w, spec, spec, ret);
+	walk_print(&w, &(struct walk_about){spec, spec, pending}, ret);
 }
 
 /* Under the lock: to look into a change that waits tidies it, which must not meet who is staging it. */
@@ -205,9 +205,10 @@ run_start_plan(const struct store *s, const struct jailspec *spec, bool restart,
 	f.finish = c.has_change || runs;
 	f.volume = on_volume(&c);
 	if (r == 0 && runs) /* a restart is a stop and a start */
-		print_walk(&(struct walk_facts){.runs = true, .returns = true, .mark = true}, spec, ret);
+		print_walk(&(struct walk_facts){.runs = true, .returns = true, .mark = true}, spec, &c.rec.pending,
+			   ret);
 	if (r == 0)
-		print_walk(&f, spec, ret);
+		print_walk(&f, spec, &c.rec.pending, ret);
 	switch_to_free(&to);
 	ctx_free(&c);
 	return r;
@@ -222,7 +223,7 @@ run_stop_plan(const struct store *s, const char *name, const struct jailspec *sp
 
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	print_walk(&(struct walk_facts){.runs = true}, spec ? spec : made, ret);
+	print_walk(&(struct walk_facts){.runs = true}, spec ? spec : made, &(struct pending){0}, ret);
 	jailspec_free(made);
 	return 0;
 }

@@ -233,29 +233,46 @@ about_listen(const struct jailspec *spec, struct strv *ret)
 
 /* ---- what runs in it ---- */
 
-/* Once: what it makes is in the jailspace.  In a jail that runs on it may be late: the next start makes it. */
+/* Once: what they do is in the jailspace.  In a jail that runs on they may be late: the next start runs them. */
 static int
-up_regenerate(struct ctx *c, struct instance *i, struct err *e)
+run_pending(struct ctx *c, struct instance *i, enum step_id step, struct err *e)
 {
 	struct record *rec = c->has_change ? &c->rec : &i->record;
-	struct strv *commands = &rec->pending.v[PENDING_REGENERATE];
-	int r = commands->n ? hooks_regenerate(i, commands, e) : 0;
+	bool any = false;
+	int r = 0;
 
+	i->from = rec->upgrade_from;
+	i->to = rec->release;
+	for (enum pending_kind k = run_steps[step].pending; k < run_steps[step].pending_end && r == 0; k++) {
+		struct strv *commands = &rec->pending.v[k];
+
+		any |= commands->n > 0;
+		r = hooks_pending(i, k, commands, e);
+		if (r == 0)
+			strv_free(commands);
+	}
+	i->from = i->to = NULL;
 	if (r < 0 && i == &c->old) {
 		run_warn(i->who, i->spec->label, e->msg);
 		err_clear(e);
 		return 0;
 	}
-	if (r < 0 || commands->n == 0)
-		return r;
-	strv_free(commands);
 	/* in the middle of a change its end writes the record */
-	return c->has_change ? 0 : record_write(i->s, i->spec->name, rec, e);
+	return r < 0 || !any || c->has_change ? r : record_write(i->s, i->spec->name, rec, e);
 }
 
-static void
-about_regenerate(const struct jailspec *spec _unused_, struct strv *ret _unused_)
+static int
+up_hooks(struct ctx *c, struct instance *i, struct err *e)
 {
+	return run_pending(c, i, STEP_HOOKS, e);
+}
+
+static int
+up_hooks_after(struct ctx *c, struct instance *i, struct err *e)
+{
+	if (c->res && i == &c->next)
+		note_up(c);
+	return run_pending(c, i, STEP_HOOKS_AFTER, e);
 }
 
 /* Before anything is taken down: after a kill the state must say that the jail is not whole. */
@@ -436,6 +453,7 @@ up_running(struct ctx *c _unused_, struct instance *i, struct err *e)
 #define HOOKS(up_, down_) .hook = up_, .unhook = down_
 #define NO_HOOKS HOOKS(NO_HOOK, NO_HOOK)
 #define GO .may_stop = true
+#define PENDING(first, end) .pending = first, .pending_end = end
 
 /* In the order of jail(8); see brig(8), STARTING AND STOPPING.  The steps of a change are where they are when
  * nothing is made beside a running instance. */
@@ -470,8 +488,8 @@ const struct step run_steps[STEP_N] = {
     [STEP_SOCKETS] = {"note what listens", NULL, OF_CHANGE, GO, NO_HOOKS, .up = up_sockets},
     [STEP_FILES] = {"put the files in place", "put the files back", OF_CHANGE, GO, NO_HOOKS, .up = up_files,
 		    .down = down_files},
-    [STEP_REGENERATE] = {"regenerate", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_regenerate,
-			 .up = up_regenerate},
+    [STEP_HOOKS] = {"hooks of the release", NULL, OF_INSTANCE, GO, NO_HOOKS, PENDING(PENDING_CREATE, PENDING_AFTER),
+		    .up = up_hooks},
     [STEP_UPGRADE] = {"exec.upgrade", NULL, OF_INSTANCE, GO, HOOKS(EXEC_UPGRADE, NO_HOOK),
 		      .up = up_upgrade},
     [STEP_START] = {"exec.start", "exec.stop", OF_INSTANCE, GO, HOOKS(EXEC_START, EXEC_STOP), .up = up_start,
@@ -480,9 +498,11 @@ const struct step run_steps[STEP_N] = {
     [STEP_SERVICES] = {"services", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_services, .up = up_services},
     [STEP_HEALTH] = {"health", NULL, OF_INSTANCE, GO, NO_HOOKS, .about = about_health, .up = up_health},
     [STEP_LISTENING] = {"wait for what listened", NULL, OF_INSTANCE, GO, NO_HOOKS, .up = up_listening},
-    [STEP_POSTUPGRADE] = {"exec.postupgrade", NULL, OF_INSTANCE, GO, HOOKS(EXEC_POSTUPGRADE, NO_HOOK),
-			  .up = up_postupgrade},
     [STEP_POSTSTART] = {"exec.poststart", "exec.prestop", OF_INSTANCE, HOOKS(EXEC_POSTSTART, EXEC_PRESTOP)},
+    [STEP_HOOKS_AFTER] = {"hooks of the release, beside its services", NULL, OF_INSTANCE, NO_HOOKS,
+			  PENDING(PENDING_AFTER, PENDING_N), .up = up_hooks_after},
+    [STEP_POSTUPGRADE] = {"exec.postupgrade", NULL, OF_INSTANCE, HOOKS(EXEC_POSTUPGRADE, NO_HOOK),
+			  .up = up_postupgrade},
     [STEP_RUNNING] = {"record that it runs", NULL, OF_INSTANCE, NO_HOOKS, .up = up_running},
     [STEP_MEASURE] = {"measure the downtime", NULL, OF_CHANGE, NO_HOOKS, .up = up_measure},
     [STEP_FINISH] = {"finish the change", NULL, OF_CHANGE, NO_HOOKS, .final = true, .up = up_finish},

@@ -39,15 +39,16 @@ enum step_id {
 	STEP_WATCH,
 	STEP_SOCKETS,
 	STEP_FILES,
-	STEP_REGENERATE,
+	STEP_HOOKS,
 	STEP_UPGRADE,
 	STEP_START,
 	STEP_COMMAND,
 	STEP_SERVICES,
 	STEP_HEALTH,
 	STEP_LISTENING,
-	STEP_POSTUPGRADE,
 	STEP_POSTSTART,
+	STEP_HOOKS_AFTER,
+	STEP_POSTUPGRADE,
 	STEP_RUNNING,
 	STEP_MEASURE,
 	STEP_FINISH,
@@ -99,6 +100,7 @@ struct ctx {
 	struct os_watch *watch;
 	struct os_sockets listened; /* on what the services of the old instance did */
 	int64_t stopped_us; /* when the old services were told to stop */
+	int64_t up_us;      /* when the new ones were up */
 };
 #define CTX_INIT(store_, who_, name_)                                                                          \
 	{                                                                                                      \
@@ -120,6 +122,8 @@ struct step {
 	bool may_stop;   /* an interrupt is obeyed before it, on the way up */
 	bool final;      /* there is no way back from it: when it fails, the next command goes on with it */
 	enum spec_exec hook, unhook; /* the commands that it runs, by up or down where it has these; NO_HOOK: none */
+	/* the commands that it runs of those that wait in the record: first to end - 1; both 0: none */
+	enum pending_kind pending, pending_end;
 	/* What it is about for a jail of this specification, a line each; none: nothing to do.  NULL: it always
 	 * has something to do, which its name says. */
 	void (*about)(const struct jailspec *spec, struct strv *ret);
@@ -140,6 +144,7 @@ int up_watch(struct ctx *c, struct instance *i, struct err *e);
 int down_watch(struct ctx *c, struct instance *i, struct err *e);
 int up_files(struct ctx *c, struct instance *i, struct err *e);
 int down_files(struct ctx *c, struct instance *i, struct err *e);
+void note_up(struct ctx *c); /* the new services are up: what comes now is no downtime */
 int up_measure(struct ctx *c, struct instance *i, struct err *e);
 int up_finish(struct ctx *c, struct instance *i, struct err *e);
 /* Its files are on a volume (image, device) that only one can have mounted. */
@@ -182,8 +187,9 @@ int hooks_run(struct instance *i, enum spec_exec which, struct err *e);
 #define EXEC_DEGRADED 99
 #define EXEC_MISSING "not started:"
 int hooks_health(struct instance *i, struct err *e);
-/* Commands that make anew what follows from the release (rules `regenerate`); a failing one is only said. */
-int hooks_regenerate(struct instance *i, const struct strv *commands, struct err *e);
+/* Commands of the release's rules, in the jail.  Of those that make something anew (`regenerate`) a failing one is only
+ * said. */
+int hooks_pending(struct instance *i, enum pending_kind kind, const struct strv *commands, struct err *e);
 
 /* root.c: what the jail is made of. */
 struct made_of {

@@ -255,6 +255,13 @@ wait_begun(const struct ctx *c)
 	}
 }
 
+void
+note_up(struct ctx *c)
+{
+	wait_begun(c);
+	c->up_us = clock_us();
+}
+
 int
 up_measure(struct ctx *c, struct instance *i, struct err *e _unused_)
 {
@@ -263,8 +270,7 @@ up_measure(struct ctx *c, struct instance *i, struct err *e _unused_)
 
 	if (!c->res)
 		return 0;
-	wait_begun(c);
-	c->res->down_us = clock_us() - c->stopped_us;
+	c->res->down_us = c->up_us - c->stopped_us;
 	if (!c->watch)
 		return 0;
 	if (os_watch_ready(c->watch, WATCH_MS, &out, &why) == 0 && out.listeners > 0) {

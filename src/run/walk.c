@@ -106,8 +106,10 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 		up_of(ret, OF_PLACE, false, false);
 	if (f->files == FILES_NEW || f->files == FILES_GO_ON)
 		add(ret, STEP_FILES, WAY_UP, WHO_NEXT);
-	if (f->anew)
-		add(ret, STEP_REGENERATE, WAY_UP, WHO_OLD);
+	if (f->anew) {
+		add(ret, STEP_HOOKS, WAY_UP, WHO_OLD);
+		add(ret, STEP_HOOKS_AFTER, WAY_UP, WHO_OLD);
+	}
 	if (f->up && beside)
 		up_of(ret, OF_INSTANCE, false, f->upgrade);
 	else if (f->up)
@@ -189,7 +191,7 @@ walk_back(const struct walk *w, const struct walk_facts *f, const struct walk_fa
 /* ---- printing ---- */
 
 static void
-print_move(const struct move *m, const struct jailspec *spec, struct strv *ret)
+print_move(const struct move *m, const struct jailspec *spec, const struct pending *pending, struct strv *ret)
 {
 	const struct step *s = &run_steps[m->step];
 	enum spec_exec hook = m->way == WAY_UP ? s->hook : s->unhook;
@@ -198,6 +200,9 @@ print_move(const struct move *m, const struct jailspec *spec, struct strv *ret)
 
 	if (hook != NO_HOOK)
 		strv_copy(&about, &spec->exec[hook]);
+	else if (s->pending_end > s->pending)
+		for (enum pending_kind k = s->pending; k < s->pending_end; k++)
+			strv_copy(&about, &pending->v[k]);
 	else if (s->about && m->way == WAY_UP)
 		s->about(spec, &about);
 	else if (m->way == WAY_DOWN && s->about) { /* a step with nothing to do has no line */
@@ -215,8 +220,8 @@ print_move(const struct move *m, const struct jailspec *spec, struct strv *ret)
 }
 
 void
-walk_print(const struct walk *w, const struct jailspec *old, const struct jailspec *next, struct strv *ret)
+walk_print(const struct walk *w, const struct walk_about *a, struct strv *ret)
 {
 	for (size_t i = 0; i < w->n; i++)
-		print_move(&w->v[i], w->v[i].who == WHO_OLD ? old : next, ret);
+		print_move(&w->v[i], w->v[i].who == WHO_OLD ? a->old : a->next, a->pending, ret);
 }

@@ -72,6 +72,10 @@ int walk_go(struct ctx *c, const struct walk_facts *f, struct err *e);
 int walk_down(struct ctx *c, const struct walk_facts *f, struct err *e);
 
 /* One line a move, for people: "NAME: what it does". */
-void walk_print(const struct walk *w, const struct jailspec *old, const struct jailspec *next, struct strv *ret);
+struct walk_about {
+	const struct jailspec *old, *next;
+	const struct pending *pending; /* what the rules of the release have run in it */
+};
+void walk_print(const struct walk *w, const struct walk_about *a, struct strv *ret);
 
 #endif

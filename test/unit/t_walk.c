@@ -25,13 +25,13 @@ text_of(const struct walk *w)
 }
 
 #define UP_ALL \
-	"+prepare +claim +limits +prestart +create +network +redirect +names +listen +created +regenerate +start " \
-	"+command +services +health +poststart +running"
+	"+prepare +claim +limits +prestart +create +network +redirect +names +listen +created +hooks +start " \
+	"+command +services +health +poststart +hooksafter +running"
 #define DOWN_OLD "-POSTSTART -START -NAMES -REDIRECT -NETWORK -CREATE -PRESTART -LIMITS -CLAIM -PREPARE"
 #define DOWN_NEXT "-poststart -start -names -redirect -network -create -prestart -limits -claim -prepare"
 #define UP_OLD \
-	"+PREPARE +CLAIM +LIMITS +PRESTART +CREATE +NETWORK +REDIRECT +NAMES +LISTEN +CREATED +REGENERATE +START " \
-	"+COMMAND +SERVICES +HEALTH +POSTSTART +RUNNING"
+	"+PREPARE +CLAIM +LIMITS +PRESTART +CREATE +NETWORK +REDIRECT +NAMES +LISTEN +CREATED +HOOKS +START " \
+	"+COMMAND +SERVICES +HEALTH +POSTSTART +HOOKSAFTER +RUNNING"
 
 static void
 is(const struct walk *w, const char *want)
@@ -78,8 +78,8 @@ walks(void **state)
 	makes(stop_, DOWN_OLD);
 	makes(stop_returns, "+mark " DOWN_OLD);
 	makes(beside,
-	      "+stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files +regenerate "
-	      "+start +command +services +health +poststart +running +measure +finish");
+	      "+stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files +hooks "
+	      "+start +command +services +health +poststart +hooksafter +running +measure +finish");
 	makes(in_turn, "+stage +decide " DOWN_OLD " +files " UP_ALL " +measure +finish");
 	makes(volume, "+mark " DOWN_OLD " +stage +decide +files " UP_ALL " +measure +finish");
 	makes(stopped, "+stage +decide +files +finish");
@@ -98,10 +98,10 @@ walks(void **state)
 				  .finish = true,
 				  .files = FILES_NEW},
 	      "+PREUPGRADE +stage +create +listen +watch +sockets +decide -POSTSTART -START -CREATE +claim +files "
-	      "+regenerate "
-	      "+upgrade +start +command +services +health +listening +postupgrade +poststart +running +measure +finish");
+	      "+hooks +upgrade +start +command +services +health +listening +poststart +hooksafter +postupgrade "
+	      "+running +measure +finish");
 	makes((struct walk_facts){.finish = true, .anew = true, .files = FILES_NEW},
-	      "+stage +decide +files +REGENERATE +finish");
+	      "+stage +decide +files +HOOKS +HOOKSAFTER +finish");
 	makes((struct walk_facts){.files = FILES_BACK}, "-files -stage");
 	makes((struct walk_facts){.files = FILES_DISCARD}, "-stage");
 	makes((struct walk_facts){.files = FILES_DONE, .finish = true}, "+finish");
@@ -250,8 +250,7 @@ interrupts(void **state)
 
 		assert_int_equal(w.v[i].may_stop,
 				 down ? w.v[i].step == STEP_POSTSTART
-				      : w.v[i].step != STEP_POSTSTART && w.v[i].step != STEP_RUNNING &&
-					    w.v[i].step != STEP_MEASURE && w.v[i].step != STEP_FINISH);
+				      : w.v[i].step < STEP_POSTSTART);
 	}
 }
 
@@ -260,23 +259,30 @@ printed(void **state)
 {
 	static char start_rc[] = "/bin/sh /etc/rc", stop_rc[] = "/bin/sh /etc/rc.shutdown", *up[] = {start_rc}, *down[] = {stop_rc};
 	struct jailspec spec = {.name = (char *)(uintptr_t) "www", .path = (char *)(uintptr_t) "/p", .stop_timeout = 10};
+	_auto_(pending_free) struct pending waits = {0};
 	_auto_strv struct strv lines = STRV_INIT;
 	struct walk w;
 
 	(void)state;
+	pending_add(&waits, PENDING_HOOK, "migrate");
+	pending_add(&waits, PENDING_CREATE, "setup");
+	pending_add(&waits, PENDING_REGENERATE_AFTER, "certificates");
 	spec.root = ROOT_PATH;
 	spec.exec[EXEC_START] = (struct strv){.v = up, .n = 1};
 	spec.exec[EXEC_STOP] = (struct strv){.v = down, .n = 1};
 	walk_make(&start_, &w);
-	walk_print(&w, NULL, &spec, &lines);
-	assert_int_equal(lines.n, 4);
+	walk_print(&w, &(struct walk_about){NULL, &spec, &waits}, &lines);
+	assert_int_equal(lines.n, 7);
 	assert_string_equal(lines.v[0], "claim name and JID: jail www");
 	assert_string_equal(lines.v[1], "create the first process: root: /p");
-	assert_string_equal(lines.v[2], "exec.start: /bin/sh /etc/rc");
-	assert_string_equal(lines.v[3], "record that it runs");
+	assert_string_equal(lines.v[2], "hooks of the release: setup");
+	assert_string_equal(lines.v[3], "hooks of the release: migrate");
+	assert_string_equal(lines.v[4], "exec.start: /bin/sh /etc/rc");
+	assert_string_equal(lines.v[5], "hooks of the release, beside its services: certificates");
+	assert_string_equal(lines.v[6], "record that it runs");
 	strv_free(&lines);
 	walk_make(&stop_, &w);
-	walk_print(&w, &spec, &spec, &lines);
+	walk_print(&w, &(struct walk_about){&spec, &spec, &waits}, &lines);
 	assert_int_equal(lines.n, 4);
 	assert_string_equal(lines.v[0], "exec.stop: /bin/sh /etc/rc.shutdown");
 	assert_string_equal(lines.v[1], "TERM to its processes, at most 10 s");

@@ -11,8 +11,8 @@
 static const char *const words[STEP_N] = {
     "mark",     "preupgrade", "intend",      "stage",      "decide",   "prepare", "claim",
     "limits",   "prestart",   "create",      "network",    "redirect", "names",   "listen",
-    "created",  "watch",      "sockets",     "files",       "regenerate", "upgrade",  "start",   "command",
-    "services", "health",     "listening",   "postupgrade", "poststart",  "running",  "measure", "finish"};
+    "created",  "watch",      "sockets",     "files",      "hooks",    "upgrade", "start",   "command",
+    "services", "health",     "listening",   "poststart",  "hooksafter", "postupgrade", "running", "measure", "finish"};
 
 static void
 word_of(const struct move *m, char ret[WORD_MAX])

@@ -31,6 +31,7 @@ static const struct word {
     {"add", RULE_ADD, 3, 5, "PATH FILE MODE [unless PATH]"},
     {"add-if", RULE_ADD_IF, 4, 4, "PATH FILE MODE OTHER"},
     {"regenerate", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
+    {"regenerate-after", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
     {"dangling", RULE_DANGLING, 1, 1, "PATTERN"},
     {"config", RULE_CONFIG, 1, 1, "PATTERN"},
     {"data", RULE_DATA, 1, 1, "PATTERN"},
@@ -74,7 +75,7 @@ tree_path_ok(const char *path)
 static size_t
 rest_field(const char *word)
 {
-	return streq(word, "line") ? 2 : streq(word, "regenerate") ? 3 : 0;
+	return streq(word, "line") ? 2 : str_after(word, "regenerate") ? 3 : 0;
 }
 
 /* Fields of a line. */
@@ -148,6 +149,7 @@ fill_regenerate(struct rule *rule, const struct strv *f, struct err *e)
 			return err_set(e, EINVAL, "'%s' is not a path relative to the tree", f->v[2]);
 		rule->unless = xstrdup(f->v[2]);
 	}
+	rule->pending = streq(f->v[0], "regenerate") ? PENDING_REGENERATE : PENDING_REGENERATE_AFTER;
 	rule->arg = xstrdup(f->v[3]);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #ifndef BRIG_STORE_TEMPLATE_SPLIT_H
 #define BRIG_STORE_TEMPLATE_SPLIT_H
 
+#include "store/record/record.h"
 #include "store/template/release.h"
 
 /* What must differ in each jail: removed from the skeleton at build, made when a jailspace is created. */
@@ -50,6 +51,7 @@ struct rule {
 	char *path, *arg;
 	enum fresh fresh; /* RULE_FRESH */
 	unsigned mode;    /* RULE_ADD, RULE_ADD_IF */
+	enum pending_kind pending; /* RULE_REGENERATE: when arg is run */
 	char *unless;     /* RULE_ADD, RULE_ADD_IF, RULE_REGENERATE: NULL or a path of the tree */
 	int line;         /* for messages */
 };
