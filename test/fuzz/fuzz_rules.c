@@ -36,6 +36,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			inside(r->arg);
 		if (r->unless)
 			inside(r->unless);
+		for (size_t k = 0; k < r->paths.n; k++)
+			inside(r->paths.v[k]);
 		where = rules_skel_path(&rules, r->path);
 		if (where)
 			inside(where);

@@ -178,6 +178,13 @@ rules_text(void **state)
 	    {"add-if etc/x x 0644 /y\n", "r:1: '/y' is not a path relative to the tree"},
 	    {"add etc/x x 0644 if etc/y\n", "r:1: after the mode only 'unless PATH' can stand"},
 	    {"drop a\\0b\n", "r:1: after a backslash three octal digits are expected"},
+	    {"regenerate-after etc/x /y make\n", "r:1: '/y' is not a path relative to the tree"},
+	    {"hook after -\n", "r:1: expected: hook create|before|after PATTERN[,PATTERN]|- COMMAND"},
+	    {"hook later - true\n", "r:1: 'later': expected create, before or after"},
+	    {"hook create etc/x true\n", "r:1: 'etc/x': a new jail comes from no other release: '-' is meant"},
+	    {"hook before /etc/x true\n", "r:1: '/etc/x' is not a path relative to the tree"},
+	    {"hook before etc/x, true\n", "r:1: '' is not a path relative to the tree"},
+	    {"hook before etc/x,../y true\n", "r:1: '../y' is not a path relative to the tree"},
 	    {"lock etc/shadow a:b\n", "r:1: 'a:b' is not a user's name"},
 	    {"move a x\nmove b x\n", "r:2: b and a (line 1) claim one place, /s/x"},
 	};
@@ -199,6 +206,50 @@ rules_text(void **state)
 	free(s);
 	assert_null(rules_skel_path(&r, "usr/localx"));
 	rules_free(&r);
+}
+
+static void
+hooks_text(void **state)
+{
+	static const char text[] = "hook create - set up  all\nhook before etc/x,usr/lib/*/y migrate\nhook after - note\n"
+				   "regenerate etc/p etc/q make p\nregenerate-after etc/r - make r\n";
+	static const struct {
+		enum rule_kind kind;
+		enum pending_kind pending;
+		const char *arg, *paths;
+	} want[] = {
+	    {RULE_HOOK, PENDING_CREATE, "set up  all", ""},
+	    {RULE_HOOK, PENDING_HOOK, "migrate", "etc/x usr/lib/*/y"},
+	    {RULE_HOOK, PENDING_HOOK_AFTER, "note", ""},
+	    {RULE_REGENERATE, PENDING_REGENERATE, "make p", ""},
+	    {RULE_REGENERATE, PENDING_REGENERATE_AFTER, "make r", ""},
+	};
+	struct rules r;
+
+	(void)state;
+	assert_int_equal(rules_parse(text, "r", &r, &e), 0);
+	assert_int_equal(r.n, ARRAY_LEN(want));
+	for (size_t i = 0; i < r.n; i++) {
+		_auto_free char *paths = r.v[i].paths.n ? strv_join(&r.v[i].paths, " ") : xstrdup("");
+
+		assert_int_equal(r.v[i].kind, want[i].kind);
+		assert_int_equal(r.v[i].pending, want[i].pending);
+		assert_string_equal(r.v[i].arg, want[i].arg);
+		assert_string_equal(paths, want[i].paths);
+	}
+	rules_free(&r);
+}
+
+static void
+patterns(void **state)
+{
+	(void)state;
+	assert_true(class_pattern_covers("skel/etc/x", "skel/etc/x"));
+	assert_true(class_pattern_covers("skel/etc", "skel/etc/x/y"));
+	assert_true(class_pattern_covers("root/usr/lib/*/y", "root/usr/lib/a/y"));
+	assert_false(class_pattern_covers("root/usr/lib/*/y", "root/usr/lib/a"));
+	assert_false(class_pattern_covers("skel/etc/x", "skel/etc/xy"));
+	assert_false(class_pattern_covers("skel/etc/x/y", "skel/etc/x"));
 }
 
 static void
@@ -646,6 +697,8 @@ main(void)
 	    cmocka_unit_test(classes_default),
 	    cmocka_unit_test(classes_which),
 	    cmocka_unit_test(rules_text),
+	    cmocka_unit_test(hooks_text),
+	    cmocka_unit_test(patterns),
 	    cmocka_unit_test(names_in_octal),
 	    cmocka_unit_test_setup_teardown(handbook, setup, teardown),
 	    cmocka_unit_test_setup_teardown(linux_tree, setup, teardown),

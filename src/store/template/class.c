@@ -150,6 +150,15 @@ common(const char *pattern, const char *path, bool *ret_pattern_end, bool *ret_p
 	}
 }
 
+bool
+class_pattern_covers(const char *pattern, const char *path)
+{
+	bool all, end;
+
+	(void)common(pattern, path, &all, &end);
+	return all;
+}
+
 static bool
 is_glob(const struct class_rule *r)
 {

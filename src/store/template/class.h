@@ -31,6 +31,8 @@ void classes_add(struct classes *c, const struct rules *rules, const struct rule
  * ones. */
 int classes_of_release(const struct release *r, struct classes *ret, struct err *e);
 
+/* Does pattern match path, or a directory that it is in? */
+bool class_pattern_covers(const char *pattern, const char *path);
 enum path_class class_of(const struct classes *c, const char *path);
 /* The piece of data that path belongs to, as the length of its name at the beginning of path: what a data
  * rule matches, else the uppermost directory; of what is ignored each directory directly below the rule's. */

@@ -32,6 +32,7 @@ static const struct word {
     {"add-if", RULE_ADD_IF, 4, 4, "PATH FILE MODE OTHER"},
     {"regenerate", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
     {"regenerate-after", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
+    {"hook", RULE_HOOK, 3, 3, "create|before|after PATTERN[,PATTERN]|- COMMAND"},
     {"dangling", RULE_DANGLING, 1, 1, "PATTERN"},
     {"config", RULE_CONFIG, 1, 1, "PATTERN"},
     {"data", RULE_DATA, 1, 1, "PATTERN"},
@@ -54,6 +55,7 @@ rules_free(struct rules *r)
 		free(r->v[i].path);
 		free(r->v[i].arg);
 		free(r->v[i].unless);
+		strv_free(&r->v[i].paths);
 	}
 	free(r->v);
 	free(r->file);
@@ -75,7 +77,7 @@ tree_path_ok(const char *path)
 static size_t
 rest_field(const char *word)
 {
-	return streq(word, "line") ? 2 : str_after(word, "regenerate") ? 3 : 0;
+	return streq(word, "line") ? 2 : str_after(word, "regenerate") || streq(word, "hook") ? 3 : 0;
 }
 
 /* Fields of a line. */
@@ -155,6 +157,33 @@ fill_regenerate(struct rule *rule, const struct strv *f, struct err *e)
 }
 
 static int
+fill_hook(struct rule *rule, const struct strv *f, struct err *e)
+{
+	static const enum pending_kind kinds[] = {PENDING_CREATE, PENDING_HOOK, PENDING_HOOK_AFTER};
+	static const char *const when[] = {"create", "before", "after"};
+	size_t k = 0;
+
+	while (k < ARRAY_LEN(when) && !streq(when[k], f->v[1]))
+		k++;
+	if (k == ARRAY_LEN(when))
+		return err_set(e, EINVAL, "'%s': expected create, before or after", f->v[1]);
+	rule->pending = kinds[k];
+	rule->arg = xstrdup(f->v[3]);
+	if (streq(f->v[2], "-"))
+		return 0;
+	if (rule->pending == PENDING_CREATE)
+		return err_set(e, EINVAL, "'%s': a new jail comes from no other release: '-' is meant", f->v[2]);
+	for (const char *p = f->v[2]; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+		_auto_free char *path = xstrndup(p, strcspn(p, ","));
+
+		if (!tree_path_ok(path))
+			return err_set(e, EINVAL, "'%s' is not a path relative to the tree", path);
+		strv_add(&rule->paths, path);
+	}
+	return 0;
+}
+
+static int
 fill_fresh(struct rule *rule, const char *word, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fresh_words); i++)
@@ -187,6 +216,8 @@ fill_rule(struct rule *rule, const struct strv *f, struct err *e)
 		break;
 	case RULE_REGENERATE:
 		return fill_regenerate(rule, f, e);
+	case RULE_HOOK:
+		return fill_hook(rule, f, e);
 	case RULE_EMPTY:
 	case RULE_DROP:
 	case RULE_LINK:

@@ -588,6 +588,7 @@ apply(struct split *s, const struct rule *r, struct err *e)
 	case RULE_MOVE:
 	case RULE_MOVE_IF:
 	case RULE_REGENERATE:
+	case RULE_HOOK:
 	case RULE_DANGLING:
 	case RULE_CONFIG:
 	case RULE_DATA:

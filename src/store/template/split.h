@@ -38,6 +38,7 @@ enum rule_kind {
 	RULE_REGENERATE, /* after an upgrade arg is run in the jail, when unless (a path; NULL: path itself,
 			  * where the jail's differs) was changed: path is made by a program, and never a
 			  * conflict */
+	RULE_HOOK,       /* arg is run in the jail: see pending; at an upgrade only where one of paths differs */
 	RULE_DANGLING,   /* a link at path (pattern over the whole path as the jail sees it) may dangle */
 	/* classes (class.h): path is a pattern in each of its components */
 	RULE_CONFIG,
@@ -51,7 +52,8 @@ struct rule {
 	char *path, *arg;
 	enum fresh fresh; /* RULE_FRESH */
 	unsigned mode;    /* RULE_ADD, RULE_ADD_IF */
-	enum pending_kind pending; /* RULE_REGENERATE: when arg is run */
+	enum pending_kind pending; /* RULE_REGENERATE, RULE_HOOK: when arg is run */
+	struct strv paths;         /* RULE_HOOK: patterns of the tree (glob(7) in each component); none: always */
 	char *unless;     /* RULE_ADD, RULE_ADD_IF, RULE_REGENERATE: NULL or a path of the tree */
 	int line;         /* for messages */
 };
