@@ -200,7 +200,7 @@ stage_answer(struct ctx *c, struct err *e)
 		r = change_stage_text(&c->change, a->path, *a->content, c->space, e);
 	else
 		r = stage_theirs(c, a->path, &rel, e);
-	return r < 0 ? r : switch_regenerate(&c->change, &rel, c->space, e);
+	return r < 0 ? r : switch_pending(&c->change, &c->rec, &rel, c->space, e);
 }
 
 static int

@@ -17,6 +17,7 @@
 #include "base/fsx.h"
 #include "base/name.h"
 #include "base/path.h"
+#include "run/files.h"
 #include "run/run.h"
 #include "run/volume.h"
 #include "store/change/change.h"
@@ -151,7 +152,9 @@ create_from_template(const struct store *s, const struct jailspec *spec, struct 
 	free(rec->release);
 	rec->template = xstrdup(rel.template);
 	rec->release = xstrdup(rel.name);
-	r = write_record(s, spec->name, rec, recorded, e);
+	r = there ? 0 : switch_create_hooks(&rel, &rec->pending, e);
+	if (r == 0)
+		r = write_record(s, spec->name, rec, recorded, e);
 	if (r == 0 && !there)
 		r = make_space(s, spec, &rel, pr, e);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "os/space.h"
 #include "run/files.h"
 #include "run/run.h"
+#include "store/template/packages.h"
 #include "store/template/split.h"
 
 /* ---- where the files are ---- */
@@ -95,23 +96,153 @@ note_product(struct change *c, const struct rule *rule, const char *product, con
 		pending_add(&c->pending, rule->pending, rule->arg);
 }
 
-int
-switch_regenerate(struct change *c, const struct release *to, int space_fd, struct err *e)
+static void
+note_products(struct change *c, const struct rules *rules, int space_fd)
 {
-	struct rules rules = RULES_INIT;
-	int r = rules_of_release(to, &rules, e);
-
-	for (size_t i = 0; r == 0 && i < rules.n; i++) {
-		const struct rule *rule = &rules.v[i];
+	for (size_t i = 0; i < rules->n; i++) {
+		const struct rule *rule = &rules->v[i];
 		_auto_free char *product =
-		    rule->kind == RULE_REGENERATE ? rules_skel_path(&rules, rule->path) : NULL;
-		_auto_free char *source =
-		    product && rule->unless ? rules_skel_path(&rules, rule->unless) : NULL;
+		    rule->kind == RULE_REGENERATE ? rules_skel_path(rules, rule->path) : NULL;
+		_auto_free char *source = product && rule->unless ? rules_skel_path(rules, rule->unless) : NULL;
 
 		if (product)
 			note_product(c, rule, product, source, space_fd);
 	}
-	rules_free(&rules);
+}
+
+/* ---- hooks of the release ---- */
+
+/* What a switch goes from and to, for the rules of the new release. */
+struct hooks_want {
+	const struct store *s;
+	const char *template, *from;
+	const struct release *to;
+	const struct rules *rules;
+	struct strv differ; /* paths of both trees, as in a manifest: "root/usr/bin/x", "skel/etc/x" */
+	bool all;           /* there is nothing to compare with: every path may differ */
+};
+
+/* Adds what the two releases differ in, unless no rule asks for it. */
+static int
+find_differences(struct hooks_want *w, struct err *e)
+{
+	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	struct release_diff d = {0};
+	bool asked = false;
+	int r;
+
+	for (size_t i = 0; i < w->rules->n; i++)
+		asked |= w->rules->v[i].paths.n > 0;
+	if (!asked)
+		return 0;
+	r = release_open(w->s, w->template, w->from, &from, e);
+	if (r == 0)
+		r = release_diff(&from, w->to, true, &d, e);
+	if (r == -ENOENT) { /* made by hand, or gone */
+		err_clear(e);
+		w->all = true;
+		return 0;
+	}
+	for (size_t i = 0; r == 0 && i < d.n_paths; i++)
+		strv_add(&w->differ, d.path[i].path);
+	release_diff_free(&d);
+	return r;
+}
+
+static bool
+is_about(const struct rule *hook, const struct hooks_want *w)
+{
+	for (size_t i = 0; i < hook->paths.n && !w->all; i++) {
+		_auto_free char *in_skel = rules_skel_path(w->rules, hook->paths.v[i]);
+		_auto_free char *pattern =
+		    in_skel ? path_join("skel", in_skel) : path_join("root", hook->paths.v[i]);
+
+		for (size_t k = 0; k < w->differ.n; k++)
+			if (class_pattern_covers(pattern, w->differ.v[k]))
+				return true;
+	}
+	return w->all || hook->paths.n == 0;
+}
+
+static void
+add_hooks(const struct hooks_want *w, enum pending_kind kind, struct pending *ret)
+{
+	for (size_t i = 0; i < w->rules->n; i++) {
+		const struct rule *rule = &w->rules->v[i];
+
+		if (rule->kind == RULE_HOOK && rule->pending == kind && is_about(rule, w))
+			pending_add(ret, kind, rule->arg);
+	}
+}
+
+int
+switch_create_hooks(const struct release *r, struct pending *ret, struct err *e)
+{
+	_auto_(rules_free) struct rules rules = RULES_INIT;
+
+	if (rules_of_release(r, &rules, e) < 0)
+		return -e->num;
+	add_hooks(&(struct hooks_want){.rules = &rules}, PENDING_CREATE, ret);
+	return 0;
+}
+
+/*
+ * The hooks that wait after a switch: those of the release that it leads to, from the one that the jail last ran on.
+ * So one that it never ran on has none, and who goes back over an upgrade has none, either: an error of them must not
+ * keep anybody from going back.  After a decision they are those that waited before.
+ */
+static int
+renew_hooks(struct hooks_want *w, const struct record *rec, enum change_kind kind, struct pending *ret, struct err *e)
+{
+	bool is_new = ret->v[PENDING_CREATE].n > 0;
+	int r = 0;
+
+	w->from = rec->upgrade_from ? rec->upgrade_from : kind == CHANGE_UPGRADE ? rec->release : w->to->name;
+	strv_free(&ret->v[PENDING_CREATE]);
+	strv_free(&ret->v[PENDING_HOOK]);
+	strv_free(&ret->v[PENDING_HOOK_AFTER]);
+	if (is_new)
+		add_hooks(w, PENDING_CREATE, ret);
+	if (streq(w->from, w->to->name))
+		return 0;
+	r = find_differences(w, e);
+	if (r == 0)
+		add_hooks(w, PENDING_HOOK, ret);
+	if (r == 0)
+		add_hooks(w, PENDING_HOOK_AFTER, ret);
+	return r;
+}
+
+int
+switch_pending(struct change *c, const struct record *rec, const struct release *to, int space_fd, struct err *e)
+{
+	_auto_(rules_free) struct rules rules = RULES_INIT;
+	struct hooks_want w = {.s = c->store, .template = c->template, .to = to, .rules = &rules};
+	int r = rules_of_release(to, &rules, e);
+
+	if (r < 0)
+		return r;
+	note_products(c, &rules, space_fd);
+	for (size_t i = 0; i < c->n_op; i++)
+		strv_addf(&w.differ, "skel/%s", c->op[i].path);
+	r = renew_hooks(&w, rec, c->kind, &c->pending, e);
+	strv_free(&w.differ);
+	return r;
+}
+
+int
+switch_hooks(struct switch_to *to, struct record *rec, struct err *e)
+{
+	_auto_(release_close) struct release new = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(rules_free) struct rules rules = RULES_INIT;
+	struct hooks_want w = {.s = to->store, .template = rec->template, .to = &new, .rules = &rules};
+	int r = release_open(to->store, rec->template, to->release, &new, e);
+
+	if (r == 0)
+		r = rules_of_release(&new, &rules, e);
+	if (r == 0)
+		r = renew_hooks(&w, rec, to->kind, &rec->pending, e);
+	strv_free(&w.differ);
 	return r;
 }
 
@@ -390,7 +521,7 @@ switch_stage(struct switch_to *to, struct change *c, const struct record *rec, i
 		r = plan_merge(&(struct planner){to, rec, &new, space_fd, stage_part, &s}, e);
 	}
 	if (r >= 0 && space_fd >= 0)
-		r = switch_regenerate(c, &new, space_fd, e);
+		r = switch_pending(c, rec, &new, space_fd, e);
 	return r < 0 ? r : 0;
 }
 

@@ -64,8 +64,13 @@ int switch_discard_prepared(const struct store *s, const char *jail, struct reco
 /* Fills a new change. */
 int switch_stage(struct switch_to *to, struct change *c, const struct record *rec, int space_fd,
 		 struct err *e);
-/* Adds to c->pending by the rules of the release. */
-int switch_regenerate(struct change *c, const struct release *to, int space_fd, struct err *e);
+/* What the rules of release `to` have run because of the change: c->pending.  rec: the record before it. */
+int switch_pending(struct change *c, const struct record *rec, const struct release *to, int space_fd,
+		   struct err *e);
+/* The hooks of it alone, from what two releases differ in: for a plan.  In place of those that rec has. */
+int switch_hooks(struct switch_to *to, struct record *rec, struct err *e);
+/* Adds the hooks of a new jail. */
+int switch_create_hooks(const struct release *r, struct pending *ret, struct err *e);
 /* What an older brig left to be decided about data: nothing is, the file stays.  *ret_said: a line for each. */
 int switch_drop_data_conflicts(const struct store *s, struct record *rec, struct strv *ret_said,
 			       struct err *e);

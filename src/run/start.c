@@ -204,6 +204,8 @@ run_start_plan(const struct store *s, const struct jailspec *spec, bool restart,
 		r = with_change(&c, &to, &f, e);
 	f.finish = c.has_change || runs;
 	f.volume = on_volume(&c);
+	if (r == 0 && f.files == FILES_NEW)
+		r = switch_hooks(&to, &c.rec, e);
 	if (r == 0 && runs) /* a restart is a stop and a start */
 		print_walk(&(struct walk_facts){.runs = true, .returns = true, .mark = true}, spec, &c.rec.pending,
 			   ret);

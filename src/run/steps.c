@@ -261,10 +261,23 @@ run_pending(struct ctx *c, struct instance *i, enum step_id step, struct err *e)
 	return r < 0 || !any || c->has_change ? r : record_write(i->s, i->spec->name, rec, e);
 }
 
+/* Files in memory are those of a new jail at each start. */
+static int
+new_in_memory(const struct instance *i, struct record *rec, struct err *e)
+{
+	_auto_(release_close) struct release rel = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	int r = release_open(i->s, rec->template, rec->release, &rel, e);
+
+	return r < 0 ? r : switch_create_hooks(&rel, &rec->pending, e);
+}
+
 static int
 up_hooks(struct ctx *c, struct instance *i, struct err *e)
 {
-	return run_pending(c, i, STEP_HOOKS, e);
+	struct record *rec = c->has_change ? &c->rec : &i->record;
+	int r = i->spec->space == SPACE_TMPFS && rec->template ? new_in_memory(i, rec, e) : 0;
+
+	return r < 0 ? r : run_pending(c, i, STEP_HOOKS, e);
 }
 
 static int

@@ -190,6 +190,8 @@ switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *ret,
 		r = record_read(to->store, spec->name, &c.rec, e);
 	c.next.spec = c.next.made = spec;
 	c.to = to;
+	if (r > 0 && switch_hooks(to, &c.rec, e) < 0)
+		r = -e->num;
 	if (r > 0) {
 		f = facts_of(&c);
 		walk_make(&f, &w);
