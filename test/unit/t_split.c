@@ -185,6 +185,13 @@ rules_text(void **state)
 	    {"hook before /etc/x true\n", "r:1: '/etc/x' is not a path relative to the tree"},
 	    {"hook before etc/x, true\n", "r:1: '' is not a path relative to the tree"},
 	    {"hook before etc/x,../y true\n", "r:1: '../y' is not a path relative to the tree"},
+    {"guard var/lib/x\n", "r:1: expected: guard PATTERN PATH[,PATH] [TEXT]"},
+    {"guard var/lib/x usr/bin/x,/usr/bin/y text\n", "r:1: '/usr/bin/y' is not a path relative to the tree"},
+    {"guard-format var/lib/x var/lib/x/v pkg\n",
+     "r:1: expected: guard-format PATH PATTERN[,PATTERN] PACKAGE NUMBERS [TEXT]"},
+    {"guard-format var/lib/x var/lib/x/v pkg 5 text\n",
+     "r:1: '5': how many numbers of the version count, 1 to 4"},
+    {"guard-enabled etc/rc.conf ../x\n", "r:1: '../x' is not a path relative to the tree"},
 	    {"lock etc/shadow a:b\n", "r:1: 'a:b' is not a user's name"},
 	    {"move a x\nmove b x\n", "r:2: b and a (line 1) claim one place, /s/x"},
 	};

@@ -34,6 +34,9 @@ static const struct word {
     {"regenerate-after", RULE_REGENERATE, 3, 3, "PATH SOURCE|- COMMAND"},
     {"hook", RULE_HOOK, 3, 3, "create|before|after PATTERN[,PATTERN]|- COMMAND"},
     {"dangling", RULE_DANGLING, 1, 1, "PATTERN"},
+    {"guard", RULE_GUARD, 2, 3, "PATTERN PATH[,PATH] [TEXT]"},
+    {"guard-format", RULE_GUARD_FORMAT, 4, 5, "PATH PATTERN[,PATTERN] PACKAGE NUMBERS [TEXT]"},
+    {"guard-enabled", RULE_GUARD_ENABLED, 2, 3, "PATH PATH[,PATH] [TEXT]"},
     {"config", RULE_CONFIG, 1, 1, "PATTERN"},
     {"data", RULE_DATA, 1, 1, "PATTERN"},
     {"release", RULE_RELEASE, 1, 1, "PATTERN"},
@@ -77,7 +80,16 @@ tree_path_ok(const char *path)
 static size_t
 rest_field(const char *word)
 {
-	return streq(word, "line") ? 2 : str_after(word, "regenerate") || streq(word, "hook") ? 3 : 0;
+	static const struct {
+		const char *word;
+		size_t field;
+	} rest[] = {{"line", 2},  {"regenerate", 3},    {"regenerate-after", 3}, {"hook", 3},
+		    {"guard", 3}, {"guard-enabled", 3}, {"guard-format", 5}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rest); i++)
+		if (streq(word, rest[i].word))
+			return rest[i].field;
+	return 0;
 }
 
 /* Fields of a line. */
@@ -156,6 +168,20 @@ fill_regenerate(struct rule *rule, const struct strv *f, struct err *e)
 	return 0;
 }
 
+/* "PATH,PATH" */
+static int
+fill_paths(struct rule *rule, const char *text, struct err *e)
+{
+	for (const char *p = text; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+		_auto_free char *path = xstrndup(p, strcspn(p, ","));
+
+		if (!tree_path_ok(path))
+			return err_set(e, EINVAL, "'%s' is not a path relative to the tree", path);
+		strv_add(&rule->paths, path);
+	}
+	return 0;
+}
+
 static int
 fill_hook(struct rule *rule, const struct strv *f, struct err *e)
 {
@@ -173,13 +199,26 @@ fill_hook(struct rule *rule, const struct strv *f, struct err *e)
 		return 0;
 	if (rule->pending == PENDING_CREATE)
 		return err_set(e, EINVAL, "'%s': a new jail comes from no other release: '-' is meant", f->v[2]);
-	for (const char *p = f->v[2]; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-		_auto_free char *path = xstrndup(p, strcspn(p, ","));
+	return fill_paths(rule, f->v[2], e);
+}
 
-		if (!tree_path_ok(path))
-			return err_set(e, EINVAL, "'%s' is not a path relative to the tree", path);
-		strv_add(&rule->paths, path);
+static int
+fill_guard(struct rule *rule, const struct strv *f, struct err *e)
+{
+	bool format = rule->kind == RULE_GUARD_FORMAT;
+	int numbers;
+
+	if (fill_paths(rule, f->v[2], e) < 0)
+		return -e->num;
+	if (format && num_int(f->v[4], 1, GUARD_NUMBERS_MAX, &numbers) < 0)
+		return err_set(e, EINVAL, "'%s': how many numbers of the version count, 1 to %d", f->v[4],
+			       GUARD_NUMBERS_MAX);
+	if (format) {
+		rule->unless = xstrdup(f->v[3]);
+		rule->mode = (unsigned)numbers;
 	}
+	if (f->n > (format ? 5 : 3))
+		rule->arg = xstrdup(f->v[format ? 5 : 3]);
 	return 0;
 }
 
@@ -218,6 +257,10 @@ fill_rule(struct rule *rule, const struct strv *f, struct err *e)
 		return fill_regenerate(rule, f, e);
 	case RULE_HOOK:
 		return fill_hook(rule, f, e);
+	case RULE_GUARD:
+	case RULE_GUARD_FORMAT:
+	case RULE_GUARD_ENABLED:
+		return fill_guard(rule, f, e);
 	case RULE_EMPTY:
 	case RULE_DROP:
 	case RULE_LINK:

@@ -590,6 +590,9 @@ apply(struct split *s, const struct rule *r, struct err *e)
 	case RULE_REGENERATE:
 	case RULE_HOOK:
 	case RULE_DANGLING:
+	case RULE_GUARD:
+	case RULE_GUARD_FORMAT:
+	case RULE_GUARD_ENABLED:
 	case RULE_CONFIG:
 	case RULE_DATA:
 	case RULE_RELEASE:

@@ -40,6 +40,10 @@ enum rule_kind {
 			  * conflict */
 	RULE_HOOK,       /* arg is run in the jail: see pending; at an upgrade only where one of paths differs */
 	RULE_DANGLING,   /* a link at path (pattern over the whole path as the jail sees it) may dangle */
+	/* guards (guard.h): path is of the jail's data; arg: what to do about it, or NULL */
+	RULE_GUARD,         /* paths of the tree, one of which these data need */
+	RULE_GUARD_FORMAT,  /* paths with the version of these data, unless: package, mode: how many numbers of it */
+	RULE_GUARD_ENABLED, /* paths of the tree, one of which a service needs that this file enables */
 	/* classes (class.h): path is a pattern in each of its components */
 	RULE_CONFIG,
 	RULE_DATA,
@@ -47,13 +51,16 @@ enum rule_kind {
 	RULE_IGNORE,
 };
 
+#define GUARD_NUMBERS_MAX 4 /* of a version */
+
 struct rule {
 	enum rule_kind kind;
 	char *path, *arg;
 	enum fresh fresh; /* RULE_FRESH */
-	unsigned mode;    /* RULE_ADD, RULE_ADD_IF */
+	unsigned mode;    /* RULE_ADD, RULE_ADD_IF, RULE_GUARD_FORMAT */
 	enum pending_kind pending; /* RULE_REGENERATE, RULE_HOOK: when arg is run */
-	struct strv paths;         /* RULE_HOOK: patterns of the tree (glob(7) in each component); none: always */
+	struct strv paths;         /* RULE_HOOK: patterns of the tree (glob(7) in each component); none: always.
+				    * RULE_GUARD*: as there */
 	char *unless;     /* RULE_ADD, RULE_ADD_IF, RULE_REGENERATE: NULL or a path of the tree */
 	int line;         /* for messages */
 };
