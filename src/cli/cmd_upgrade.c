@@ -15,7 +15,7 @@ static struct {
 	bool dry, all_at_once, no_restart, keep_going, ignore_listen;
 	int jobs;
 	const char *canary, *rules, *release;
-	struct strv overlays, always, ignore, jails;
+	struct strv overlays, always, ignore, jails, force;
 } opt;
 
 #define COMMON_OPTS                                                                                            \
@@ -26,6 +26,7 @@ static struct {
 	    {0, "all-at-once", OPT_FLAG, &opt.all_at_once, NULL, "stop all, switch all, start all"},           \
 	    {0, "no-restart", OPT_FLAG, &opt.no_restart, NULL, "running jails switch at their next start"},    \
 	    {0, "keep-going", OPT_FLAG, &opt.keep_going, NULL, "go on with the others when one fails"},        \
+	    {0, "force", OPT_LIST, &opt.force, "NAME", "this jail, too, whatever its data need (repeatable)"}, \
 	{                                                                                                      \
 		0, "jail", OPT_LIST, &opt.jails, "NAME", "only this jail (repeatable)"                         \
 	}
@@ -50,7 +51,7 @@ struct job {
 	struct upgrade u;
 	char *template, *release, *was_current;
 	json_t *jails; /* --json: results */
-	size_t done, later, failed, not_tried, conflicts; /* not_tried are a part of failed */
+	size_t done, later, failed, not_tried, held, conflicts; /* not_tried are a part of failed */
 	int64_t total_us, longest_us;
 	bool measured;
 	long start_ms;
@@ -124,6 +125,24 @@ add_unconfigured(struct job *j, const char *name)
 	return 0;
 }
 
+/* Is each of them a jail of the template? */
+static int
+check_named(const struct job *j, const struct strv *names)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < j->u.n; k++)
+			found |= streq(j->u.jail[k].label, names->v[i]);
+		if (!found)
+			status = cli_usage(j->cli, j->cmd, "%s: no jail of template %s (brig template list %s)",
+					   names->v[i], j->template, j->template);
+	}
+	return status;
+}
+
 static int
 gather(struct job *j)
 {
@@ -146,17 +165,7 @@ gather(struct job *j)
 		return cli_error(j->cli, &e);
 	for (size_t i = 0; i < records.n; i++)
 		status |= add_unconfigured(j, records.v[i]);
-	for (size_t i = 0; i < opt.jails.n; i++) {
-		bool found = false;
-
-		for (size_t k = 0; k < j->u.n; k++)
-			found |= streq(j->u.jail[k].label, opt.jails.v[i]);
-		if (!found)
-			status =
-			    cli_usage(j->cli, j->cmd, "%s: no jail of template %s (brig template list %s)",
-				      opt.jails.v[i], j->template, j->template);
-	}
-	return status;
+	return status != 0 ? status : check_named(j, &opt.jails) | check_named(j, &opt.force);
 }
 
 static int
@@ -292,6 +301,7 @@ print_plan(const struct job *j)
 
 		table_row(&t, u->label, u->from,
 			  u->pinned    ? "pinned"
+			  : u->held    ? "held"
 			  : u->running ? "running"
 				       : "stopped",
 			  updated, merged, added, removed, conflicts, kept);
@@ -348,8 +358,8 @@ plan_json(const struct job *j)
 		}
 		(void)json_array_append_new(
 		    list,
-		    json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:s*}", "jail", u->label, "from", u->from,
-			      "running", u->running, "pinned", u->pinned, "counts", counts_json(&u->counts),
+		    json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:s*}", "jail", u->label, "from", u->from,
+			      "running", u->running, "pinned", u->pinned, "held", u->held, "counts", counts_json(&u->counts),
 			      "files", files, "problem", u->planned < 0 ? u->problem.msg : NULL));
 	}
 	return list;
@@ -372,7 +382,7 @@ tell_problems(const struct job *j)
 			cli_warn(j->cli, "%s: warning: %s", u->label, u->plan.warnings.v[k]);
 		if (u->planned >= 0)
 			continue;
-		if (u->planned == -EPERM || u->planned == -EBUSY)
+		if (u->pinned || u->held || u->planned == -EBUSY)
 			cli_warn(j->cli, "%s: %s", u->label, u->problem.msg);
 		else
 			status = cli_fail(j->cli, u->label, &u->problem);
@@ -455,19 +465,23 @@ jail_done(void *ctx, const struct upgrade_jail *u, const struct switch_result *r
 static void
 summary(const struct job *j)
 {
+	size_t all = j->done + j->failed + j->later + j->held;
 	_auto_free char *total = milliseconds(j->total_us), *longest = milliseconds(j->longest_us);
-	_auto_free char *failed = NULL, *not_tried = NULL;
+	_auto_free char *failed = NULL, *not_tried = NULL, *held = NULL;
 
 	if (j->failed > j->not_tried)
 		failed = xasprintf("; %zu failed", j->failed - j->not_tried);
 	if (j->not_tried > 0)
 		not_tried = xasprintf("%s %zu not tried", failed ? "," : ";", j->not_tried);
-	if (j->done > 0 || j->failed > 0)
-		cli_say(j->cli, "switched %zu of %zu jail%s to %s in %.1f s%s%s%s%s%s%s", j->done,
-			j->done + j->failed + j->later, j->done + j->failed + j->later == 1 ? "" : "s", j->release,
+	if (j->held > 0)
+		held = xasprintf("%s %zu held back", failed || not_tried ? "," : ";", j->held);
+	if (j->done > 0 || j->failed > 0 || j->held > 0)
+		cli_say(j->cli, "switched %zu of %zu jail%s to %s in %.1f s%s%s%s%s%s%s%s", j->done, all,
+			all == 1 ? "" : "s", j->release,
 			(double)(clock_ms() - j->start_ms) / 1000, j->measured ? ": downtime " : "",
 			j->measured ? total : "", j->measured ? " in all, at most " : "",
-			j->measured ? longest : "", failed ? failed : "", not_tried ? not_tried : "");
+			j->measured ? longest : "", failed ? failed : "", not_tried ? not_tried : "",
+			held ? held : "");
 	if (j->later)
 		cli_say(j->cli, "%zu at %s next start", j->later, j->later > 1 ? "their" : "its");
 	if (j->conflicts)
@@ -491,6 +505,23 @@ set_current(struct job *j, const char *release)
 	return release_set_current(&j->cli->store, j->template, release, &e) < 0 ? cli_error(j->cli, &e) : 0;
 }
 
+/* Those that are not switched because of their data: the plan has said why. */
+static void
+count_held(struct job *j)
+{
+	for (size_t i = 0; i < j->u.n; i++) {
+		const struct upgrade_jail *u = &j->u.jail[i];
+
+		if (!u->held)
+			continue;
+		j->held++;
+		if (j->jails)
+			(void)json_array_append_new(j->jails,
+						    json_pack("{s:s, s:s, s:s, s:s}", "jail", u->label, "from", u->from,
+							      "result", "held", "error", u->problem.msg));
+	}
+}
+
 static int
 carry_out(struct job *j)
 {
@@ -506,10 +537,11 @@ carry_out(struct job *j)
 	j->u.who = &who;
 	j->u.done = jail_done;
 	j->u.ctx = j;
+	count_held(j);
 	(void)upgrade_run(&j->u);
-	if (j->failed && j->done + j->later == 0)
+	if (j->failed + j->held > 0 && j->done + j->later == 0)
 		(void)set_current(j, j->was_current);
-	return j->failed ? 1 : 0;
+	return j->failed + j->held > 0 ? 1 : 0;
 }
 
 static int
@@ -534,7 +566,7 @@ print_walks(struct job *j)
 		_auto_strv struct strv lines = STRV_INIT;
 		struct err e = ERR_INIT;
 
-		if (u->pinned)
+		if (u->pinned || u->held)
 			continue;
 		if (switch_walk(&j->u.to, u->spec, &lines, &e) < 0)
 			(void)cli_fail(j->cli, u->label, &e);
@@ -561,6 +593,7 @@ switch_all(struct job *j)
 	j->u.to.ignore = &opt.ignore;
 	j->u.to.no_restart = opt.no_restart;
 	j->u.to.ignore_listen = opt.ignore_listen;
+	j->u.to.force = &opt.force;
 	j->u.canary = opt.canary;
 	j->u.details = opt.dry || j->cli->verbose || j->cli->json;
 	if (upgrade_plan(&j->u, &e) < 0)

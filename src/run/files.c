@@ -132,7 +132,7 @@ find_differences(struct hooks_want *w, struct err *e)
 	int r;
 
 	for (size_t i = 0; i < w->rules->n; i++)
-		asked |= w->rules->v[i].paths.n > 0;
+		asked |= w->rules->v[i].kind == RULE_HOOK && w->rules->v[i].paths.n > 0;
 	if (!asked)
 		return 0;
 	r = release_open(w->s, w->template, w->from, &from, e);
@@ -302,6 +302,7 @@ switch_to_free(struct switch_to *to)
 		merge_data_free(&to->delta[i].data);
 	}
 	classes_free(&to->classes);
+	guards_free(&to->guards);
 	free(to->delta);
 	to->delta = NULL;
 	to->n_delta = 0;
@@ -473,6 +474,45 @@ plan_merge(const struct planner *p, struct err *e)
 	return r == 0 ? p->fn(p->ctx, &data, from.name, p->new, e) : r;
 }
 
+/* ---- guards ---- */
+
+static void
+join_notes(const struct guard_notes *n, bool holds, struct strv *ret)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (n->v[i].holds == holds)
+			strv_add(ret, n->v[i].text);
+}
+
+/*
+ * Asks the guards of the release about the jail's data.  -SWITCH_HELD: they need what it does not have, and the message
+ * says what and what to do; with force that is one of the warnings, as what will be converted is.
+ */
+static int
+ask_guards(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd, bool force,
+	   struct strv *warnings, struct err *e)
+{
+	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_(guard_notes_free) struct guard_notes notes = {0};
+	_auto_strv struct strv holds = STRV_INIT;
+	int r = space_fd < 0 ? 0 : guards_load(&to->guards, new, e);
+
+	if (r == 0 && space_fd >= 0)
+		r = release_open(to->store, rec->template, rec->release, &from, e);
+	if (r == 0 && space_fd >= 0)
+		r = guards_look(&to->guards, &from, new, space_fd, &notes, e);
+	if (r < 0)
+		return r;
+	join_notes(&notes, true, force ? warnings : &holds);
+	join_notes(&notes, false, warnings);
+	if (holds.n > 0) {
+		_auto_free char *text = strv_join(&holds, "; ");
+
+		return err_set(e, SWITCH_HELD, "stays on %s: %s (--force NAME switches it all the same)", rec->release, text);
+	}
+	return 0;
+}
+
 /* ---- what is prepared ---- */
 
 int
@@ -507,10 +547,13 @@ int
 switch_stage(struct switch_to *to, struct change *c, const struct record *rec, int space_fd, struct err *e)
 {
 	_auto_(release_close) struct release new = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
+	_auto_strv struct strv said = STRV_INIT; /* by the plan */
 	struct staging s = {c, space_fd};
 	int r = release_open(to->store, rec->template, to->release, &new, e);
 	bool back = false;
 
+	if (r == 0)
+		r = ask_guards(to, rec, &new, space_fd, c->force, &said, e);
 	if (r == 0 && c->kind == CHANGE_ROLLBACK) {
 		r = change_stage_undo(c, rec, space_fd, e);
 		back = r > 0;
@@ -682,6 +725,9 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	if (r < 0 || space < 0)
 		return r;
 	p.space_fd = space;
+	r = ask_guards(to, &rec, &new, space, to->force && strv_has(to->force, spec->label), &ret->warnings, e);
+	if (r < 0)
+		return r;
 	if (to->kind == CHANGE_ROLLBACK) {
 		r = plan_undo(&p, spec->name, ret, counts, e);
 		if (r != 0)

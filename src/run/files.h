@@ -9,6 +9,7 @@
 
 #include "conf/spec.h"
 #include "store/change/change.h"
+#include "store/template/guard.h"
 #include "store/template/release.h"
 
 /* What a jail's release and the new one's differ in; the same for all jails that come from it. */
@@ -29,6 +30,8 @@ struct switch_to {
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
 	bool restart;                       /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */
+	const struct strv *force;           /* labels of jails whose guards do not count; NULL: none */
+	struct guards guards;               /* of the release; filled on demand */
 	bool ignore_listen;                 /* that nothing listens any more is no reason to go back */
 };
 void switch_to_free(struct switch_to *to);
@@ -46,6 +49,9 @@ struct switch_result {
 	int64_t down_us;  /* the old services' last moment to the new ones' first; -1 not measured */
 	size_t listeners; /* how many sockets were watched; 0: down_us is from the stop to the start */
 };
+
+/* From switch_plan(), switch_stage(): a guard of the jail's data holds it back.  No other error is called so. */
+#define SWITCH_HELD EPROTOTYPE
 
 /* Plans the switch of one jail as it is now; nothing is changed.  1: it is on the release already.
  * `conflicts` of a rollback are files that would stay.  -EBUSY: its image is in use, and can be looked at

@@ -109,6 +109,7 @@ begin_change(struct ctx *c, struct err *e)
 	c->has_change = true;
 	c->change.restart = c->old.st.name != NULL || c->to->restart;
 	c->change.ignore_listen = c->to->ignore_listen;
+	c->change.force = c->to->force && strv_has(c->to->force, spec->label);
 	c->change.keep = (struct change_keep){spec->undo_keep, spec->undo_age};
 	if (c->to->always)
 		strv_copy(&c->change.always, c->to->always);

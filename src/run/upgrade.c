@@ -128,6 +128,7 @@ upgrade_plan(struct upgrade *u, struct err *e)
 			continue;
 		}
 		j->pinned = j->planned == -EPERM;
+		j->held = j->planned == -SWITCH_HELD;
 		if (!u->details)
 			keep_what_is_said(&j->plan);
 		u->jail[n++] = *j;
@@ -188,7 +189,7 @@ run_some(struct upgrade *u, bool (*pick)(const struct upgrade *u, const struct u
 	_auto_free struct run_job *job = xcalloc(u->n + 1, sizeof(*job));
 
 	for (size_t i = 0; i < u->n; i++)
-		if (!u->jail[i].pinned && pick(u, &u->jail[i]))
+		if (!u->jail[i].pinned && !u->jail[i].held && pick(u, &u->jail[i]))
 			job[b.n++] = (struct run_job){u->jail[i].label, &u->jail[i].spec->depend};
 	b.jobs = job;
 	b.ctx = u;
@@ -317,7 +318,7 @@ look_at_running(struct upgrade *u)
 		struct upgrade_jail *j = &u->jail[i];
 		struct err e = ERR_INIT;
 
-		if (j->pinned || run_was(u->store, j->spec->name, &j->was, &e) >= 0)
+		if (j->pinned || j->held || run_was(u->store, j->spec->name, &j->was, &e) >= 0)
 			continue;
 		j->running = false;
 		j->r = -e.num;

@@ -18,6 +18,7 @@ struct upgrade_jail {
 	int planned; /* 0, or -errno: there is no plan, and `problem` says why */
 	struct err problem;
 	bool pinned; /* to another release: skipped, which is no error */
+	bool held;   /* its data need what the release does not have: skipped, which is one */
 	struct switch_counts counts;
 	struct merge_plan plan;
 	/* upgrade_run() */

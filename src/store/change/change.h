@@ -84,6 +84,7 @@ struct change {
 	bool restart;   /* the jail ran when it began: after a crash it is started again */
 	bool prepared;  /* waits, or waited, for a start (upgrade --no-restart) */
 	char boot[40];  /* in this boot */
+	bool force;         /* upgrade --force: guards of its data do not count */
 	bool ignore_listen; /* upgrade --ignore-listen, for the start that it waits for */
 	struct change_keep keep; /* when it has ended; all, until who begins it says otherwise */
 	struct change_op *op;

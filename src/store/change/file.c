@@ -91,10 +91,10 @@ change_save(struct change *c, struct err *e)
 	_auto_free char *file = change_file_name(c->id);
 	_auto_free char *text = NULL;
 	json_t *j =
-	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s*}",
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s*}",
 		      "kind", kinds[c->kind], "template", c->template, "from", c->from, "to", c->to, "space",
 		      record_json_text(c->space), "inside", c->inside, "restart", c->restart, "prepared",
-		      c->prepared, "ignore_listen", c->ignore_listen, "boot", c->boot,
+		      c->prepared, "ignore_listen", c->ignore_listen, "force", c->force, "boot", c->boot,
 		      "ops", pack_ops(c), "was", record_json_conflicts(&c->was), "leaves",
 		      record_json_conflicts(&c->leaves), "kept", record_json_texts(&c->kept), "always",
 		      record_json_texts(&c->always), "ignore", record_json_texts(&c->ignore), "was_upgrade_from",
@@ -201,13 +201,13 @@ read_all(struct change *c, const json_t *j)
 {
 	const char *kind, *template, *from, *to, *boot;
 	size_t k;
-	/* missing in files of older versions of brig: prepared, ignore_listen, undo_keep, undo_age */
-	int inside, restart, prepared = 0, ignore_listen = 0, keep = CHANGE_KEEP_ALL.n;
+	/* missing in files of older versions of brig: prepared, ignore_listen, force, undo_keep, undo_age */
+	int inside, restart, prepared = 0, ignore_listen = 0, force = 0, keep = CHANGE_KEEP_ALL.n;
 	json_int_t age = CHANGE_KEEP_ALL.age;
 
-	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s?b, s:s, s?i, s?I}", "kind",
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s, s:s, s:s, s:b, s:b, s?b, s?b, s?b, s:s, s?i, s?I}", "kind",
 			&kind, "template", &template, "from", &from, "to", &to, "inside", &inside, "restart",
-			&restart, "prepared", &prepared, "ignore_listen", &ignore_listen, "boot", &boot,
+			&restart, "prepared", &prepared, "ignore_listen", &ignore_listen, "force", &force, "boot", &boot,
 			"undo_keep", &keep, "undo_age", &age) < 0)
 		return -EINVAL;
 	for (k = 0; k < ARRAY_LEN(kinds) && !streq(kinds[k], kind); k++)
@@ -219,6 +219,7 @@ read_all(struct change *c, const json_t *j)
 	c->restart = restart;
 	c->prepared = prepared;
 	c->ignore_listen = ignore_listen;
+	c->force = force;
 	c->keep = (struct change_keep){keep, age};
 	(void)stpcpy(c->boot, boot);
 	c->template = xstrdup(template);
