@@ -103,6 +103,27 @@ with_writes() {
 	done
 }
 
+@test "the next Debian has no server for the cluster: the jail is held back, and runs on" {
+	run brig upgrade mroot/t1
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ "$output" == *"db: stays on d0: /var/lib/postgresql/15/main needs /usr/lib/postgresql/15/bin/postgres, which release t1 does not have"* ]]
+	run brig upgrade -n --force db mroot/t1
+	echo "$output"
+	[[ "$output" == *"db: warning: /var/lib/mysql has the format of mariadb-server 10.11: release t1 converts it to 11."* ]]
+	healthy
+}
+
+@test "forced there, it goes back: nothing listens where PostgreSQL did" {
+	run brig upgrade --force db mroot/t1
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ "$output" == *"tcp 5432"*"nothing listens there any more"*"back on release d0, as it was"* ]]
+	eventually 60 my 'SELECT 1'
+	eventually 60 pg 'SELECT 1'
+	healthy
+}
+
 @test "a rebuild, while rows are written" {
 	with_writes 1 brig upgrade mroot/d1
 	healthy
@@ -124,7 +145,7 @@ with_writes() {
 	brig -q stop db
 	facts >"$LAB/facts"
 	for r in d1 d2 t1; do
-		brig -q upgrade mroot/$r
+		brig -q upgrade --force db mroot/$r
 		facts | diff -u "$LAB/facts" -
 	done
 	[ ! -e "$BRIG_BASE/js/db/var/lib/postgresql/17" ]
@@ -138,7 +159,7 @@ with_writes() {
 }
 
 @test "the next Debian's MariaDB finds the data of this one" {
-	brig -q upgrade mroot/t1
+	brig -q upgrade --force db --ignore-listen mroot/t1
 	eventually 60 my 'SELECT 1'
 	[[ "$(my 'SELECT VERSION()')" == 11.* ]]
 	[ "$(my 'SELECT COUNT(*) > 90 FROM app.t')" = 1 ]
