@@ -38,6 +38,15 @@ kind_word(const struct change *c)
 	return words[c->kind];
 }
 
+/* A jail that runs on the new release has done there what was to be done: that it runs is recorded after it. */
+static void
+nothing_waits(struct record *rec)
+{
+	pending_free(&rec->pending);
+	free(rec->upgrade_from);
+	rec->upgrade_from = NULL;
+}
+
 /*
  * Finishes a change that was committed.  Normally forwards.  If the old instance still runs, the command was
  * killed before it stopped it, and nothing of the change was carried out: it is discarded.  (The volume of a
@@ -69,6 +78,8 @@ decided(struct ctx *c, const char *alive_on, bool again, char **ret_text, struct
 	} else {
 		f.files = alive_on && on_volume(c) ? FILES_DONE : FILES_GO_ON;
 	}
+	if (c->rec.change == RECORD_APPLY && alive_on && ch->kind != CHANGE_MERGE && streq(alive_on, ch->to))
+		nothing_waits(&c->rec);
 	r = walk_down(c, &f, e);
 	if (r < 0)
 		return r;

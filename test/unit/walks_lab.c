@@ -108,7 +108,7 @@ make_release(int n)
 
 	make_dirs(etc);
 	make_dirs(root);
-	put(dir, "rules", "move etc\nconfig etc\n");
+	put(dir, "rules", "move etc\nconfig etc\nhook create - new\nhook before - before\nhook after - after\n");
 	put(etc, "same", "same\n");
 	put(etc, "version", n == 0 ? "1\n" : "2\n");
 	put(etc, "conf", n == 0 ? "a\nb\nc\nd\ne\n" : "a\nb\nc\nd\nE\n");
@@ -464,6 +464,11 @@ check_jail(int i, const struct lab_want *w, struct buf *wrong)
 		buf_addf(wrong, "%s: runs on %s, its state says %s, its record %s\n", lab_name[i],
 			 release_of_root(&st), st.release ? st.release : "-",
 			 rec.release ? rec.release : "-");
+	for (int k = 0; runs && rec.change == RECORD_SETTLED && k < PENDING_N; k++)
+		if (rec.pending.v[k].n > 0)
+			buf_addf(wrong, "%s: runs, and '%s' waits still\n", lab_name[i], rec.pending.v[k].v[0]);
+	if (runs && rec.change == RECORD_SETTLED && rec.upgrade_from)
+		buf_addf(wrong, "%s: runs, and exec.upgrade waits still\n", lab_name[i]);
 	if (recorded == 1)
 		check_record(i, &rec, w, wrong);
 	if (recorded == 1)
