@@ -4,8 +4,8 @@
  * manual (tools/check-man).  A command file (cmd_*.c) turns options into a request, calls run/ or store/,
  * and prints.  Only this layer prints.
  *
- * Exit status: 0 done, 1 failed, 2 wrong use, 3 the answer is yes (template outdated); exec and run pass on the command's own (126 cannot be run, 127
- * not found, 128+N ended by signal N).
+ * Exit status: 0 done, 1 failed, 2 wrong use, 3 the answer is yes (template outdated); exec and run pass on the
+ * command's own (126 cannot be run, 127 not found, 128+N ended by signal N).
  */
 #ifndef BRIG_CLI_CLI_H
 #define BRIG_CLI_CLI_H

@@ -357,10 +357,10 @@ plan_json(const struct job *j)
 			(void)json_array_append_new(files, file);
 		}
 		(void)json_array_append_new(
-		    list,
-		    json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:s*}", "jail", u->label, "from", u->from,
-			      "running", u->running, "pinned", u->pinned, "held", u->held, "counts", counts_json(&u->counts),
-			      "files", files, "problem", u->planned < 0 ? u->problem.msg : NULL));
+		    list, json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:s*}", "jail", u->label, "from",
+				    u->from, "running", u->running, "pinned", u->pinned, "held", u->held,
+				    "counts", counts_json(&u->counts), "files", files, "problem",
+				    u->planned < 0 ? u->problem.msg : NULL));
 	}
 	return list;
 }

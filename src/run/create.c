@@ -3,8 +3,8 @@
  * Making and removing a jail on disk.
  *
  * Making: record, jailspace.  The record comes first, written under the lock that removers of releases take: from
- * then on the release that is copied from counts as used and cannot be removed.  A record without a whole jailspace is what an interrupted create left;
- * the same command goes on from there.
+ * then on the release that is copied from counts as used and cannot be removed.  A record without a whole jailspace
+ * is what an interrupted create left; the same command goes on from there.
  *
  * Removing: jailspace out of the way, record, mount point, what was in the jailspace, log, run files.  Each
  * step succeeds when there is nothing to remove, so that the same command finishes an interrupted one.

@@ -508,7 +508,8 @@ ask_guards(struct switch_to *to, const struct record *rec, const struct release 
 	if (holds.n > 0) {
 		_auto_free char *text = strv_join(&holds, "; ");
 
-		return err_set(e, SWITCH_HELD, "stays on %s: %s (--force NAME switches it all the same)", rec->release, text);
+		return err_set(e, SWITCH_HELD, "stays on %s: %s (--force NAME switches it all the same)",
+			       rec->release, text);
 	}
 	return 0;
 }

@@ -18,7 +18,8 @@
 #define PAUSE_NS 20000000 /* between two looks */
 
 static int
-note(const struct store *s, const struct state *st, const struct jailspec *made, struct os_sockets *ret, struct err *e)
+note(const struct store *s, const struct state *st, const struct jailspec *made, struct os_sockets *ret,
+     struct err *e)
 {
 	struct services services;
 	int *pids, r;
@@ -123,11 +124,13 @@ up_listening(struct ctx *c, struct instance *i, struct err *e)
 		if (!names)
 			return 0;
 		if (!os_jail_alive(&i->st.ref))
-			return err_set(e, ECHILD, "%s: nothing listens there any more: the jail ended", names);
-		if (is_over(i, begin))
-			return err_set(e, ETIMEDOUT,
-				       "%s: nothing listens there any more (--ignore-listen: upgrade all the same)",
+			return err_set(e, ECHILD, "%s: nothing listens there any more: the jail ended",
 				       names);
+		if (is_over(i, begin))
+			return err_set(
+			    e, ETIMEDOUT,
+			    "%s: nothing listens there any more (--ignore-listen: upgrade all the same)",
+			    names);
 		if (interrupt_pending(i->in))
 			return err_set(e, EINTR, "interrupted while waiting for %s", names);
 		(void)nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);

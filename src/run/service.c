@@ -49,7 +49,8 @@ service_followed(const char *data, size_t len, size_t n, size_t k, struct servic
 	if (!data || k >= INIT_MAX_FOLLOWED || at + 2 > len / INIT_RECORD)
 		return false;
 	name = data + (at + 1) * INIT_RECORD;
-	for (name_len = 0; name_len < INIT_RECORD && (isalnum((unsigned char)name[name_len]) || name[name_len] == '_');)
+	for (name_len = 0;
+	     name_len < INIT_RECORD && (isalnum((unsigned char)name[name_len]) || name[name_len] == '_');)
 		name_len++;
 	if (name_len == 0 || name_len == INIT_RECORD)
 		return false;

@@ -170,9 +170,8 @@ list_next(int space_fd, const struct match *dir, const char *component, struct m
 		if (streq(de->d_name, ".") || streq(de->d_name, "..") ||
 		    !name_matches(component, de->d_name, &version))
 			continue;
-		ret->v[ret->n++] =
-		    (struct match){below(dir->path, de->d_name),
-				   version ? version : xstrdup_null(dir->version)};
+		ret->v[ret->n++] = (struct match){below(dir->path, de->d_name),
+						  version ? version : xstrdup_null(dir->version)};
 	}
 	return left > 0 && ret->n < MATCHES_MAX && errno ? -errno : 0;
 }
@@ -192,8 +191,8 @@ find_matches(int space_fd, const char *pattern, struct matches *ret)
 			if (!is_plain(c))
 				r = list_next(space_fd, &now->v[i], c, next);
 			else if (next->n < MATCHES_MAX)
-				next->v[next->n++] = (struct match){below(now->v[i].path, c),
-								    xstrdup_null(now->v[i].version)};
+				next->v[next->n++] =
+				    (struct match){below(now->v[i].path, c), xstrdup_null(now->v[i].version)};
 		}
 		matches_free(now);
 		*now = *next;
@@ -201,7 +200,8 @@ find_matches(int space_fd, const char *pattern, struct matches *ret)
 	}
 	ret->n = 0;
 	for (size_t i = 0; i < now->n && r == 0; i++) {
-		_auto_close int fd = path_open(space_fd, now->v[i].path, O_PATH | O_NOFOLLOW, 0, PATH_BENEATH);
+		_auto_close int fd =
+		    path_open(space_fd, now->v[i].path, O_PATH | O_NOFOLLOW, 0, PATH_BENEATH);
 
 		if (fd < 0 && !tree_is_jails_doing(fd))
 			r = fd;
@@ -228,14 +228,14 @@ replaced(const char *text, const char *word, const char *by)
 
 /* Has the release one of these paths of its tree?  1, 0, -errno. */
 static int
-release_has(const struct guards *g, const struct release *r, const struct strv *paths, const char *word, const char *by)
+release_has(const struct guards *g, const struct release *r, const struct strv *paths, const char *word,
+	    const char *by)
 {
 	for (size_t i = 0; i < paths->n; i++) {
 		_auto_free char *path = replaced(paths->v[i], word, by);
 		_auto_free char *skel = rules_skel_path(&g->own, path);
-		_auto_close int fd =
-		    skel ? path_open(r->skel_fd, skel, O_PATH | O_NOFOLLOW, 0, PATH_BENEATH)
-			 : path_open(r->root_fd, path, O_PATH | O_NOFOLLOW, 0, PATH_IN_ROOT);
+		_auto_close int fd = skel ? path_open(r->skel_fd, skel, O_PATH | O_NOFOLLOW, 0, PATH_BENEATH)
+					  : path_open(r->root_fd, path, O_PATH | O_NOFOLLOW, 0, PATH_IN_ROOT);
 
 		if (fd >= 0)
 			return 1;
@@ -264,8 +264,8 @@ look_needs(struct guarding *w, const struct rule *rule)
 			_auto_free char *shown = text_printable(found.v[i].path, 4096);
 
 			add_note(w, true, found.v[i].path,
-				 xasprintf("/%s needs /%s, which release %s does not have%s%s", shown, path, w->to->name,
-					   rule->arg ? ": " : "", rule->arg ? rule->arg : ""));
+				 xasprintf("/%s needs /%s, which release %s does not have%s%s", shown, path,
+					   w->to->name, rule->arg ? ": " : "", rule->arg ? rule->arg : ""));
 		}
 	}
 	matches_free(&found);
@@ -399,23 +399,26 @@ look_format(struct guarding *w, const struct rule *rule, struct err *e)
 			return -e->num;
 		if (package_version(&before, rule->unless, &from))
 			add_note(w, true, data,
-				 xasprintf("/%s needs package %s (%s), which release %s does not have%s%s", data,
-					   rule->unless, is, w->to->name, rule->arg ? ": " : "",
+				 xasprintf("/%s needs package %s (%s), which release %s does not have%s%s",
+					   data, rule->unless, is, w->to->name, rule->arg ? ": " : "",
 					   rule->arg ? rule->arg : ""));
 		return 0;
 	}
 	will = version_text(&to, rule->mode);
 	r = version_compare(&to, &now, rule->mode);
 	if (r < 0)
-		add_note(w, true, data,
-			 xasprintf("/%s has the format of %s %s, and release %s has %s, which cannot read it%s%s", data,
-				   rule->unless, is, w->to->name, will, rule->arg ? ": " : "",
-				   rule->arg ? rule->arg : ""));
+		add_note(
+		    w, true, data,
+		    xasprintf("/%s has the format of %s %s, and release %s has %s, which cannot read it%s%s",
+			      data, rule->unless, is, w->to->name, will, rule->arg ? ": " : "",
+			      rule->arg ? rule->arg : ""));
 	else if (r > 0)
-		add_note(w, false, data,
-			 xasprintf("/%s has the format of %s %s: release %s converts it to %s, and a rollback cannot "
-				   "convert it back",
-				   data, rule->unless, is, w->to->name, will));
+		add_note(
+		    w, false, data,
+		    xasprintf(
+			"/%s has the format of %s %s: release %s converts it to %s, and a rollback cannot "
+			"convert it back",
+			data, rule->unless, is, w->to->name, will));
 	return 0;
 }
 
@@ -431,7 +434,8 @@ enabled(const char *line)
 
 	while (isalnum((unsigned char)line[n]) || line[n] == '_')
 		n++;
-	if (line[n] != '=' || n < sizeof(suffix) - 1 || memcmp(line + n + 2 - sizeof(suffix), suffix, sizeof(suffix) - 1) != 0)
+	if (line[n] != '=' || n < sizeof(suffix) - 1 ||
+	    memcmp(line + n + 2 - sizeof(suffix), suffix, sizeof(suffix) - 1) != 0)
 		return NULL;
 	value = line + n + 1;
 	value += *value == '"' || *value == '\'';
@@ -471,9 +475,11 @@ look_service(struct guarding *w, const struct rule *rule, const char *name)
 		return r;
 	r = has_service(w, w->to, rule, name);
 	if (r == 0)
-		add_note(w, true, "",
-			 xasprintf("/%s enables %s, and release %s has neither a script nor a unit for it%s%s", rule->path,
-				   name, w->to->name, rule->arg ? ": " : "", rule->arg ? rule->arg : ""));
+		add_note(
+		    w, true, "",
+		    xasprintf("/%s enables %s, and release %s has neither a script nor a unit for it%s%s",
+			      rule->path, name, w->to->name, rule->arg ? ": " : "",
+			      rule->arg ? rule->arg : ""));
 	return r < 0 ? r : 0;
 }
 
@@ -492,7 +498,8 @@ look_enabled(struct guarding *w, const struct rule *rule)
 	r = dir < 0 ? dir : fsx_read_at(dir, name, FILE_MAX, &text, NULL, &ignore);
 	if (r < 0) /* none, or not one that a shell script would be: rc says so */
 		return tree_is_jails_doing(r) || r == -EINVAL || r == -EFBIG ? 0 : r;
-	for (const char *line = text; line && *line && r >= 0; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+	for (const char *line = text; line && *line && r >= 0;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		_auto_free char *service = enabled(line);
 
 		if (service && !has_command(text, service))

@@ -12,7 +12,8 @@
 
 /* The rules about one release, read once for all jails. */
 struct guards {
-	struct rules own, installed; /* the release's; those of the installed rules that it does not have are added */
+	struct rules own,
+	    installed; /* the release's; those of the installed rules that it does not have are added */
 	struct packages packages;
 	bool loaded;
 };
@@ -20,7 +21,8 @@ int guards_load(struct guards *g, const struct release *to, struct err *e);
 void guards_free(struct guards *g);
 
 struct guard_note {
-	bool holds; /* the jail must not be brought to the release; else: its data will be converted, and not back */
+	bool
+	    holds; /* the jail must not be brought to the release; else: its data will be converted, and not back */
 	char *data; /* the directory of data, as in the jailspace */
 	char *text; /* for people */
 };

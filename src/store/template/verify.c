@@ -300,7 +300,8 @@ release_verify_skel(const struct release *r, const struct release_part *part, st
 		say_missing(&v, "skel/");
 	if (got < 0)
 		got = err_wrap(e, "verify %s/%s", r->template, r->name);
-	more = v.diffs > 1 ? xasprintf(", and %zu more difference%s", v.diffs - 1, v.diffs > 2 ? "s" : "") : xstrdup("");
+	more = v.diffs > 1 ? xasprintf(", and %zu more difference%s", v.diffs - 1, v.diffs > 2 ? "s" : "")
+			   : xstrdup("");
 	if (got == 0 && v.diffs > 0)
 		got = err_set(e, EBADMSG, "release %s/%s is not as it was built: %s%s (brig template verify %s/%s)",
 			      r->template, r->name, first.text, more, r->template, r->name);

@@ -11,7 +11,8 @@
 struct inet_diag_req_v2 *diag_msg(void *buf, struct nlmsghdr **ret, int proto, int family, uint16_t flags);
 /* Calls fn for each of them that has a port.  fd: a NETLINK_SOCK_DIAG socket, which stays in the network namespace that
  * it was opened in. */
-int diag_each(int fd, void (*fn)(void *ctx, int proto, const struct inet_diag_msg *m), void *ctx, struct err *e);
+int diag_each(int fd, void (*fn)(void *ctx, int proto, const struct inet_diag_msg *m), void *ctx,
+	      struct err *e);
 /* A UDP socket with a port that the kernel chooses for clients: a question is being asked (a resolver's), it is no
  * service.  The range is the kernel's own default, which a jail cannot change (ip(7), ip_local_port_range). */
 bool diag_is_clients(int proto, uint16_t port);

@@ -70,8 +70,10 @@ add_process(void *ctx, int procfd, int pid)
 		return; /* it has ended */
 	keep = fcntl(procfd, F_DUPFD_CLOEXEC, 0);
 	GROW(p->v, p->n, p->cap);
-	p->v[p->n++] = (struct process){
-	    .pid = pid, .parent = status_number(text, "PPid"), .own = status_number(text, "NSpid"), .procfd = keep};
+	p->v[p->n++] = (struct process){.pid = pid,
+					.parent = status_number(text, "PPid"),
+					.own = status_number(text, "NSpid"),
+					.procfd = keep};
 }
 
 static bool

@@ -220,7 +220,8 @@ watch_main(int netns, int fd)
 		_exit(1);
 	fd = FD_CALLER;
 	(void)close_range(FD_CALLER + 1, ~0U, 0);
-	if (a.e.num == 0 && nl_open(NETLINK_SOCK_DIAG, &w.diag, &a.e) == 0 && diag_each(w.diag, add_listener, &w, &a.e) == 0)
+	if (a.e.num == 0 && nl_open(NETLINK_SOCK_DIAG, &w.diag, &a.e) == 0 &&
+	    diag_each(w.diag, add_listener, &w, &a.e) == 0)
 		w.seen = clock_us();
 	a.listeners = w.n;
 	if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) != sizeof(a) || a.e.num)
