@@ -378,6 +378,8 @@ apply_one(struct change *c, size_t i, bool again, int space_fd, struct err *e)
 
 	if (op->skip)
 		return 0;
+	if (op->copy_id)
+		return change_apply_copy(c, op, space_fd, e);
 	r = place_open(c, op, space_fd, &p);
 	if (r == 0)
 		r = op->meta ? apply_meta(&p) : apply_node(&p);
@@ -522,6 +524,8 @@ revert_one(struct change *c, struct change_op *op, int space_fd, struct err *e)
 
 	if (op->skip)
 		return 0;
+	if (op->copy_id)
+		return change_revert_copy(c, op, space_fd, e);
 	r = place_open(c, op, space_fd, &p);
 	if (r == 0 && op->meta)
 		r = meta_expected(&p) && !same_owner(&p.st, &op->before) ? set_owner(&p, &op->before) : 0;
@@ -545,5 +549,5 @@ change_revert(struct change *c, int space_fd, struct err *e)
 	for (size_t i = c->n_op; i-- > 0;)
 		if (revert_one(c, &c->op[i], space_fd, e) < 0)
 			return -e->num;
-	return 0;
+	return change_revert_data(c, space_fd, e);
 }

@@ -156,6 +156,8 @@ change_free(struct change *c)
 	strv_free(&c->kept);
 	strv_free(&c->always);
 	strv_free(&c->ignore);
+	strv_free(&c->keep_data);
+	change_copies_free(c->copy, c->n_copy);
 	pending_free(&c->pending);
 	*c = (struct change)CHANGE_INIT;
 }
@@ -537,6 +539,8 @@ change_restage(struct change *c, struct err *e)
 	strv_free(&c->kept);
 	pending_copy(&c->pending, &c->was.pending);
 	c->hashed = 0;
+	if (change_remove_copies(c, e) < 0)
+		return -e->num;
 	if (c->new_fd >= 0 && empty_dir(c->new_fd, e) < 0)
 		return -e->num;
 	return c->old_fd >= 0 ? empty_dir(c->old_fd, e) : 0;
@@ -545,6 +549,9 @@ change_restage(struct change *c, struct err *e)
 int
 change_prepare_again(struct change *c, struct record *rec, struct err *e)
 {
+	struct err ignore = ERR_INIT; /* the next start stages it again, and removes them before */
+
+	(void)change_remove_copies(c, &ignore);
 	pending_as_before(c, rec);
 	return decide(c, rec, RECORD_PREPARED, c->from, c->to, e);
 }

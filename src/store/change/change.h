@@ -19,6 +19,10 @@
  *
  * Data that a release brings (store/merge/merge.h) are whole directories: one node, one rename.
  *
+ * Of directories of data that somebody asks for, a change keeps copies, ID/data/N, made when the old services have
+ * ended and before anything is put in place (data.c).  A change that goes back puts them in place again where the data
+ * were touched since; a rollback does so only when it is asked to.
+ *
  * A file that the jail changed after the staging is never overwritten: it is merged again at its turn, or
  * kept and named.  The caller holds the jail's lock.
  */
@@ -65,6 +69,16 @@ struct change_op {
 	/* after (of a rollback: before) is a whole directory: a digest of what was given (of a rollback: of its
 	 * inodes and times) */
 	struct change_tree tree;
+	/* of a rollback, the last ones: the copy data/N of another change takes the place of what is there; 0: no */
+	unsigned copy_id, copy_n;
+};
+/* A copy of a directory of data: data/N of the change. */
+struct change_copy {
+	char *path;
+	unsigned id, n;           /* of the change; in it, from 1 */
+	int64_t when;             /* it was made, seconds */
+	uint64_t bytes;           /* on disk */
+	struct change_tree stamp; /* of what was copied: how many names, inodes and times */
 };
 /* How long what a rollback needs is kept: parameters of the jail. */
 struct change_keep {
@@ -94,6 +108,10 @@ struct change {
 	struct strv kept;           /* paths that are not as the change wants them, and stay */
 	struct strv always, ignore; /* merge_opts, for what has to be merged again */
 	struct pending pending;     /* as it will be */
+	struct strv keep_data;      /* directories that are to be copied: change_keep_data() */
+	struct change_copy *copy;   /* they are copied, all of them; none: not yet */
+	size_t n_copy;
+	bool with_data;  /* of a rollback: copies are put back */
 	uint64_t hashed; /* bytes of the jail's files that were read for digests so far */
 	int change_fd, dir_fd, new_fd, old_fd; /* js/.brig/change/JAIL, its ID, new, old */
 };
@@ -158,6 +176,22 @@ int change_sync(struct change *c, int space_fd, struct err *e);
 int change_finish(struct change *c, struct record *rec, int space_fd, struct err *e);
 /* Ends a change after revert, or before commit: removes all of it, settles the record, which is as before. */
 int change_discard(struct change *c, struct record *rec, int space_fd, struct err *e);
+
+/* data.c.  Adds a directory to keep_data, as a path of the jailspace ("var/lib/mysql"); one in another is copied with
+ * that. -EINVAL: it cannot be one; no message. */
+int change_keep_data(struct strv *keep_data, const char *path);
+/* Are these directories there?  The error names the first that is not. */
+int change_check_data(const struct strv *keep_data, int space_fd, struct err *e);
+/* Makes the copies, and writes down that they are there: nothing to do when they are.  Of a failure nothing is left.
+ * Nobody may write to them meanwhile. */
+int change_copy_data(struct change *c, int space_fd, struct err *e);
+/* The copies on the way back to release `to`, sorted by path; of each directory the oldest. 0: there are none. */
+int change_find_copies(const struct store *s, const char *jail, const struct record *rec, const char *to, int space_fd,
+		       struct change_copy **ret, size_t *ret_n, struct err *e);
+void change_copies_free(struct change_copy *v, size_t n);
+int change_no_copies(const char *to, struct err *e); /* the error for that */
+/* Stages that these copies are put back; the last thing to be staged.  That there is none is an error. */
+int change_stage_copies(struct change *c, const struct record *rec, int space_fd, struct err *e);
 
 int change_load(const struct store *s, const char *jail, unsigned id, int space_fd, struct change *ret,
 		struct err *e);

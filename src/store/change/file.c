@@ -78,9 +78,27 @@ pack_ops(const struct change *c)
 			(void)json_object_set_new(j, "skip", json_true());
 		if (op->base)
 			(void)json_object_set_new(j, "base", json_string(op->base));
+		if (op->copy_id)
+			(void)json_object_set_new(j, "copy", json_pack("[i, i]", (int)op->copy_id, (int)op->copy_n));
 		if (op->kept.tv_sec || op->kept.tv_nsec)
 			(void)json_object_set_new(j, "kept", pack_time(&op->kept));
 		(void)json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *
+pack_copies(const struct change *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_copy; i++) {
+		const struct change_copy *copy = &c->copy[i];
+
+		(void)json_array_append_new(
+		    list, json_pack("{s:i, s:o, s:I, s:I, s:o}", "n", (int)copy->n, "path",
+				    record_json_text(copy->path), "when", (json_int_t)copy->when, "bytes",
+				    (json_int_t)copy->bytes, "stamp", pack_tree(&copy->stamp)));
 	}
 	return list;
 }
@@ -104,6 +122,12 @@ change_save(struct change *c, struct err *e)
 		(void)json_object_set_new(j, "undo_keep", json_integer(c->keep.n));
 	if (j && c->keep.age > 0)
 		(void)json_object_set_new(j, "undo_age", json_integer(c->keep.age));
+	if (j && c->keep_data.n > 0)
+		(void)json_object_set_new(j, "keep_data", record_json_texts(&c->keep_data));
+	if (j && c->n_copy > 0)
+		(void)json_object_set_new(j, "copies", pack_copies(c));
+	if (j && c->with_data)
+		(void)json_object_set_new(j, "with_data", json_true());
 	if (j) {
 		record_json_pending(j, "", &c->pending);
 		record_json_pending(j, "was_", &c->was.pending);
@@ -175,11 +199,15 @@ read_ops(struct change *c, const json_t *list)
 	{
 		_auto_free char *path = record_parse_text(json_object_get(j, "path"));
 		json_int_t sec = 0, nsec = 0;
+		int copy_id = 0, copy_n = 0;
 		struct change_op *op;
 
-		if (!path || json_unpack((json_t *)(uintptr_t)j, "{s?[I, I]}", "kept", &sec, &nsec) < 0)
+		if (!path || json_unpack((json_t *)(uintptr_t)j, "{s?[I, I], s?[i, i]}", "kept", &sec, &nsec, "copy",
+					 &copy_id, &copy_n) < 0)
 			return -EINVAL;
 		op = change_add_op(c, path);
+		op->copy_id = (unsigned)copy_id;
+		op->copy_n = (unsigned)copy_n;
 		op->kept = (struct timespec){sec, nsec};
 		op->n = (unsigned)json_integer_value(json_object_get(j, "n"));
 		op->meta = json_is_true(json_object_get(j, "meta"));
@@ -197,11 +225,37 @@ read_ops(struct change *c, const json_t *list)
 }
 
 static int
+read_copies(struct change *c, const json_t *list)
+{
+	json_t *j;
+	size_t i;
+
+	json_array_foreach(list, i, j)
+	{
+		_auto_free char *path = record_parse_text(json_object_get(j, "path"));
+		json_int_t when, bytes;
+		struct change_copy *copy;
+		int n;
+
+		if (!path || json_unpack(j, "{s:i, s:I, s:I}", "n", &n, "when", &when, "bytes", &bytes) < 0)
+			return -EINVAL;
+		c->copy = xrealloc(c->copy, c->n_copy + 1, sizeof(*c->copy));
+		copy = &c->copy[c->n_copy++];
+		*copy = (struct change_copy){.path = TAKE_PTR(path), .id = c->id, .n = (unsigned)n, .when = when,
+					     .bytes = (uint64_t)bytes};
+		if (read_tree(json_object_get(j, "stamp"), &copy->stamp) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int
 read_all(struct change *c, const json_t *j)
 {
 	const char *kind, *template, *from, *to, *boot;
 	size_t k;
-	/* missing in files of older versions of brig: prepared, ignore_listen, force, undo_keep, undo_age */
+	/* missing in files of older versions of brig: prepared, ignore_listen, force, undo_keep, undo_age, keep_data,
+	 * copies, with_data */
 	int inside, restart, prepared = 0, ignore_listen = 0, force = 0, keep = CHANGE_KEEP_ALL.n;
 	json_int_t age = CHANGE_KEEP_ALL.age;
 
@@ -221,6 +275,7 @@ read_all(struct change *c, const json_t *j)
 	c->ignore_listen = ignore_listen;
 	c->force = force;
 	c->keep = (struct change_keep){keep, age};
+	c->with_data = json_is_true(json_object_get(j, "with_data"));
 	(void)stpcpy(c->boot, boot);
 	c->template = xstrdup(template);
 	c->from = xstrdup(from);
@@ -234,7 +289,9 @@ read_all(struct change *c, const json_t *j)
 		return -EINVAL;
 	if (record_parse_pending(j, "was_", &c->was.pending) < 0 || record_parse_pending(j, "", &c->pending) < 0 ||
 	    record_parse_texts(json_object_get(j, "always"), &c->always) < 0 ||
-	    record_parse_texts(json_object_get(j, "ignore"), &c->ignore) < 0)
+	    record_parse_texts(json_object_get(j, "ignore"), &c->ignore) < 0 ||
+	    record_parse_texts(json_object_get(j, "keep_data"), &c->keep_data) < 0 ||
+	    read_copies(c, json_object_get(j, "copies")) < 0)
 		return -EINVAL;
 	return 0;
 }

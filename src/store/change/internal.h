@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of store/change share: change.c (life), file.c (ID.json), keep.c, stage.c, apply.c, undo.c,
- * usage.c. */
+ * usage.c, data.c. */
 #ifndef BRIG_STORE_CHANGE_INTERNAL_H
 #define BRIG_STORE_CHANGE_INTERNAL_H
 
@@ -53,7 +53,17 @@ int change_tree_as_given(int dir, const char *name, const struct change_tree *gi
 int change_tree_stamp(int dir, const char *name, const struct change_tree *given, struct change_tree *ret);
 int change_tree_as_stamped(int dir, const char *name, const struct change_tree *stamp);
 
-/* stage.c: the path of op once more, as it is now; new operations are added. */
+/* data.c: an operation that puts a copy back, and the way back over it. */
+int change_apply_copy(struct change *c, struct change_op *op, int space_fd, struct err *e);
+int change_revert_copy(struct change *c, struct change_op *op, int space_fd, struct err *e);
+/* A change that goes back: its own copies take the place of data that were touched since they were made. */
+int change_revert_data(struct change *c, int space_fd, struct err *e);
+/* Removes the copies that it has made, or begun to make. */
+int change_remove_copies(struct change *c, struct err *e);
+
+/* stage.c: what is at the path of op now becomes `before`. */
+int change_note_before(struct change_op *op, int space_fd);
+/* The path of op once more, as it is now; new operations are added. */
 int change_stage_again(struct change *c, const struct change_op *op, int space_fd, struct err *e);
 /* Sets owner and mode of name, never through a link. */
 int change_own(int dir, const char *name, const struct change_node *want);

@@ -399,8 +399,8 @@ change_stage(struct change *c, const struct merge_plan *plan, const char *base, 
 /* ---- one file ---- */
 
 /* Records what is at the path now as `before`. */
-static int
-note_before(struct change_op *op, int space_fd)
+int
+change_note_before(struct change_op *op, int space_fd)
 {
 	_auto_close int dir = -EBADF;
 	const char *name;
@@ -422,7 +422,7 @@ change_stage_text(struct change *c, const char *path, struct text content, int s
 {
 	_auto_close int like = -EBADF;
 	struct change_op *op = change_add_op(c, path);
-	int r = note_before(op, space_fd);
+	int r = change_note_before(op, space_fd);
 
 	op->after = (struct change_node){.type = NODE_FILE, .mode = 0644};
 	if (op->before.type == NODE_FILE) {
@@ -459,7 +459,7 @@ stage_theirs(struct change *c, const char *path, int new_fd, int space_fd)
 	if (r < 0)
 		return r;
 	op = change_add_op(c, path);
-	r = note_before(op, space_fd);
+	r = change_note_before(op, space_fd);
 	if (r < 0)
 		return r;
 	if (gone && op->before.type == NODE_NONE) {

@@ -168,11 +168,13 @@ link_again(struct copy *c, int dst, const char *name, const struct stat *st)
 /* ---- one entry of a directory ---- */
 
 static int
-special(const struct copy *c, const char *name, const char *what, struct err *e)
+special(const struct copy *c, const char *name, mode_t mode, const char *what, struct err *e)
 {
 	_auto_free char *path = NULL;
 
 	if (c->flags & COPY_SKIP_SPECIAL)
+		return 0;
+	if (S_ISSOCK(mode) && (c->flags & COPY_SKIP_SOCKETS))
 		return 0;
 	path = path_shown(c, name);
 	return err_set(e, EINVAL, "'%s' is %s: it cannot be copied (remove it first)", path, what);
@@ -243,10 +245,10 @@ copy_other(struct copy *c, const struct frame *f, const char *name, struct err *
 	case S_IFIFO:
 		break;
 	case S_IFSOCK:
-		return special(c, name, "a socket", e);
+		return special(c, name, st.st_mode, "a socket", e);
 	case S_IFBLK:
 	case S_IFCHR:
-		return special(c, name, "a device node", e);
+		return special(c, name, st.st_mode, "a device node", e);
 	default: {
 		_auto_free char *path = path_shown(c, name);
 

@@ -25,6 +25,8 @@
  * of creation, what is in other mounts.
  */
 #define COPY_SKIP_SPECIAL 1
+/* Of those, leaves out sockets only: a server makes its own again when it starts. */
+#define COPY_SKIP_SOCKETS 2
 int copy_tree(int src_fd, int dst_fd, int flags, const struct progress *pr, struct err *e);
 
 /* Makes the jailspace of a new jail from a skeleton: copies it, then makes what must differ in each jail
