@@ -12,10 +12,10 @@
 #include "run/upgrade.h"
 
 static struct {
-	bool dry, all_at_once, no_restart, keep_going, ignore_listen;
+	bool dry, all_at_once, no_restart, keep_going, ignore_listen, with_data;
 	int jobs;
 	const char *canary, *rules, *release;
-	struct strv overlays, always, ignore, jails, force;
+	struct strv overlays, always, ignore, jails, force, keep_data;
 } opt;
 
 #define COMMON_OPTS                                                                                            \
@@ -37,12 +37,17 @@ static const struct opt upgrade_opts[] = {
     {0, "ignore-listen", OPT_FLAG, &opt.ignore_listen, NULL,
      "that a service listens no more is no reason to go back"},
     {'I', "ignore", OPT_LIST, &opt.ignore, "PATTERNS", "files that are left alone"},
+    {0, "keep-data", OPT_LIST, &opt.keep_data, "PATHS", "keep a copy of these directories, for rollback --with-data"},
     {0, "overlay", OPT_LIST, &opt.overlays, "DIR", "copy this directory over the tree (repeatable)"},
     {0, "rules", OPT_STRING, &opt.rules, "FILE", "rules of the split into template and skeleton"},
     {0, "release", OPT_STRING, &opt.release, "NAME", "name of the new release (default: today's date)"},
     OPT_END,
 };
-static const struct opt rollback_opts[] = {COMMON_OPTS, OPT_END};
+static const struct opt rollback_opts[] = {
+    COMMON_OPTS,
+    {0, "with-data", OPT_FLAG, &opt.with_data, NULL, "put back the data that the upgrade kept a copy of"},
+    OPT_END,
+};
 
 /* One run of either command. */
 struct job {
@@ -50,6 +55,7 @@ struct job {
 	const struct command *cmd;
 	struct upgrade u;
 	char *template, *release, *was_current;
+	struct strv keep_data; /* of --keep-data, one path each */
 	json_t *jails; /* --json: results */
 	size_t done, later, failed, not_tried, held, conflicts; /* not_tried are a part of failed */
 	int64_t total_us, longest_us;
@@ -64,6 +70,7 @@ job_free(struct job *j)
 	free(j->template);
 	free(j->release);
 	free(j->was_current);
+	strv_free(&j->keep_data);
 	json_decref(j->jails);
 }
 
@@ -337,6 +344,55 @@ counts_json(const struct switch_counts *c)
 			 (json_int_t)c->kept);
 }
 
+/* "2006-06-01 12:00", local time; the caller frees. */
+static char *
+minute_of(int64_t when)
+{
+	char text[32] = "";
+	time_t t = when;
+	struct tm tm;
+
+	if (localtime_r(&t, &tm))
+		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm);
+	return xstrdup(text);
+}
+
+static void
+print_data(const struct upgrade *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		for (size_t k = 0; k < u->jail[i].data.n; k++) {
+			const struct switch_data *d = &u->jail[i].data.v[k];
+			_auto_free char *path = text_printable(d->path, 4096), *size = out_size(d->bytes),
+					*when = minute_of(d->when);
+
+			if (d->when)
+				printf("%s: data: /%s is put back as of %s (%s); what was written since is lost\n",
+				       u->jail[i].label, path, when, size);
+			else
+				printf("%s: data: /%s will be copied (%s, %s)\n", u->jail[i].label, path, size,
+				       d->shares ? "by reflink" : "read and written while it is down");
+		}
+}
+
+static json_t *
+data_json(const struct switch_data_plan *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->n; i++) {
+		_auto_free char *path = text_printable(p->v[i].path, 4096);
+		json_t *o = json_pack("{s:s, s:I}", "path", path, "bytes", (json_int_t)p->v[i].bytes);
+
+		if (p->v[i].when)
+			(void)json_object_set_new(o, "when", json_integer((json_int_t)p->v[i].when));
+		else
+			(void)json_object_set_new(o, "reflink", json_boolean(p->v[i].shares));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *
 plan_json(const struct job *j)
 {
@@ -357,9 +413,10 @@ plan_json(const struct job *j)
 			(void)json_array_append_new(files, file);
 		}
 		(void)json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:s*}", "jail", u->label, "from",
+		    list, json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:s*}", "jail", u->label, "from",
 				    u->from, "running", u->running, "pinned", u->pinned, "held", u->held,
-				    "counts", counts_json(&u->counts), "files", files, "problem",
+				    "counts", counts_json(&u->counts), "files", files, "data",
+				    data_json(&u->data), "problem",
 				    u->planned < 0 ? u->problem.msg : NULL));
 	}
 	return list;
@@ -398,14 +455,25 @@ milliseconds(int64_t us)
 	return xasprintf("%" PRId64 ".%" PRId64 " ms", us / 1000, us % 1000 / 100);
 }
 
+/* "; copied 1.2 GB of data in 3.2 s"; the caller frees. */
+static char *
+copied(const struct switch_result *res)
+{
+	_auto_free char *size = out_size(res->copied);
+
+	return res->copied ? xasprintf("; copied %s of data in %.1f s", size, (double)res->copied_us / 1000000)
+			   : xstrdup("");
+}
+
 static void
 say_done(struct job *j, const struct upgrade_jail *u, const struct switch_result *res)
 {
 	_auto_free char *down = milliseconds(res->down_us);
 	const char *verb = j->u.to.kind == CHANGE_ROLLBACK ? "rolled back to" : "upgraded to";
-	_auto_free char *more = res->files.conflicts ? xasprintf("; %zu conflict%s", res->files.conflicts,
-								 res->files.conflicts > 1 ? "s" : "")
-						     : xstrdup("");
+	_auto_free char *data = copied(res);
+	_auto_free char *more = res->files.conflicts ? xasprintf("; %zu conflict%s%s", res->files.conflicts,
+								 res->files.conflicts > 1 ? "s" : "", data)
+						     : xstrdup(data);
 
 	if (res->later)
 		cli_say(j->cli, "%s: will be on %s at its next start", u->label, j->release);
@@ -591,6 +659,8 @@ switch_all(struct job *j)
 	j->u.to.release = j->release;
 	j->u.to.always = &opt.always;
 	j->u.to.ignore = &opt.ignore;
+	j->u.to.keep_data = &j->keep_data;
+	j->u.to.with_data = opt.with_data;
 	j->u.to.no_restart = opt.no_restart;
 	j->u.to.ignore_listen = opt.ignore_listen;
 	j->u.to.force = &opt.force;
@@ -610,6 +680,7 @@ switch_all(struct job *j)
 		if (opt.dry || j->cli->verbose)
 			each_from(j, NULL);
 		print_lines(&j->u, opt.dry || j->cli->verbose);
+		print_data(&j->u);
 		if (opt.dry && j->cli->verbose)
 			print_walks(j);
 		fflush(stdout);
@@ -648,6 +719,23 @@ begin(struct job *j, int *ret_lock)
 }
 
 /* ---- upgrade ---- */
+
+/* PATHS are separated by commas; a path with one in it is that of no database. */
+static int
+split_keep_data(struct job *j)
+{
+	for (size_t i = 0; i < opt.keep_data.n; i++) {
+		_auto_free char *all = xstrdup(opt.keep_data.v[i]);
+		char *rest = all, *path;
+
+		while ((path = strsep(&rest, ",")))
+			if (change_keep_data(&j->keep_data, path) < 0)
+				return cli_usage(j->cli, j->cmd,
+						 "--keep-data '%s': is no directory below the jailspace (var/lib/mysql)",
+						 path);
+	}
+	return 0;
+}
 
 static int
 build(struct job *j, const char *source)
@@ -736,6 +824,9 @@ run_upgrade(struct cli *cli, int argc, char **argv)
 	if (opt.all_at_once && (opt.no_restart || opt.canary || opt.jobs))
 		return cli_usage(cli, &cmd_upgrade,
 				 "--all-at-once excludes --no-restart, --canary and --jobs");
+	r = split_keep_data(&j);
+	if (r != 0)
+		return r;
 	j.template = slash ? xstrndup(argv[0], (size_t)(slash - argv[0])) : xstrdup(argv[0]);
 	r = begin(&j, &lock);
 	if (r == 0)

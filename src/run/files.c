@@ -564,8 +564,12 @@ switch_stage(struct switch_to *to, struct change *c, const struct record *rec, i
 		    CHANGE_UPGRADE; /* a rollback to where it has not come from is a merge like any other */
 		r = plan_merge(&(struct planner){to, rec, &new, space_fd, stage_part, &s}, e);
 	}
-	if (r >= 0 && space_fd >= 0)
+	if (r >= 0)
+		r = change_check_data(&c->keep_data, space_fd, e);
+	if (r == 0 && space_fd >= 0)
 		r = switch_pending(c, rec, &new, space_fd, e);
+	if (r == 0 && c->with_data)
+		r = change_stage_copies(c, rec, space_fd, e);
 	return r < 0 ? r : 0;
 }
 
@@ -576,7 +580,7 @@ switch_count(const struct change *c, struct switch_counts *ret)
 	for (size_t i = 0; i < c->n_op; i++) {
 		const struct change_op *op = &c->op[i];
 
-		if (op->skip || op->quiet)
+		if (op->skip || op->quiet || op->copy_id)
 			continue;
 		if (op->after.type == NODE_NONE)
 			ret->removed++;
@@ -697,7 +701,7 @@ tell_no_way_back(const struct switch_to *to, const struct record *rec, struct me
 
 int
 switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan *ret,
-	    struct switch_counts *counts, struct err *e)
+	    struct switch_counts *counts, struct switch_data_plan *data, struct err *e)
 {
 	_auto_(release_close) struct release new = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_(record_free) struct record rec = {0};
@@ -718,11 +722,15 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	    tell_data_conflicts(to, &rec, &new, ret, e) < 0)
 		return -e->num;
 	tell_no_way_back(to, &rec, ret);
+	if (to->with_data && switch_data_back(to, spec->name, &rec, data, e) < 0)
+		return -e->num;
 	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) &&
 	    run_is_running(to->store, spec->name))
 		return err_set(e, EBUSY, "%s is in use: its files are looked at when the jail has stopped",
 			       where);
 	r = space_by_where(to->store, spec->name, where, &space, e);
+	if (r == 0 && to->keep_data)
+		r = switch_data_keep(to->keep_data, space, data, e);
 	if (r < 0 || space < 0)
 		return r;
 	p.space_fd = space;

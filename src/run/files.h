@@ -28,6 +28,8 @@ struct switch_to {
 	size_t n_delta;
 	struct classes classes; /* of the release's rules, filled with it */
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
+	const struct strv *keep_data;       /* directories of the jailspace to keep a copy of; NULL none */
+	bool with_data;                     /* a rollback puts such copies back */
 	bool restart;                       /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */
 	const struct strv *force;           /* labels of jails whose guards do not count; NULL: none */
@@ -47,17 +49,36 @@ struct switch_result {
 	bool back;        /* it did not come up and is on its old release again */
 	bool later;       /* no_restart: prepared */
 	int64_t down_us;  /* the old services' last moment to the new ones' first; -1 not measured */
+	uint64_t copied;   /* bytes of the data that a copy is kept of */
+	int64_t copied_us; /* how long that took */
 	size_t listeners; /* how many sockets were watched; 0: down_us is from the stop to the start */
 };
 
 /* From switch_plan(), switch_stage(): a guard of the jail's data holds it back.  No other error is called so. */
 #define SWITCH_HELD EPROTOTYPE
 
+/* A directory of data that is to be copied, or put back, as a plan says it. */
+struct switch_data {
+	char *path;
+	uint64_t bytes; /* on disk */
+	bool shares;    /* to be copied: the file system shares the blocks */
+	int64_t when;   /* to be put back: the copy was made; 0: it is to be copied */
+};
+struct switch_data_plan {
+	struct switch_data *v;
+	size_t n;
+};
+void switch_data_free(struct switch_data_plan *p);
+/* Adds what becomes of the data of a jail (data.c).  A directory that no copy can be kept of, or that no copy is kept
+ * of, is an error. */
+int switch_data_keep(const struct strv *paths, int space_fd, struct switch_data_plan *ret, struct err *e);
+int switch_data_back(const struct switch_to *to, const char *jail, const struct record *rec,
+		     struct switch_data_plan *ret, struct err *e);
 /* Plans the switch of one jail as it is now; nothing is changed.  1: it is on the release already.
  * `conflicts` of a rollback are files that would stay.  -EBUSY: its image is in use, and can be looked at
  * when it stops. */
 int switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan *ret,
-		struct switch_counts *counts, struct err *e);
+		struct switch_counts *counts, struct switch_data_plan *data, struct err *e);
 /* Where the jailspace is, in the form that struct change keeps; the caller frees. */
 char *space_where(const struct jailspec *spec);
 /* Opens the jailspace.  A volume is mounted as long as the descriptor is open: only while the jail does not

@@ -65,6 +65,7 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 			   : err_wrap(e, "an interrupted change of its files cannot be finished");
 	*to = (struct switch_to){.store = c->s, .kind = c->change.kind, .release = c->change.to,
 				 .always = &c->change.always, .ignore = &c->change.ignore,
+				 .keep_data = &c->change.keep_data, .with_data = c->change.with_data,
 				 .ignore_listen = c->change.ignore_listen};
 	c->to = to;
 	f->files = c->rec.change == RECORD_PREPARED ? FILES_NEW
@@ -177,12 +178,13 @@ run_stop(const struct store *s, const char *name, const struct jailspec *spec, i
 /* ---- plans ---- */
 
 static void
-print_walk(const struct walk_facts *f, const struct jailspec *spec, const struct pending *pending, struct strv *ret)
+print_walk(const struct walk_facts *f, const struct jailspec *spec, const struct pending *pending,
+	   const struct strv *data, struct strv *ret)
 {
 	struct walk w;
 
 	walk_make(f, &w);
-	walk_print(&w, &(struct walk_about){spec, spec, pending}, ret);
+	walk_print(&w, &(struct walk_about){spec, spec, pending, data}, ret);
 }
 
 /* Under the lock: to look into a change that waits tidies it, which must not meet who is staging it. */
@@ -208,9 +210,9 @@ run_start_plan(const struct store *s, const struct jailspec *spec, bool restart,
 		r = switch_hooks(&to, &c.rec, e);
 	if (r == 0 && runs) /* a restart is a stop and a start */
 		print_walk(&(struct walk_facts){.runs = true, .returns = true, .mark = true}, spec, &c.rec.pending,
-			   ret);
+			   NULL, ret);
 	if (r == 0)
-		print_walk(&f, spec, &c.rec.pending, ret);
+		print_walk(&f, spec, &c.rec.pending, to.keep_data, ret);
 	switch_to_free(&to);
 	ctx_free(&c);
 	return r;
@@ -225,7 +227,7 @@ run_stop_plan(const struct store *s, const char *name, const struct jailspec *sp
 
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	print_walk(&(struct walk_facts){.runs = true}, spec ? spec : made, &(struct pending){0}, ret);
+	print_walk(&(struct walk_facts){.runs = true}, spec ? spec : made, &(struct pending){0}, NULL, ret);
 	jailspec_free(made);
 	return 0;
 }

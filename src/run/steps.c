@@ -499,6 +499,7 @@ const struct step run_steps[STEP_N] = {
     [STEP_CREATED] = {"exec.created", NULL, OF_NETWORK, GO, HOOKS(EXEC_CREATED, NO_HOOK)},
     [STEP_WATCH] = {"watch its sockets", NULL, OF_CHANGE, GO, NO_HOOKS, .up = up_watch, .down = down_watch},
     [STEP_SOCKETS] = {"note what listens", NULL, OF_CHANGE, GO, NO_HOOKS, .up = up_sockets},
+    [STEP_KEEP] = {"copy data", NULL, OF_CHANGE, GO, NO_HOOKS, .up = up_keep},
     [STEP_FILES] = {"put the files in place", "put the files back", OF_CHANGE, GO, NO_HOOKS, .up = up_files,
 		    .down = down_files},
     [STEP_HOOKS] = {"hooks of the release", NULL, OF_INSTANCE, GO, NO_HOOKS, PENDING(PENDING_CREATE, PENDING_AFTER),

@@ -38,6 +38,7 @@ enum step_id {
 	STEP_CREATED,
 	STEP_WATCH,
 	STEP_SOCKETS,
+	STEP_KEEP,
 	STEP_FILES,
 	STEP_HOOKS,
 	STEP_UPGRADE,
@@ -142,6 +143,7 @@ int up_decide(struct ctx *c, struct instance *i, struct err *e);
 int down_decide(struct ctx *c, struct instance *i, struct err *e);
 int up_watch(struct ctx *c, struct instance *i, struct err *e);
 int down_watch(struct ctx *c, struct instance *i, struct err *e);
+int up_keep(struct ctx *c, struct instance *i, struct err *e);
 int up_files(struct ctx *c, struct instance *i, struct err *e);
 int down_files(struct ctx *c, struct instance *i, struct err *e);
 void note_up(struct ctx *c); /* the new services are up: what comes now is no downtime */

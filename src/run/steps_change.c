@@ -115,6 +115,9 @@ begin_change(struct ctx *c, struct err *e)
 		strv_copy(&c->change.always, c->to->always);
 	if (c->to->ignore)
 		strv_copy(&c->change.ignore, c->to->ignore);
+	for (size_t k = 0; c->to->keep_data && k < c->to->keep_data->n; k++)
+		(void)change_keep_data(&c->change.keep_data, c->to->keep_data->v[k]);
+	c->change.with_data = c->to->with_data;
 	return os_boot_id(c->change.boot, e);
 }
 
@@ -196,6 +199,22 @@ down_decide(struct ctx *c, struct instance *i _unused_, struct err *e)
 }
 
 /* ---- the files ---- */
+
+/* A copy that could not be made goes with the change, which is discarded. */
+int
+up_keep(struct ctx *c, struct instance *i _unused_, struct err *e)
+{
+	int64_t begin = clock_us();
+	int r = c->change.keep_data.n == 0 || c->change.n_copy > 0 ? 1 : open_space(c, e);
+
+	if (r == 0)
+		r = change_copy_data(&c->change, c->space, e);
+	for (size_t k = 0; k < c->change.n_copy && r == 0 && c->res; k++)
+		c->res->copied += c->change.copy[k].bytes;
+	if (r == 0 && c->res)
+		c->res->copied_us = clock_us() - begin;
+	return r < 0 ? r : 0;
+}
 
 int
 up_files(struct ctx *c, struct instance *i _unused_, struct err *e)

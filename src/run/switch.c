@@ -195,7 +195,7 @@ switch_walk(struct switch_to *to, const struct jailspec *spec, struct strv *ret,
 	if (r > 0) {
 		f = facts_of(&c);
 		walk_make(&f, &w);
-		walk_print(&w, &(struct walk_about){spec, spec, &c.rec.pending}, ret);
+		walk_print(&w, &(struct walk_about){spec, spec, &c.rec.pending, to->keep_data}, ret);
 	}
 	ctx_free(&c);
 	return r < 0 ? r : 0;

@@ -14,6 +14,7 @@ jail_free(struct upgrade_jail *j)
 	jailspec_free(j->spec);
 	run_was_free(&j->was);
 	merge_plan_free(&j->plan);
+	switch_data_free(&j->data);
 }
 
 void
@@ -118,7 +119,7 @@ upgrade_plan(struct upgrade *u, struct err *e)
 		struct upgrade_jail *j = &u->jail[i];
 
 		err_clear(&j->problem);
-		j->planned = switch_plan(&u->to, j->spec, &j->plan, &j->counts, &j->problem);
+		j->planned = switch_plan(&u->to, j->spec, &j->plan, &j->counts, &j->data, &j->problem);
 		if (j->planned == -EBADMSG) { /* the release is damaged: it is for no jail */
 			*e = j->problem;
 			return -e->num;

@@ -21,6 +21,7 @@ struct upgrade_jail {
 	bool held;   /* its data need what the release does not have: skipped, which is one */
 	struct switch_counts counts;
 	struct merge_plan plan;
+	struct switch_data_plan data;
 	/* upgrade_run() */
 	int r; /* 0 done, 1 was on it, <0 failed; -ECANCELED: not tried */
 };

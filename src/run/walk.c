@@ -104,8 +104,10 @@ walk_make(const struct walk_facts *f, struct walk *ret)
 	}
 	if (beside)
 		up_of(ret, OF_PLACE, false, false);
-	if (f->files == FILES_NEW || f->files == FILES_GO_ON)
+	if (f->files == FILES_NEW || f->files == FILES_GO_ON) {
+		add(ret, STEP_KEEP, WAY_UP, WHO_NEXT);
 		add(ret, STEP_FILES, WAY_UP, WHO_NEXT);
+	}
 	if (f->anew) {
 		add(ret, STEP_HOOKS, WAY_UP, WHO_OLD);
 		add(ret, STEP_HOOKS_AFTER, WAY_UP, WHO_OLD);
@@ -191,8 +193,9 @@ walk_back(const struct walk *w, const struct walk_facts *f, const struct walk_fa
 /* ---- printing ---- */
 
 static void
-print_move(const struct move *m, const struct jailspec *spec, const struct pending *pending, struct strv *ret)
+print_move(const struct move *m, const struct walk_about *a, struct strv *ret)
 {
+	const struct jailspec *spec = m->who == WHO_OLD ? a->old : a->next;
 	const struct step *s = &run_steps[m->step];
 	enum spec_exec hook = m->way == WAY_UP ? s->hook : s->unhook;
 	const char *name = m->way == WAY_UP ? s->name : s->undo;
@@ -200,9 +203,13 @@ print_move(const struct move *m, const struct jailspec *spec, const struct pendi
 
 	if (hook != NO_HOOK)
 		strv_copy(&about, &spec->exec[hook]);
+	else if (m->step == STEP_KEEP && a->data)
+		strv_copy(&about, a->data);
+	else if (m->step == STEP_KEEP)
+		return;
 	else if (s->pending_end > s->pending)
 		for (enum pending_kind k = s->pending; k < s->pending_end; k++)
-			strv_copy(&about, &pending->v[k]);
+			strv_copy(&about, &a->pending->v[k]);
 	else if (s->about && m->way == WAY_UP)
 		s->about(spec, &about);
 	else if (m->way == WAY_DOWN && s->about) { /* a step with nothing to do has no line */
@@ -223,5 +230,5 @@ void
 walk_print(const struct walk *w, const struct walk_about *a, struct strv *ret)
 {
 	for (size_t i = 0; i < w->n; i++)
-		print_move(&w->v[i], w->v[i].who == WHO_OLD ? a->old : a->next, a->pending, ret);
+		print_move(&w->v[i], a, ret);
 }

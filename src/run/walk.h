@@ -75,6 +75,7 @@ int walk_down(struct ctx *c, const struct walk_facts *f, struct err *e);
 struct walk_about {
 	const struct jailspec *old, *next;
 	const struct pending *pending; /* what the rules of the release have run in it */
+	const struct strv *data;       /* directories that a copy is kept of; NULL: none */
 };
 void walk_print(const struct walk *w, const struct walk_about *a, struct strv *ret);
 

@@ -74,16 +74,16 @@ walks(void **state)
 {
 	(void)state;
 	makes(start_, UP_ALL);
-	makes(prepared, "+stage +decide +files " UP_ALL " +finish");
+	makes(prepared, "+stage +decide +keep +files " UP_ALL " +finish");
 	makes(stop_, DOWN_OLD);
 	makes(stop_returns, "+mark " DOWN_OLD);
 	makes(beside,
-	      "+stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +files +hooks "
+	      "+stage +create +listen +watch +decide -POSTSTART -START -CREATE +claim +keep +files +hooks "
 	      "+start +command +services +health +poststart +hooksafter +running +measure +finish");
-	makes(in_turn, "+stage +decide " DOWN_OLD " +files " UP_ALL " +measure +finish");
-	makes(volume, "+mark " DOWN_OLD " +stage +decide +files " UP_ALL " +measure +finish");
-	makes(stopped, "+stage +decide +files +finish");
-	makes(goes_on, "+files " UP_ALL " +finish");
+	makes(in_turn, "+stage +decide " DOWN_OLD " +keep +files " UP_ALL " +measure +finish");
+	makes(volume, "+mark " DOWN_OLD " +stage +decide +keep +files " UP_ALL " +measure +finish");
+	makes(stopped, "+stage +decide +keep +files +finish");
+	makes(goes_on, "+keep +files " UP_ALL " +finish");
 	makes((struct walk_facts){.runs = true, .intend = true}, "+intend");
 	/* the hooks of an upgrade: before anything else, before the services, when it is up */
 	makes((struct walk_facts){.runs = true, .before = true, .intend = true}, "+PREUPGRADE +intend");
@@ -97,11 +97,11 @@ walks(void **state)
 				  .beside = true,
 				  .finish = true,
 				  .files = FILES_NEW},
-	      "+PREUPGRADE +stage +create +listen +watch +sockets +decide -POSTSTART -START -CREATE +claim +files "
-	      "+hooks +upgrade +start +command +services +health +listening +poststart +hooksafter +postupgrade "
+	      "+PREUPGRADE +stage +create +listen +watch +sockets +decide -POSTSTART -START -CREATE +claim "
+	      "+keep +files +hooks +upgrade +start +command +services +health +listening +poststart +hooksafter +postupgrade "
 	      "+running +measure +finish");
 	makes((struct walk_facts){.finish = true, .anew = true, .files = FILES_NEW},
-	      "+stage +decide +files +HOOKS +HOOKSAFTER +finish");
+	      "+stage +decide +keep +files +HOOKS +HOOKSAFTER +finish");
 	makes((struct walk_facts){.files = FILES_BACK}, "-files -stage");
 	makes((struct walk_facts){.files = FILES_DISCARD}, "-stage");
 	makes((struct walk_facts){.files = FILES_DONE, .finish = true}, "+finish");
@@ -260,7 +260,7 @@ printed(void **state)
 	static char start_rc[] = "/bin/sh /etc/rc", stop_rc[] = "/bin/sh /etc/rc.shutdown", *up[] = {start_rc}, *down[] = {stop_rc};
 	struct jailspec spec = {.name = (char *)(uintptr_t) "www", .path = (char *)(uintptr_t) "/p", .stop_timeout = 10};
 	_auto_(pending_free) struct pending waits = {0};
-	_auto_strv struct strv lines = STRV_INIT;
+	_auto_strv struct strv lines = STRV_INIT, data = STRV_INIT;
 	struct walk w;
 
 	(void)state;
@@ -288,6 +288,16 @@ printed(void **state)
 	assert_string_equal(lines.v[1], "TERM to its processes, at most 10 s");
 	assert_string_equal(lines.v[2], "end all processes");
 	assert_string_equal(lines.v[3], "remove the state");
+	strv_free(&lines);
+	strv_add(&data, "var/lib/db");
+	walk_make(&stopped, &w);
+	walk_print(&w, &(struct walk_about){&spec, &spec, &waits, NULL}, &lines);
+	assert_int_equal(lines.n, 4);
+	strv_free(&lines);
+	walk_print(&w, &(struct walk_about){&spec, &spec, &waits, &data}, &lines);
+	assert_int_equal(lines.n, 5);
+	assert_string_equal(lines.v[2], "copy data: var/lib/db");
+	assert_string_equal(lines.v[3], "put the files in place");
 }
 
 int

@@ -120,7 +120,7 @@ walks(int (*fn)(struct ctx *c, const struct walk_facts *f, struct err *e), struc
 static const struct walk_facts stop_ = {.runs = true};
 static const struct walk_facts in_turn = {
     .runs = true, .up = true, .returns = true, .finish = true, .files = FILES_NEW};
-#define SWITCH "+stage +decide " ALL_OLD "-CLAIM -PREPARE +files! "
+#define SWITCH "+stage +decide " ALL_OLD "-CLAIM -PREPARE +keep +files! "
 #define BACK SWITCH ALL_OLD "-CLAIM -PREPARE "
 
 /* Only the state says what is still there: it goes when all the rest has gone. */

@@ -247,6 +247,22 @@ rollback(struct err *e)
 	return upgrade((struct upgrade){.to = {.kind = CHANGE_ROLLBACK, .release = R1}}, e);
 }
 
+/* etc as if it were data: what is looked at afterwards is what was put back. */
+static int
+with_copies(struct err *e)
+{
+	static char etc[] = "etc", *path[] = {etc};
+	static const struct strv paths = {.v = path, .n = 1};
+
+	return upgrade((struct upgrade){.to = {.keep_data = &paths}}, e);
+}
+
+static int
+rollback_with_data(struct err *e)
+{
+	return upgrade((struct upgrade){.to = {.kind = CHANGE_ROLLBACK, .release = R1, .with_data = true}}, e);
+}
+
 static void
 three_in_turn(void)
 {
@@ -276,6 +292,20 @@ static void
 three_upgraded_in_turn(void)
 {
 	three_upgraded();
+	fake_can_keep(false);
+}
+
+static void
+three_copied(void)
+{
+	three();
+	must(with_copies);
+}
+
+static void
+three_copied_in_turn(void)
+{
+	three_copied();
 	fake_can_keep(false);
 }
 
@@ -434,6 +464,16 @@ static const struct walk walks[] = {
      {UP_ANY, UP_ANY, DOWN_ANY}, {UP, UP, DOWN}, .processes = true},
     {"rollback in turn", three_upgraded_in_turn, rollback,
      {UP_ANY, UP_ANY, DOWN_ANY}, {UP, UP, DOWN}, .processes = true},
+    {"copies", three, with_copies,
+     {UP_ANY, UP_ANY, DOWN_ANY}, {UP_2, UP_2, DOWN_2}, .processes = true},
+    {"copies in turn", three_in_turn, with_copies,
+     {UP_ANY, UP_ANY, DOWN_ANY}, {UP_2, UP_2, DOWN_2}, .processes = true},
+    {"rollback with data", three_copied, rollback_with_data,
+     {UP_ANY, UP_ANY, DOWN_ANY}, {UP, UP, DOWN}, .processes = true},
+    {"rollback with data in turn", three_copied_in_turn, rollback_with_data,
+     {UP_ANY, UP_ANY, DOWN_ANY}, {UP, UP, DOWN}, .processes = true},
+    {"image with copies", www_image, with_copies,
+     {UP_ANY, UP_ANY, DOWN_ANY}, {UP_2, UP_2, DOWN_2}, .processes = true},
     {"image", www_image, one_by_one,
      {UP_ANY, UP_ANY, DOWN_ANY}, {UP_2, UP_2, DOWN_2}, .processes = true},
     {"image prepared", www_image_prepared, restart_www,

@@ -11,7 +11,7 @@
 static const char *const words[STEP_N] = {
     "mark",     "preupgrade", "intend",      "stage",      "decide",   "prepare", "claim",
     "limits",   "prestart",   "create",      "network",    "redirect", "names",   "listen",
-    "created",  "watch",      "sockets",     "files",      "hooks",    "upgrade", "start",   "command",
+    "created",  "watch",      "sockets",     "keep",       "files",      "hooks",    "upgrade", "start",   "command",
     "services", "health",     "listening",   "poststart",  "hooksafter", "postupgrade", "running", "measure", "finish"};
 
 static void
