@@ -442,6 +442,25 @@ several(void **state)
 	}
 }
 
+/* The same directory twice. */
+static void
+oldest(void **state)
+{
+	_auto_free char *table = NULL;
+
+	(void)state;
+	again();
+	begin_upgrade(R2);
+	upgrade();
+	begin_upgrade(R3);
+	upgrade();
+	begin_rollback(R1);
+	assert_true(c.op[c.n_op - 1].copy_id == 1 && c.op[c.n_op - 2].copy_id == 0);
+	rollback();
+	table = text_of(SPACE DB "/table");
+	assert_string_equal(table, "old\n");
+}
+
 /* The directory went meanwhile: the copy is put where it was. */
 static void
 directory_gone(void **state)
@@ -627,10 +646,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(made),      TEST(synced),          TEST(upgrade_points), TEST(going_back_points),
-	    TEST(untouched), TEST(rollback_points), TEST(several),        TEST(directory_gone),
-	    TEST(refused),   TEST(names),           TEST(no_copy),        TEST(prepared),
-	    TEST(inside),
+	    TEST(made),           TEST(synced),          TEST(upgrade_points), TEST(going_back_points),
+	    TEST(untouched),      TEST(rollback_points), TEST(several),        TEST(oldest),
+	    TEST(directory_gone), TEST(refused),         TEST(names),          TEST(no_copy),
+	    TEST(prepared),       TEST(inside),
 	};
 
 	if (geteuid() != 0) {
