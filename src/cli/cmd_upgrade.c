@@ -12,10 +12,10 @@
 #include "run/upgrade.h"
 
 static struct {
-	bool dry, all_at_once, no_restart, keep_going, ignore_listen, with_data;
+	bool dry, all_at_once, no_restart, keep_going, ignore_listen, keep_data, with_data;
 	int jobs;
 	const char *canary, *rules, *release;
-	struct strv overlays, always, ignore, jails, force, keep_data;
+	struct strv overlays, always, ignore, jails, force, keep;
 } opt;
 
 #define COMMON_OPTS                                                                                            \
@@ -37,7 +37,8 @@ static const struct opt upgrade_opts[] = {
     {0, "ignore-listen", OPT_FLAG, &opt.ignore_listen, NULL,
      "that a service listens no more is no reason to go back"},
     {'I', "ignore", OPT_LIST, &opt.ignore, "PATTERNS", "files that are left alone"},
-    {0, "keep-data", OPT_LIST, &opt.keep_data, "PATHS", "keep a copy of these directories, for rollback --with-data"},
+    {0, "keep-data", OPT_FLAG, &opt.keep_data, NULL, "keep a copy of the data that guards name, for rollback --with-data"},
+    {0, "keep", OPT_LIST, &opt.keep, "PATHS", "keep a copy of these directories, too (repeatable)"},
     {0, "overlay", OPT_LIST, &opt.overlays, "DIR", "copy this directory over the tree (repeatable)"},
     {0, "rules", OPT_STRING, &opt.rules, "FILE", "rules of the split into template and skeleton"},
     {0, "release", OPT_STRING, &opt.release, "NAME", "name of the new release (default: today's date)"},
@@ -55,7 +56,7 @@ struct job {
 	const struct command *cmd;
 	struct upgrade u;
 	char *template, *release, *was_current;
-	struct strv keep_data; /* of --keep-data, one path each */
+	struct strv keep; /* of --keep, one path each */
 	json_t *jails; /* --json: results */
 	size_t done, later, failed, not_tried, held, conflicts; /* not_tried are a part of failed */
 	int64_t total_us, longest_us;
@@ -70,7 +71,7 @@ job_free(struct job *j)
 	free(j->template);
 	free(j->release);
 	free(j->was_current);
-	strv_free(&j->keep_data);
+	strv_free(&j->keep);
 	json_decref(j->jails);
 }
 
@@ -659,7 +660,8 @@ switch_all(struct job *j)
 	j->u.to.release = j->release;
 	j->u.to.always = &opt.always;
 	j->u.to.ignore = &opt.ignore;
-	j->u.to.keep_data = &j->keep_data;
+	j->u.to.keep_data = &j->keep;
+	j->u.to.keep_guarded = opt.keep_data;
 	j->u.to.with_data = opt.with_data;
 	j->u.to.no_restart = opt.no_restart;
 	j->u.to.ignore_listen = opt.ignore_listen;
@@ -722,16 +724,16 @@ begin(struct job *j, int *ret_lock)
 
 /* PATHS are separated by commas; a path with one in it is that of no database. */
 static int
-split_keep_data(struct job *j)
+split_keep(struct job *j)
 {
-	for (size_t i = 0; i < opt.keep_data.n; i++) {
-		_auto_free char *all = xstrdup(opt.keep_data.v[i]);
+	for (size_t i = 0; i < opt.keep.n; i++) {
+		_auto_free char *all = xstrdup(opt.keep.v[i]);
 		char *rest = all, *path;
 
 		while ((path = strsep(&rest, ",")))
-			if (change_keep_data(&j->keep_data, path) < 0)
+			if (change_keep_data(&j->keep, path) < 0)
 				return cli_usage(j->cli, j->cmd,
-						 "--keep-data '%s': is no directory below the jailspace (var/lib/mysql)",
+						 "--keep '%s': is no directory below the jailspace (var/lib/mysql)",
 						 path);
 	}
 	return 0;
@@ -824,7 +826,7 @@ run_upgrade(struct cli *cli, int argc, char **argv)
 	if (opt.all_at_once && (opt.no_restart || opt.canary || opt.jobs))
 		return cli_usage(cli, &cmd_upgrade,
 				 "--all-at-once excludes --no-restart, --canary and --jobs");
-	r = split_keep_data(&j);
+	r = split_keep(&j);
 	if (r != 0)
 		return r;
 	j.template = slash ? xstrndup(argv[0], (size_t)(slash - argv[0])) : xstrdup(argv[0]);

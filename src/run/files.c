@@ -476,21 +476,56 @@ plan_merge(const struct planner *p, struct err *e)
 
 /* ---- guards ---- */
 
+/* What is asked of the guards about one jail, and what they say beside an error. */
+struct asking {
+	bool force;
+	struct strv back;      /* directories whose copies are put back: what is in them now does not count */
+	struct strv *warnings; /* said, too: what is forced, and what will be converted */
+	struct strv data;      /* directories that guards are about */
+};
+
 static void
-join_notes(const struct guard_notes *n, bool holds, struct strv *ret)
+asking_free(struct asking *a)
+{
+	strv_free(&a->back);
+	strv_free(&a->data);
+}
+
+static bool
+comes_back(const struct asking *a, const char *data)
+{
+	for (size_t i = 0; i < a->back.n; i++)
+		if (*data && path_below(data, a->back.v[i]))
+			return true;
+	return false;
+}
+
+static void
+join_notes(const struct guard_notes *n, const struct asking *a, bool holds, struct strv *ret)
 {
 	for (size_t i = 0; i < n->n; i++)
-		if (n->v[i].holds == holds)
+		if (n->v[i].holds == holds && !comes_back(a, n->v[i].data))
 			strv_add(ret, n->v[i].text);
 }
 
-/*
- * Asks the guards of the release about the jail's data.  -SWITCH_HELD: they need what it does not have, and the message
- * says what and what to do; with force that is one of the warnings, as what will be converted is.
- */
+/* The directories that rollback --with-data puts back. */
 static int
-ask_guards(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd, bool force,
-	   struct strv *warnings, struct err *e)
+find_back(const struct switch_to *to, const char *jail, const struct record *rec, struct asking *a, struct err *e)
+{
+	struct switch_data_plan back = {0};
+	int r = switch_data_back(to, jail, rec, &back, e);
+
+	for (size_t i = 0; i < back.n; i++)
+		strv_add(&a->back, back.v[i].path);
+	switch_data_free(&back);
+	return r;
+}
+
+/* Asks the guards of the release about the jail's data.  -SWITCH_HELD: they need what it does not have, and the message
+ * says what and what to do. */
+static int
+ask_guards(struct switch_to *to, const struct record *rec, const struct release *new, int space_fd, struct asking *a,
+	   struct err *e)
 {
 	_auto_(release_close) struct release from = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_(guard_notes_free) struct guard_notes notes = {0};
@@ -503,8 +538,9 @@ ask_guards(struct switch_to *to, const struct record *rec, const struct release 
 		r = guards_look(&to->guards, &from, new, space_fd, &notes, e);
 	if (r < 0)
 		return r;
-	join_notes(&notes, true, force ? warnings : &holds);
-	join_notes(&notes, false, warnings);
+	strv_copy(&a->data, &notes.data);
+	join_notes(&notes, a, true, a->force ? a->warnings : &holds);
+	join_notes(&notes, a, false, a->warnings);
 	if (holds.n > 0) {
 		_auto_free char *text = strv_join(&holds, "; ");
 
@@ -549,12 +585,17 @@ switch_stage(struct switch_to *to, struct change *c, const struct record *rec, i
 {
 	_auto_(release_close) struct release new = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_strv struct strv said = STRV_INIT; /* by the plan */
+	_auto_(asking_free) struct asking ask = {.force = c->force, .warnings = &said};
 	struct staging s = {c, space_fd};
 	int r = release_open(to->store, rec->template, to->release, &new, e);
 	bool back = false;
 
+	if (r == 0 && c->with_data)
+		r = find_back(to, c->jail, rec, &ask, e);
 	if (r == 0)
-		r = ask_guards(to, rec, &new, space_fd, c->force, &said, e);
+		r = ask_guards(to, rec, &new, space_fd, &ask, e);
+	for (size_t i = 0; r == 0 && c->keep_guarded && i < ask.data.n; i++)
+		(void)change_keep_data(&c->keep_data, ask.data.v[i]);
 	if (r == 0 && c->kind == CHANGE_ROLLBACK) {
 		r = change_stage_undo(c, rec, space_fd, e);
 		back = r > 0;
@@ -710,6 +751,9 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	struct rules rules = RULES_INIT;
 	struct planning all = {ret, &rules};
 	struct planner p = {to, &rec, &new, -EBADF, plan_add, &all};
+	_auto_(asking_free) struct asking ask = {.force = to->force && strv_has(to->force, spec->label),
+						 .warnings = &ret->warnings};
+	_auto_strv struct strv keep = STRV_INIT;
 	int r = record_read(to->store, spec->name, &rec, e);
 
 	*counts = (struct switch_counts){0};
@@ -722,21 +766,25 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	    tell_data_conflicts(to, &rec, &new, ret, e) < 0)
 		return -e->num;
 	tell_no_way_back(to, &rec, ret);
-	if (to->with_data && switch_data_back(to, spec->name, &rec, data, e) < 0)
+	if (to->with_data && (switch_data_back(to, spec->name, &rec, data, e) < 0 ||
+			      find_back(to, spec->name, &rec, &ask, e) < 0))
 		return -e->num;
 	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) &&
 	    run_is_running(to->store, spec->name))
 		return err_set(e, EBUSY, "%s is in use: its files are looked at when the jail has stopped",
 			       where);
 	r = space_by_where(to->store, spec->name, where, &space, e);
+	if (r == 0)
+		r = ask_guards(to, &rec, &new, space, &ask, e);
 	if (r == 0 && to->keep_data)
-		r = switch_data_keep(to->keep_data, space, data, e);
+		strv_copy(&keep, to->keep_data);
+	if (r == 0 && to->keep_guarded)
+		strv_copy(&keep, &ask.data);
+	if (r == 0)
+		r = switch_data_keep(&keep, space, data, e);
 	if (r < 0 || space < 0)
 		return r;
 	p.space_fd = space;
-	r = ask_guards(to, &rec, &new, space, to->force && strv_has(to->force, spec->label), &ret->warnings, e);
-	if (r < 0)
-		return r;
 	if (to->kind == CHANGE_ROLLBACK) {
 		r = plan_undo(&p, spec->name, ret, counts, e);
 		if (r != 0)

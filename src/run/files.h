@@ -29,6 +29,7 @@ struct switch_to {
 	struct classes classes; /* of the release's rules, filled with it */
 	const struct strv *always, *ignore; /* merge_opts; NULL none */
 	const struct strv *keep_data;       /* directories of the jailspace to keep a copy of; NULL none */
+	bool keep_guarded;                  /* and of those that guards are about */
 	bool with_data;                     /* a rollback puts such copies back */
 	bool restart;                       /* stopped by the caller, who starts them again */
 	bool no_restart;                    /* a running jail switches at its next start */

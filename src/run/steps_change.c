@@ -117,6 +117,7 @@ begin_change(struct ctx *c, struct err *e)
 		strv_copy(&c->change.ignore, c->to->ignore);
 	for (size_t k = 0; c->to->keep_data && k < c->to->keep_data->n; k++)
 		(void)change_keep_data(&c->change.keep_data, c->to->keep_data->v[k]);
+	c->change.keep_guarded = c->to->keep_guarded;
 	c->change.with_data = c->to->with_data;
 	return os_boot_id(c->change.boot, e);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Copies of data: upgrade --keep-data, rollback --with-data.
+# Copies of data: upgrade --keep and --keep-data, rollback --with-data.
 
 load lib
 
@@ -81,7 +81,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	js=$BRIG_BASE/js/a
 	data_of "$js" >"$LAB/before"
 	brig -q start a
-	run brig upgrade mroot/r2 --keep-data var/lib/db
+	run brig upgrade mroot/r2 --keep var/lib/db
 	[ "$status" = 0 ]
 	[[ "$output" == *"a: data: /var/lib/db will be copied ("* ]]
 	[[ "$output" == *"a: upgraded to r2"*"; copied "*" of data in "* ]]
@@ -96,7 +96,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	fill "$js"
 	data_of "$js" >"$LAB/before"
 	brig -q start a
-	brig -q upgrade mroot/r2 --keep-data /var/lib/db/
+	brig -q upgrade mroot/r2 --keep /var/lib/db/
 	brig exec a sh -c 'echo lost >/var/lib/db/later'
 	data_of "$js" >"$LAB/after"
 	run brig rollback -n mroot --with-data
@@ -116,7 +116,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	js=$BRIG_BASE/js/a
 	data_of "$js" >"$LAB/before"
 	brig -q start a
-	run brig upgrade mroot/r3 --keep-data var/lib/db
+	run brig upgrade mroot/r3 --keep var/lib/db
 	[ "$status" = 1 ]
 	[[ "$output" == *"back on release r1, as it was"* ]]
 	data_of "$js" | diff -u "$LAB/before" -
@@ -128,7 +128,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 
 @test "a rollback with data that does not start has its data again" {
 	js=$BRIG_BASE/js/a
-	brig -q upgrade mroot/r2 --keep-data var/lib/db
+	brig -q upgrade mroot/r2 --keep var/lib/db
 	brig -q start a
 	data_of "$js" >"$LAB/after"
 	sed -i 's/persist;/persist; health = "grep -q 2 \/etc\/app.conf"; health.timeout = 1;/' "$BRIG_CONF"
@@ -143,7 +143,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 @test "prepared for the next start: copied then, put back then" {
 	js=$BRIG_BASE/js/a
 	brig -q start a
-	brig -q upgrade mroot/r2 --keep-data var/lib/db --no-restart
+	brig -q upgrade mroot/r2 --keep var/lib/db --no-restart
 	brig exec a sh -c 'echo row >>/var/lib/db/table'
 	brig -q restart a
 	[ "$(cat "$js/var/lib/db/table")" = "format 2" ]
@@ -158,7 +158,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	js=$BRIG_BASE/js/a
 	data_of "$js" >"$LAB/before"
 	brig -q start a
-	brig -q upgrade mroot/r2 --keep-data var/lib/db --all-at-once
+	brig -q upgrade mroot/r2 --keep var/lib/db --all-at-once
 	[ "$(cat "$js/var/lib/db/table")" = "format 2" ]
 	brig -q rollback mroot --with-data --all-at-once
 	data_of "$js" | diff -u "$LAB/before" -
@@ -168,11 +168,11 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	js=$BRIG_BASE/js/a
 	brig -q start a
 	pid=$(jail_pid a)
-	run brig upgrade mroot/r2 --keep-data var/lib/db,var/lib/other
+	run brig upgrade mroot/r2 --keep var/lib/db,var/lib/other
 	[ "$status" = 1 ]
 	[[ "$output" == *"a: has no directory var/lib/other that a copy could be kept of"* ]]
 	for bad in / .. a/../../b .brig-merge; do
-		run brig upgrade mroot/r2 --keep-data "$bad"
+		run brig upgrade mroot/r2 --keep "$bad"
 		[ "$status" = 2 ]
 		[[ "$output" == *"is no directory below the jailspace"* ]]
 	done
@@ -186,7 +186,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	[ "$(jail_pid a)" = "$pid" ]
 	brig -q rollback mroot
 	ln -s db "$js/var/lib/a-link"
-	run brig upgrade mroot/r2 --keep-data var/lib/a-link
+	run brig upgrade mroot/r2 --keep var/lib/a-link
 	[ "$status" = 1 ]
 	[[ "$output" == *"is no directory, or is behind a link"* ]]
 }
@@ -196,7 +196,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	small=$(brig status a --json | jq '.[0].rollback.bytes')
 	brig -q rollback mroot
 	head -c 3000000 /dev/urandom >"$BRIG_BASE/js/a/var/lib/db/big"
-	brig -q upgrade mroot/r2 --keep-data var/lib/db
+	brig -q upgrade mroot/r2 --keep var/lib/db
 	large=$(brig status a --json | jq '.[0].rollback.bytes')
 	[ $((large - small)) -gt 2900000 ]
 	sed -i 's/persist;/persist; undo.keep = 0;/' "$BRIG_CONF"
@@ -212,7 +212,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	brig -q create v
 	brig -q start v
 	brig exec v sh -c 'cd /var/lib/db; echo "format 1" >table; mkdir sub; echo x >sub/x; chown -R 7:8 .'
-	brig -q upgrade mroot/r2 --keep-data var/lib/db --jail v
+	brig -q upgrade mroot/r2 --keep var/lib/db --jail v
 	[ "$(brig exec v cat /var/lib/db/table)" = "format 2" ]
 	brig -q rollback mroot --with-data --jail v
 	[ "$(brig exec v cat /var/lib/db/table /var/lib/db/sub/x)" = "$(printf 'format 1\nx')" ]
@@ -226,7 +226,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	# one that is too small
 	brig -q rollback mroot --jail v
 	brig exec v sh -c 'cd /var/lib/db; echo "format 1" >table; head -c 18000000 /dev/urandom >big'
-	refuse brig -q upgrade mroot/r2 --keep-data var/lib/db --jail v
+	refuse brig -q upgrade mroot/r2 --keep var/lib/db --jail v
 	[ "$(brig exec v cat /var/lib/db/table)" = "format 1" ]
 	brig exec v sh -c '[ ! -e /s/.brig-merge ]'
 	brig -q stop v
@@ -240,7 +240,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	data_of "$js" >"$LAB/before"
 	dd if=/dev/zero of="$LAB/disk/fill" bs=1M 2>/dev/null || true
 	truncate -s -4M "$LAB/disk/fill"
-	run on_disk upgrade mroot/r2 --keep-data var/lib/db
+	run on_disk upgrade mroot/r2 --keep var/lib/db
 	[ "$status" = 1 ]
 	[[ "$output" == *"No space left"*"back on release r1, as it was"* ]]
 	data_of "$js" | diff -u "$LAB/before" -
@@ -248,7 +248,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	[ "$status" = 0 ]
 	[ -z "$output" ]
 	rm "$LAB/disk/fill"
-	on_disk -q upgrade mroot/r2 --keep-data var/lib/db
+	on_disk -q upgrade mroot/r2 --keep var/lib/db
 	on_disk -q rollback mroot --with-data
 	data_of "$js" | diff -u "$LAB/before" -
 	on_disk -q stop a
@@ -268,7 +268,7 @@ on_disk() { BRIG_BASE=$LAB/disk "$BRIG" "$@"; }
 	sync -f "$LAB/disk"
 	used=$(df --output=used -k "$LAB/disk" | tail -1)
 	on_disk -q start a
-	run on_disk upgrade mroot/r2 --keep-data var/lib/db
+	run on_disk upgrade mroot/r2 --keep var/lib/db
 	[ "$status" = 0 ]
 	[[ "$output" == *"will be copied ("*", by reflink)"* ]]
 	sync -f "$LAB/disk"

@@ -174,6 +174,42 @@ assert [p["held"] for p in o["plan"]] == [True] and [j["result"] for j in o["jai
 	[[ "$output" == *"has the format of mariadb-server 10.11: release m11 converts it to 11.8"* ]]
 }
 
+@test "--keep-data copies what guards are about, and the way back with it is not held" {
+	begin m10
+	mkdir -p "$BRIG_BASE/js/a/var/lib/mysql" "$BRIG_BASE/js/a/var/lib/other"
+	echo -n 10.11.6-MariaDB >"$BRIG_BASE/js/a/var/lib/mysql/mariadb_upgrade_info"
+	echo old >"$BRIG_BASE/js/a/var/lib/mysql/table"
+	chown 7:8 "$BRIG_BASE/js/a/var/lib/mysql/table"
+	run brig upgrade -n --keep-data mroot/m11
+	echo "$output"
+	[[ "$output" == *"var/lib/mysql"*"cop"* ]]
+	[[ "$output" != *"var/lib/other"*"cop"* ]]
+	brig -q upgrade --keep-data mroot/m11
+	on a m11
+	on b m11
+	echo -n 11.8.3-MariaDB >"$BRIG_BASE/js/a/var/lib/mysql/mariadb_upgrade_info"
+	echo new >"$BRIG_BASE/js/a/var/lib/mysql/table"
+	run brig rollback --jail a mroot m10
+	[ "$status" = 1 ]
+	[[ "$output" == *"a: stays on m11"* ]]
+	run brig rollback -n --with-data --jail a mroot m10
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ "$output" != *"stays on"* ]]
+	brig -q rollback --with-data --jail a mroot m10
+	on a m10
+	[ "$(cat "$BRIG_BASE/js/a/var/lib/mysql/table")" = old ]
+	[ "$(stat -c %u:%g "$BRIG_BASE/js/a/var/lib/mysql/table")" = 7:8 ]
+	[ "$(cat "$BRIG_BASE/js/a/var/lib/mysql/mariadb_upgrade_info")" = 10.11.6-MariaDB ]
+	# one that waits for its start
+	brig -q upgrade --keep-data --no-restart --jail a mroot/m11
+	brig -q restart a
+	on a m11
+	echo new >"$BRIG_BASE/js/a/var/lib/mysql/table"
+	brig -q rollback --with-data --jail a mroot m10
+	[ "$(cat "$BRIG_BASE/js/a/var/lib/mysql/table")" = old ]
+}
+
 @test "a service that rc.conf enables and the release has no script for" {
 	begin m10
 	printf '# none_enable="YES"\nother_enable="YES"\nsome_service_enable="YES"\n' >"$BRIG_BASE/js/a/etc/rc.conf"

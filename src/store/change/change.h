@@ -111,6 +111,7 @@ struct change {
 	struct strv keep_data;      /* directories that are to be copied: change_keep_data() */
 	struct change_copy *copy;   /* they are copied, all of them; none: not yet */
 	size_t n_copy;
+	bool keep_guarded; /* and those that guards are about when it is staged */
 	bool with_data;  /* of a rollback: copies are put back */
 	uint64_t hashed; /* bytes of the jail's files that were read for digests so far */
 	int change_fd, dir_fd, new_fd, old_fd; /* js/.brig/change/JAIL, its ID, new, old */

@@ -126,6 +126,8 @@ change_save(struct change *c, struct err *e)
 		(void)json_object_set_new(j, "keep_data", record_json_texts(&c->keep_data));
 	if (j && c->n_copy > 0)
 		(void)json_object_set_new(j, "copies", pack_copies(c));
+	if (j && c->keep_guarded)
+		(void)json_object_set_new(j, "keep_guarded", json_true());
 	if (j && c->with_data)
 		(void)json_object_set_new(j, "with_data", json_true());
 	if (j) {
@@ -255,7 +257,7 @@ read_all(struct change *c, const json_t *j)
 	const char *kind, *template, *from, *to, *boot;
 	size_t k;
 	/* missing in files of older versions of brig: prepared, ignore_listen, force, undo_keep, undo_age, keep_data,
-	 * copies, with_data */
+	 * keep_guarded, copies, with_data */
 	int inside, restart, prepared = 0, ignore_listen = 0, force = 0, keep = CHANGE_KEEP_ALL.n;
 	json_int_t age = CHANGE_KEEP_ALL.age;
 
@@ -275,6 +277,7 @@ read_all(struct change *c, const json_t *j)
 	c->ignore_listen = ignore_listen;
 	c->force = force;
 	c->keep = (struct change_keep){keep, age};
+	c->keep_guarded = json_is_true(json_object_get(j, "keep_guarded"));
 	c->with_data = json_is_true(json_object_get(j, "with_data"));
 	(void)stpcpy(c->boot, boot);
 	c->template = xstrdup(template);

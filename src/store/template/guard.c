@@ -70,6 +70,7 @@ guard_notes_free(struct guard_notes *n)
 		free(n->v[i].text);
 	}
 	free(n->v);
+	strv_free(&n->data);
 	*n = (struct guard_notes){0};
 }
 
@@ -85,6 +86,16 @@ add_note(struct guarding *w, bool holds, const char *data, char *text)
 {
 	GROW(w->ret->v, w->ret->n, w->ret->cap);
 	w->ret->v[w->ret->n++] = (struct guard_note){holds, xstrdup(data), text};
+}
+
+static void
+add_data(struct guarding *w, const char *path)
+{
+	_auto_close int fd =
+	    path_open(w->space_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, PATH_BENEATH);
+
+	if (fd >= 0 && !strv_has(&w->ret->data, path))
+		strv_add(&w->ret->data, path);
 }
 
 /* ---- patterns in a jailspace ---- */
@@ -258,6 +269,7 @@ look_needs(struct guarding *w, const struct rule *rule)
 		const char *version = found.v[i].version ? found.v[i].version : "";
 		int had = release_has(w->g, w->from, &rule->paths, VERSION, version);
 
+		add_data(w, found.v[i].path);
 		r = had > 0 ? release_has(w->g, w->to, &rule->paths, VERSION, version) : had;
 		if (had > 0 && r == 0) {
 			_auto_free char *path = replaced(rule->paths.v[0], VERSION, version);
@@ -391,6 +403,8 @@ look_format(struct guarding *w, const struct rule *rule, struct err *e)
 	bool has = package_version(&w->g->packages, rule->unless, &to);
 	int r = data ? data_version(w, rule, &now) : 0;
 
+	if (data)
+		add_data(w, data);
 	if (r <= 0)
 		return r < 0 ? err_sys(e, -r, "look at the jail's %s", rule->path) : 0;
 	is = version_text(&now, rule->mode);

@@ -29,6 +29,7 @@ struct guard_note {
 struct guard_notes {
 	struct guard_note *v;
 	size_t n, cap;
+	struct strv data; /* all directories of data that guards are about and the jail has */
 };
 void guard_notes_free(struct guard_notes *n);
 /* What the data in the jailspace need of release `to` and do not have there; what `from`, the release that they are on,
