@@ -71,6 +71,7 @@ writer() {
 		fi
 	done
 }
+rows_written() { [ "$(wc -l <"$LAB/my.rows")" -gt 5 ] && [ "$(wc -l <"$LAB/pg.rows")" -gt 5 ]; }
 # switches with writes going on; nothing that was acknowledged is lost
 with_writes() {
 	local w
@@ -83,10 +84,9 @@ with_writes() {
 	tail -n 1 "$LAB/out" >>"$LAB/times"
 	eventually 60 my 'SELECT 1'
 	eventually 60 pg 'SELECT 1'
-	sleep 1
+	eventually 60 rows_written # a busy machine is slow
 	touch "$LAB/stop"
 	wait "$w"
-	[ "$(wc -l <"$LAB/my.rows")" -gt 5 ]
 	my "SELECT v FROM app.t WHERE v LIKE 'w%'" | sort >"$LAB/my.have"
 	pg "SELECT v FROM t WHERE v LIKE 'w%'" | sort >"$LAB/pg.have"
 	[ -z "$(sort "$LAB/my.rows" | comm -23 - "$LAB/my.have")" ]
@@ -159,7 +159,7 @@ with_writes() {
 }
 
 @test "the next Debian's MariaDB finds the data of this one" {
-	brig -q upgrade --force db --ignore-listen mroot/t1
+	brig -q upgrade --force db --ignore-listen --keep-data mroot/t1
 	eventually 60 my 'SELECT 1'
 	[[ "$(my 'SELECT VERSION()')" == 11.* ]]
 	[ "$(my 'SELECT COUNT(*) > 90 FROM app.t')" = 1 ]
@@ -167,4 +167,22 @@ with_writes() {
 	[ "$(cut -d- -f1 "$BRIG_BASE"/js/db/var/lib/mysql/mysql_upgrade_info "$BRIG_BASE"/js/db/var/lib/mysql/mariadb_upgrade_info 2>/dev/null |
 		head -n 1 | cut -d. -f1)" != 11 ]
 	[ "$(cat "$BRIG_BASE/js/db/var/lib/postgresql/15/main/PG_VERSION")" = 15 ]
+}
+
+@test "converted there, the way back is held; with the copy everything is as it was" {
+	brig exec db mariadb-upgrade >"$LAB/out" 2>&1
+	my "INSERT INTO app.t (v) VALUES ('there')"
+	run brig rollback mroot d0
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ "$output" == *"db: stays on t1: /var/lib/mysql has the format of mariadb-server 11."*"which cannot read it"* ]]
+	run brig rollback -n --with-data mroot d0
+	echo "$output"
+	[ "$status" = 0 ]
+	brig rollback --with-data mroot d0 | tail -n 1 >>"$LAB/times"
+	eventually 60 my 'SELECT 1'
+	eventually 60 pg 'SELECT 1'
+	[[ "$(my 'SELECT VERSION()')" == 10.11.* ]]
+	[ "$(my "SELECT COUNT(*) FROM app.t WHERE v = 'there'")" = 0 ]
+	healthy
 }
