@@ -131,7 +131,7 @@ files_kept() { find "$(CHANGES)" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -
 	for n in 1 2 3 4; do
 		run strace -f -qq -o "$LAB/calls" -P r1 -e trace=openat2 -e inject="openat2:error=EIO:when=$n" "$BRIG" upgrade mroot/r3
 		[ "$status" -le 1 ]
-		! grep -q INJECTED "$LAB/calls" || tried=$((tried + 1))
+		if grep -q INJECTED "$LAB/calls"; then tried=$((tried + 1)); fi
 		[ "$(kept)" = "1 2" ] || [ "$(kept)" = 1 ]
 	done
 	[ $tried -gt 0 ]
@@ -242,7 +242,8 @@ tidy_at() {
 	killed_at "$1" tidy || r=$?
 	[ "$(kept)" = "1 2 3 4" ] || [ "$(kept)" = "3 4" ] || { echo "neither before nor after"; return 2; }
 	for id in $(kept); do
-		[ -e "$(CHANGES)/$id.json" ] && [ -e "$(CHANGES)/$id/old" ] || { echo "$id is gone"; return 2; }
+		[ -e "$(CHANGES)/$id.json" ] || { echo "$id.json is gone"; return 2; }
+		[ -e "$(CHANGES)/$id/old" ] || { echo "$id/old is gone"; return 2; }
 	done
 	again -q tidy || return 2
 	[ "$(kept) $(files_kept)" = "3 4 3 3.json 4 4.json" ] || { echo "left: $(files_kept)"; return 2; }
