@@ -27,13 +27,11 @@ setup() {
 	brig -q start a b
 }
 teardown() {
-	brig -q stop -a --force || true
-	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
+	destroy_all
 	rm -rf "$BRIG_BASE/templates/mroot"
 	cp -a "$LAB/whole" "$BRIG_BASE/templates/mroot"
 }
 
-release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
 SKEL() { echo "$BRIG_BASE/templates/mroot/$1/skel"; }
 all_on() {
 	local j

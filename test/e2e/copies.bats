@@ -36,9 +36,8 @@ setup() {
 	fill "$BRIG_BASE/js/a"
 }
 teardown() {
-	brig -q stop -a --force || true
-	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
-	! mountpoint -q "$LAB/disk" || umount "$LAB/disk"
+	destroy_all
+	if mountpoint -q "$LAB/disk"; then umount "$LAB/disk"; fi
 	rm -rf "$LAB/disk" "$LAB/disk.img" "$LAB/a.img"
 }
 

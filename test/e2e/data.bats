@@ -68,8 +68,7 @@ setup() {
 	done
 }
 teardown() {
-	brig -q stop -a --force || true
-	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
+	destroy_all
 	rm -rf /etc/brig/split.rules
 }
 

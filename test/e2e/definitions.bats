@@ -18,8 +18,7 @@ teardown_file() {
 }
 
 teardown() {
-	brig -q stop -a --force || true
-	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
+	destroy_all
 }
 
 phase() { sed -n 's/^ *"phase": "\([a-z]*\)".*/\1/p' "$BRIG_RUN/jail/$1/state.json"; }

@@ -42,15 +42,13 @@ setup() {
 	EOF
 }
 teardown() {
-	brig -q stop -a --force || true
-	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
+	destroy_all
 }
 begin() { # RELEASE
 	brig -q upgrade "mroot/$1"
 	brig -q create a b
 	brig -q start a b
 }
-release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
 on() { # JAIL RELEASE
 	[ "$(release_of "$1")" = "$2" ]
 	[ "$(brig exec "$1" cat /etc/release)" = "$2" ]

@@ -34,6 +34,18 @@ jail_pid() {
 	sed -n 's/^ *"pid": \([0-9]*\),*$/\1/p' "$BRIG_RUN/jail/$1/state.json"
 }
 
+# The release that a jail's record names.
+release_of() {
+	sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"
+}
+
+# Every jail of the laboratory is stopped and destroyed.
+destroy_all() {
+	local j
+	brig -q stop -a --force || true
+	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
+}
+
 # What the host has that a jail could leave behind, one a line.
 host_things() {
 	cut -d' ' -f3- /proc/self/mountinfo | sort

@@ -55,7 +55,6 @@ jails() {
 }
 told() { cat "$BRIG_BASE/js/a/var/told"; }
 made() { cat "$BRIG_BASE/js/a/etc/ssl/certs/ca-certificates.crt"; }
-release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/a.json"; }
 waits() { grep -c '"regenerate\|"hook' "$BRIG_BASE/js/.brig/a.json" || true; }
 
 @test "certificates are made anew beside the services: no downtime" {
@@ -94,7 +93,7 @@ certificates r1   up" ]
 certificates r2 r1 r2 up" ]
 	brig -q rollback mroot r1
 	brig -q upgrade --no-restart mroot/r2
-	[ "$(release_of)" = r1 ]
+	[ "$(release_of a)" = r1 ]
 	brig -q restart a
 	[ "$(told | tail -n 2)" = "start
 certificates r2 r1 r2 up" ]
@@ -230,7 +229,7 @@ after r2 r1 h2 up" ]
 	brig -q upgrade mroot/h1
 	brig -q upgrade mroot/r2
 	brig -q rollback mroot h1
-	[ "$(release_of)" = h1 ]
+	[ "$(release_of a)" = h1 ]
 	[ "$(told | grep -c '^before\|^after')" = 2 ]
 }
 
@@ -285,7 +284,7 @@ certificates mine r1 h2 up" ]
 		echo "$output"
 		[ "$status" = 1 ]
 		[[ "$output" == *"a: hook: echo spoilt >/etc/which; exit 3: failed with status 3: back on release r1, as it was"* ]]
-		[ "$(release_of)" = r1 ]
+		[ "$(release_of a)" = r1 ]
 		[ "$(brig exec a cat /etc/which)" = r1 ]
 		[ "$(cat "$BRIG_BASE/js/a/etc/ca-certificates.conf")" = "certificates of r1" ]
 		[ "$(cat "$BRIG_BASE/js/a/etc/own")" = mine ]
@@ -307,7 +306,7 @@ certificates mine r1 h2 up" ]
 		wait $pid || true
 		touch "$BRIG_BASE/js/a/var/go"
 		brig list
-		[ "$(release_of)" = h2 ]
+		[ "$(release_of a)" = h2 ]
 		[ "$(told | grep -c "^$when r2 r1 h2")" = 2 ]
 		[ "$(told | grep -v '^$' | tail -n 1 | cut -d ' ' -f 1)" = "$([ $when = after ] && echo after || echo certificates)" ]
 		[ "$(waits)" = 0 ]

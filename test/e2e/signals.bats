@@ -80,7 +80,6 @@ make_jails() {
 
 # ---- what can be seen from outside ----
 
-release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
 # facts JAIL: its configuration, and what its record says about it
 facts() {
 	sed -n -e '/^ *"release": /p' -e '/^ "conflicts"/,/^ \]/p' "$BRIG_BASE/js/.brig/$1.json"

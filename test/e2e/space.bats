@@ -53,7 +53,6 @@ well() { # ... with status 0
 	[ "$status" = 0 ] || { echo "brig ${*:3}: ${output:0:2000}"; return 1; }
 }
 json() { python3 -c 'import json, sys; json.loads(sys.stdin.buffer.read().decode("utf-8"))' <<<"$output"; }
-release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
 
 # Each way to put something that is no file in the place of one.
 plants=(fifo socket device directory link magic hard giant unreadable)

@@ -43,11 +43,9 @@ failing() {
 	grep -q INJECTED "$LAB/calls"
 }
 
-release() { sed -n 's/^ *"release": "\(.*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
-
 # Files and release belong together, whatever the command said.
 whole() {
-	case $(release a) in
+	case $(release_of a) in
 	1) [ "$(cat "$BRIG_BASE/js/a/etc/motd" 2>/dev/null)" != new ] ;;
 	2) [ "$(cat "$BRIG_BASE/js/a/etc/motd")" = new ] ;;
 	*) false ;;
@@ -60,7 +58,7 @@ whole() {
 		for n in 1 2 3 4; do
 			failing newfstatat $n "$BRIG_BASE/js/.brig/change/a/1/$place" upgrade mroot/2 && tried=$((tried + 1))
 			echo "$place $n: $status: $output"
-			[ "$status" != 0 ] || [ "$(release a)" = 2 ]
+			[ "$status" != 0 ] || [ "$(release_of a)" = 2 ]
 			whole
 			brig -q list >/dev/null # finishes
 			whole
@@ -80,14 +78,14 @@ whole() {
 			path=$BRIG_BASE/js/a/etc # by the descriptor that the call is about
 			[ $call = newfstatat ] || path=$path/motd
 			if ! failing $call $n "$path" upgrade mroot/2; then
-				[ "$(release a)" = 2 ]
+				[ "$(release_of a)" = 2 ]
 				brig -q destroy -y a
 				setup
 				break
 			fi
 			echo "$call $n: $status: $output"
 			[ "$status" = 1 ]
-			[ "$(release a)" = 1 ]
+			[ "$(release_of a)" = 1 ]
 			[ "$(cat "$BRIG_BASE/js/a/etc/motd")" = mine ]
 			refuse grep -q conflicts "$BRIG_BASE/js/.brig/a.json"
 			[[ "$output" == *"a: "*": Input/output error"* ]]
@@ -109,11 +107,11 @@ whole() {
 		echo "$n: $status: $output"
 		[ "$status" = 1 ]
 		[[ "$output" == *"a: record of jail a: open 'a.json': Input/output error"* ]]
-		[ "$(release a)" = 2 ]
+		[ "$(release_of a)" = 2 ]
 	done
 	[ $tried -ge 2 ]
 	[ "$status" = 0 ] # the one that nothing happened to
-	[ "$(release a)" = 1 ]
+	[ "$(release_of a)" = 1 ]
 	brig -q upgrade mroot/2 # current again
 }
 

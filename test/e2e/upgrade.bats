@@ -51,9 +51,7 @@ setup() {
 	done
 }
 teardown() {
-	brig -q stop -a --force || true
-	for j in a b s; do [ ! -d "$BRIG_BASE/js/$j" ] || brig -q destroy -y "$j"; done
-	for j in "$BRIG_BASE"/js/*; do [ ! -d "$j" ] || brig -q destroy -y "$(basename "$j")"; done
+	destroy_all
 }
 
 # files_of JAIL: everything in its jailspace but data, with type, mode, owner, content
@@ -65,7 +63,6 @@ files_of() {
 	)
 }
 record() { cat "$BRIG_BASE/js/.brig/$1.json"; }
-release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
 # The release that a running jail has mounted as its root.
 mounted() {
 	local pid ino r

@@ -39,7 +39,6 @@ hooks() {
 	} | conf
 }
 told() { cat "$BRIG_BASE/js/${1:-a}/var/told"; }
-release_of() { sed -n 's/^ *"release": "\([^"]*\)".*/\1/p' "$BRIG_BASE/js/.brig/$1.json"; }
 pending() { grep -c upgrade_from "$BRIG_BASE/js/.brig/a.json" || true; }
 
 @test "a running jail: before on the old release, then on the new one before its services, and when it is up" {
