@@ -208,9 +208,8 @@ may_answer(struct ctx *c, const struct switch_answer *a, struct err *e)
 {
 	const char *name = c->next.id.name;
 
-	if (c->rec.change == RECORD_APPLY || c->rec.change == RECORD_REVERT)
-		return err_set(e, EBUSY,
-			       "an earlier change of its files is not finished (brig status %s says why)", name);
+	if (record_check_finished(&c->rec, name, e) < 0)
+		return -e->num;
 	if (c->rec.change == RECORD_PREPARED && !a->keep)
 		return err_set(
 		    e, EBUSY,

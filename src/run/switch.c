@@ -94,9 +94,8 @@ settled_record(struct ctx *c, struct err *e)
 
 	if (r == 0)
 		return err_set(e, ENOENT, "there is no such jail yet (brig create %s)", name);
-	if (r > 0 && (c->rec.change == RECORD_APPLY || c->rec.change == RECORD_REVERT))
-		return err_set(e, EBUSY,
-			       "an earlier change of its files is not finished (brig status %s says why)", name);
+	if (r > 0 && record_check_finished(&c->rec, name, e) < 0)
+		return -e->num;
 	if (r > 0 && c->rec.change == RECORD_PREPARED)
 		r = switch_discard_prepared(c->s, name, &c->rec, e);
 	return r < 0 ? r : switch_check(c->next.spec, &c->rec, c->to->release, e);

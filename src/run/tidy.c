@@ -4,17 +4,6 @@
 #include "run/steps.h"
 #include "store/template/release.h"
 
-/* -EBUSY: somebody works on it, or has to finish something first. */
-static int
-may_tidy(const char *name, const struct record *rec, struct err *e)
-{
-	if (rec->change == RECORD_APPLY || rec->change == RECORD_REVERT)
-		return err_set(e, EBUSY,
-			       "an earlier change of its files is not finished (brig status %s says why)",
-			       name);
-	return 0;
-}
-
 /* Is anything there that changes left?  1, 0, -errno. */
 static int
 has_changes(const struct store *s, const char *name, struct err *e)
@@ -60,7 +49,7 @@ tidy_locked(const struct store *s, const char *name, const struct jailspec *spec
 	struct change_usage size = {0};
 	int found = record_read(s, name, &rec, e), r;
 
-	r = found < 0 ? found : may_tidy(name, &rec, e);
+	r = found < 0 ? found : record_check_finished(&rec, name, e);
 	if (r == 0)
 		r = has_changes(s, name, e);
 	if (r <= 0)

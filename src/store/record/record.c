@@ -119,6 +119,15 @@ record_add_undo(struct record *r, unsigned id, const char *from, const char *to,
 	r->undo[r->n_undo++] = (struct record_undo){id, xstrdup(from), xstrdup(to), when};
 }
 
+int
+record_check_finished(const struct record *r, const char *jail, struct err *e)
+{
+	if (r->change == RECORD_APPLY || r->change == RECORD_REVERT)
+		return err_set(e, EBUSY,
+			       "an earlier change of its files is not finished (brig status %s says why)", jail);
+	return 0;
+}
+
 void
 record_remove_undo(struct record *r, size_t first, size_t n)
 {

@@ -67,6 +67,8 @@ void record_add_conflict(struct record *r, const char *path, const char *base, c
 const struct record_conflict *record_conflict(const struct record *r, const char *path);
 void record_remove_conflict(struct record *r, const char *path);
 void record_add_undo(struct record *r, unsigned id, const char *from, const char *to, int64_t when);
+/* -EBUSY: a change is to be applied or reverted, and recovery could not do it: nothing else can be done to its files. */
+int record_check_finished(const struct record *r, const char *jail, struct err *e);
 void record_remove_undo(struct record *r, size_t first, size_t n);
 /* 1 found, 0 there is none. */
 int record_read(const struct store *s, const char *jail, struct record *ret, struct err *e);
