@@ -508,16 +508,15 @@ join_notes(const struct guard_notes *n, const struct asking *a, bool holds, stru
 			strv_add(ret, n->v[i].text);
 }
 
-/* The directories that rollback --with-data puts back. */
+/* The directories that rollback --with-data puts back; data is empty. */
 static int
-find_back(const struct switch_to *to, const char *jail, const struct record *rec, struct asking *a, struct err *e)
+find_back(const struct switch_to *to, const char *jail, const struct record *rec, struct switch_data_plan *data,
+	  struct asking *a, struct err *e)
 {
-	struct switch_data_plan back = {0};
-	int r = switch_data_back(to, jail, rec, &back, e);
+	int r = switch_data_back(to, jail, rec, data, e);
 
-	for (size_t i = 0; i < back.n; i++)
-		strv_add(&a->back, back.v[i].path);
-	switch_data_free(&back);
+	for (size_t i = 0; i < data->n; i++)
+		strv_add(&a->back, data->v[i].path);
 	return r;
 }
 
@@ -585,13 +584,14 @@ switch_stage(struct switch_to *to, struct change *c, const struct record *rec, i
 {
 	_auto_(release_close) struct release new = {.dir_fd = -EBADF, .root_fd = -EBADF, .skel_fd = -EBADF};
 	_auto_strv struct strv said = STRV_INIT; /* by the plan */
+	_auto_(switch_data_free) struct switch_data_plan back_data = {0};
 	_auto_(asking_free) struct asking ask = {.force = c->force, .warnings = &said};
 	struct staging s = {c, space_fd};
 	int r = release_open(to->store, rec->template, to->release, &new, e);
 	bool back = false;
 
 	if (r == 0 && c->with_data)
-		r = find_back(to, c->jail, rec, &ask, e);
+		r = find_back(to, c->jail, rec, &back_data, &ask, e);
 	if (r == 0)
 		r = ask_guards(to, rec, &new, space_fd, &ask, e);
 	for (size_t i = 0; r == 0 && c->keep_guarded && i < ask.data.n; i++)
@@ -766,8 +766,7 @@ switch_plan(struct switch_to *to, const struct jailspec *spec, struct merge_plan
 	    tell_data_conflicts(to, &rec, &new, ret, e) < 0)
 		return -e->num;
 	tell_no_way_back(to, &rec, ret);
-	if (to->with_data && (switch_data_back(to, spec->name, &rec, data, e) < 0 ||
-			      find_back(to, spec->name, &rec, &ask, e) < 0))
+	if (to->with_data && find_back(to, spec->name, &rec, data, &ask, e) < 0)
 		return -e->num;
 	if ((spec->space == SPACE_IMAGE || spec->space == SPACE_DEVICE) &&
 	    run_is_running(to->store, spec->name))

@@ -63,9 +63,14 @@ with_change(struct ctx *c, struct switch_to *to, struct walk_facts *f, struct er
 		return c->rec.change == RECORD_PREPARED
 			   ? r
 			   : err_wrap(e, "an interrupted change of its files cannot be finished");
-	*to = (struct switch_to){.store = c->s, .kind = c->change.kind, .release = c->change.to,
-				 .always = &c->change.always, .ignore = &c->change.ignore,
-				 .keep_data = &c->change.keep_data, .keep_guarded = c->change.keep_guarded, .with_data = c->change.with_data,
+	*to = (struct switch_to){.store = c->s,
+				 .kind = c->change.kind,
+				 .release = c->change.to,
+				 .always = &c->change.always,
+				 .ignore = &c->change.ignore,
+				 .keep_data = &c->change.keep_data,
+				 .keep_guarded = c->change.keep_guarded,
+				 .with_data = c->change.with_data,
 				 .ignore_listen = c->change.ignore_listen};
 	c->to = to;
 	f->files = c->rec.change == RECORD_PREPARED ? FILES_NEW
