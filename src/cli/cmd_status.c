@@ -146,7 +146,8 @@ fill(struct cli *cli, struct view *v, bool detail)
 	}
 	read_services(s, v);
 	read_release(s, v);
-	if (run_kept(s, v->name, v->spec, detail, &v->kept, &kept) < 0)
+	/* the table has no room for it */
+	if ((detail || cli->json) && run_kept(s, v->name, v->spec, detail, &v->kept, &kept) < 0)
 		v->kept_why = xstrdup(kept.msg);
 	if (v->alive) {
 		_auto_strv struct strv lines = STRV_INIT;
