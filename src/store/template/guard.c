@@ -37,11 +37,12 @@ guards_load(struct guards *g, const struct release *to, struct err *e)
 
 	if (g->loaded)
 		return 0;
-	if (rules_of_release(to, &g->own, e) < 0 || packages_read(to, &g->packages, e) < 0)
+	/* rules of an older brig, or an administrator's own, know no guards: the installed ones are asked, too */
+	if (rules_of_release(to, &g->own, e) < 0 || packages_read(to, &g->packages, e) < 0 ||
+	    (access(file, F_OK) == 0 && rules_load(file, &g->installed, e) < 0)) {
+		guards_free(g); /* the next jail loads them anew */
 		return -e->num;
-	/* rules of an older brig, or an administrator's own, know no guards */
-	if (access(file, F_OK) == 0 && rules_load(file, &g->installed, e) < 0)
-		return -e->num;
+	}
 	g->loaded = true;
 	return 0;
 }
