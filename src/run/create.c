@@ -131,6 +131,29 @@ make_mount_point(const struct store *s, const struct jailspec *spec, struct err 
 	return 0;
 }
 
+/* Is what will be copied as it was built?  All of it is read, so once for all jails that a command makes of a release. */
+static int
+verify_once(const struct release *rel, struct err *e)
+{
+	static dev_t dev;
+	static ino_t ino; /* of the last release */
+	struct stat st;
+	int r;
+
+	if (rel->dir_fd < 0) /* made by hand: there is nothing to compare it with */
+		return 0;
+	if (fstat(rel->dir_fd, &st) < 0)
+		return err_sys(e, errno, "release %s/%s", rel->template, rel->name);
+	if (st.st_dev == dev && st.st_ino == ino)
+		return 0;
+	r = release_verify_skel(rel, NULL, e);
+	if (r == 0) {
+		dev = st.st_dev;
+		ino = st.st_ino;
+	}
+	return r;
+}
+
 static int
 create_from_template(const struct store *s, const struct jailspec *spec, struct record *rec, bool recorded,
 		     const struct progress *pr, struct err *e)
@@ -145,7 +168,7 @@ create_from_template(const struct store *s, const struct jailspec *spec, struct 
 		return make_mount_point(s, spec, e) < 0 ? -e->num : existed(s, spec->name, rec, e);
 	r = release_open(s, spec->template, spec->release, &rel, e);
 	if (r == 0 && !there && spec->space != SPACE_TMPFS)
-		r = release_verify_skel(&rel, NULL, e);
+		r = verify_once(&rel, e);
 	if (r < 0)
 		return r;
 	free(rec->template);
