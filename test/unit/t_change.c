@@ -17,6 +17,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "at_call.h"
 #include "scratch.h"
 #include "store/change/change.h"
 #include "store/record/ids.h"
@@ -374,16 +375,20 @@ stage_theirs(struct job *j, const char *path, const char *why)
 }
 
 static void
-carry_out(struct job *j)
+carry_out(void *ctx)
 {
+	struct job *j = ctx;
+
 	CHECK(change_commit(&j->c, &j->rec, &e) == 0);
 	CHECK(change_apply(&j->c, space, &e) == 0);
 	CHECK(change_finish(&j->c, &j->rec, space, &e) == 0);
 }
 
 static void
-there_and_back(struct job *j)
+there_and_back(void *ctx)
 {
+	struct job *j = ctx;
+
 	CHECK(change_commit(&j->c, &j->rec, &e) == 0);
 	CHECK(change_apply(&j->c, space, &e) == 0);
 	CHECK(change_commit_back(&j->c, &j->rec, &e) == 0);
@@ -402,7 +407,7 @@ upgrade(const char *to)
 
 /* As run/steps_change.c does it. */
 static void
-recover(struct job *unused)
+recover(void *unused)
 {
 	_auto_(change_free) struct change c = CHANGE_INIT;
 	_auto_(record_free) struct record rec = {0};
@@ -447,61 +452,6 @@ nothing_unfinished(const char *release_now, size_t n_undo)
 	for (size_t i = 0; i < rec.n_undo; i++)
 		buf_addf(&want, "%s%u %u.json", i ? " " : "", rec.undo[i].id, rec.undo[i].id);
 	assert_string_equal(kept, want.s);
-}
-
-/* ---- stopping ---- */
-
-static bool
-changes_files(uint64_t nr)
-{
-	static const int calls[] = {SYS_linkat,   SYS_renameat,  SYS_renameat2, SYS_unlinkat,
-				    SYS_mkdirat,  SYS_symlinkat, SYS_mknodat,   SYS_openat,
-				    SYS_openat2,  SYS_fchownat,  SYS_fchown,    SYS_fchmod,
-				    SYS_fchmodat, SYS_write,     SYS_fsync,     SYS_syncfs};
-
-	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-		if ((uint64_t)calls[i] == nr)
-			return true;
-#ifdef SYS_fchmodat2
-	if (nr == SYS_fchmodat2)
-		return true;
-#endif
-	return false;
-}
-
-/* Runs fn in a child.  Before its N-th call that changes something: act(), or its end.  0: it had fewer. */
-static int
-at_call(unsigned n, void (*act)(void), void (*fn)(struct job *j), struct job *j)
-{
-	struct __ptrace_syscall_info info;
-	int status, hit = 0;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0 && raise(SIGSTOP) == 0);
-		fn(j);
-		_exit(0);
-	}
-	CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
-	CHECK(ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0);
-	for (;;) {
-		CHECK(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0 || (hit && !act));
-		CHECK(waitpid(pid, &status, 0) == pid);
-		if (!WIFSTOPPED(status))
-			break;
-		if (WSTOPSIG(status) != (SIGTRAP | 0x80) ||
-		    ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
-		    info.op != PTRACE_SYSCALL_INFO_ENTRY || !changes_files(info.entry.nr) || --n != 0)
-			continue;
-		hit = 1;
-		if (act)
-			act();
-		else
-			CHECK(kill(pid, SIGKILL) == 0);
-	}
-	CHECK(hit && !act ? WIFSIGNALED(status) : WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	return hit;
 }
 
 /* ---- every point ---- */
@@ -559,7 +509,7 @@ whole(void **state)
 
 /* Both directions; again > 0: the recovery is killed, too, at this call and the following ones. */
 static void
-each_point(void (*way)(struct job *j), unsigned again)
+each_point(void (*way)(void *j), unsigned again)
 {
 	_auto_free char *post = after_upgrade(R2), *pre = NULL;
 	unsigned seen[3] = {0};
@@ -1744,8 +1694,10 @@ meddle(void)
 }
 
 static void
-stage_and_carry_out(struct job *j)
+stage_and_carry_out(void *ctx)
 {
+	struct job *j = ctx;
+
 	stage_upgrade(j, R2);
 	carry_out(j);
 }

@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
+#include "at_call.h"
 #include "change_lab.h"
 #include "store/tree.h"
 
@@ -189,49 +190,17 @@ recover(void)
 
 /* ---- stopping ---- */
 
-static bool
-changes_files(uint64_t nr)
+static void
+call(void *fn)
 {
-	static const int calls[] = {SYS_linkat,    SYS_renameat, SYS_renameat2, SYS_unlinkat, SYS_mkdirat,
-				    SYS_symlinkat, SYS_mknodat,  SYS_openat,    SYS_openat2,  SYS_fchownat,
-				    SYS_fchown,    SYS_write,    SYS_fsync,     SYS_syncfs};
-
-	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-		if ((uint64_t)calls[i] == nr)
-			return true;
-	return false;
+	(*(void (**)(void))fn)();
 }
 
 /* Runs fn in a child, which ends before its N-th call that changes something.  0: it had fewer. */
 static int
 killed_at(unsigned n, void (*fn)(void))
 {
-	struct __ptrace_syscall_info info;
-	int status, hit = 0;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0 && raise(SIGSTOP) == 0);
-		fn();
-		_exit(0);
-	}
-	CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
-	CHECK(ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0);
-	for (;;) {
-		CHECK(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0 || hit);
-		CHECK(waitpid(pid, &status, 0) == pid);
-		if (!WIFSTOPPED(status))
-			break;
-		if (WSTOPSIG(status) != (SIGTRAP | 0x80) ||
-		    ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
-		    info.op != PTRACE_SYSCALL_INFO_ENTRY || !changes_files(info.entry.nr) || --n != 0)
-			continue;
-		hit = 1;
-		CHECK(kill(pid, SIGKILL) == 0);
-	}
-	CHECK(hit ? WIFSIGNALED(status) : WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	return hit;
+	return at_call(n, NULL, call, &fn);
 }
 
 /* ---- copies ---- */
