@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <inttypes.h>
-#include <fcntl.h>
-
-#include "base/path.h"
 #include "cli/tidy.h"
-#include "store/tree.h"
+#include "store/change/change.h"
 
 static void
 report(struct tidy *t, const char *label, const struct run_tidied *done, const struct err *e)
@@ -55,19 +51,6 @@ tidy_jail(struct tidy *t, const char *name)
 	jailspec_free(spec);
 }
 
-/* Jails that changes have left something of, whether or not they have a record. */
-static int
-with_changes(const struct store *s, struct strv *ret, struct err *e)
-{
-	int fd = s->record_fd < 0
-		     ? -ENOENT
-		     : path_open(s->record_fd, "change", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
-	int r = fd < 0 ? fd : tree_names(fd, ret);
-
-	fd_close(fd);
-	return r < 0 && r != -ENOENT ? err_sys(e, -r, "%s/js/.brig/change", s->base) : 0;
-}
-
 static bool
 is_of(const struct store *s, const char *name, const char *template)
 {
@@ -84,7 +67,7 @@ tidy_jails(struct tidy *t, const char *template)
 	_auto_strv struct strv names = STRV_INIT;
 	struct err e = ERR_INIT;
 
-	if (with_changes(&t->cli->store, &names, &e) < 0)
+	if (change_jails(&t->cli->store, &names, &e) < 0)
 		t->status = cli_error(t->cli, &e);
 	for (size_t i = 0; i < names.n; i++)
 		if (is_of(&t->cli->store, names.v[i], template))

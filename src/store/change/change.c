@@ -381,8 +381,9 @@ change_unmark(const struct store *s, const char *jail, struct err *e)
 	return fsx_sync_dir(dir, "js/.brig/switch", e);
 }
 
-int
-change_unfinished(const struct store *s, struct strv *ret, struct err *e)
+/* The names of jails in js/.brig/KIND, sorted; there need not be such a directory. */
+static int
+jails_in(const struct store *s, const char *kind, struct strv *ret, struct err *e)
 {
 	_auto_strv struct strv all = STRV_INIT;
 	_auto_close int dir = -EBADF;
@@ -390,16 +391,28 @@ change_unfinished(const struct store *s, struct strv *ret, struct err *e)
 
 	if (s->record_fd < 0)
 		return 0;
-	dir = path_open(s->record_fd, "switch", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	dir = path_open(s->record_fd, kind, O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
 	if (dir == -ENOENT)
 		return 0;
 	r = dir < 0 ? dir : tree_names(dir, &all);
 	if (r < 0)
-		return err_sys(e, -r, "%s/js/.brig/switch", s->base);
+		return err_sys(e, -r, "%s/js/.brig/%s", s->base, kind);
 	for (size_t i = 0; i < all.n; i++)
 		if (name_ok(all.v[i]))
 			strv_add(ret, all.v[i]);
 	return 0;
+}
+
+int
+change_unfinished(const struct store *s, struct strv *ret, struct err *e)
+{
+	return jails_in(s, "switch", ret, e);
+}
+
+int
+change_jails(const struct store *s, struct strv *ret, struct err *e)
+{
+	return jails_in(s, "change", ret, e);
 }
 
 /* ---- life ---- */

@@ -200,6 +200,8 @@ int change_load(const struct store *s, const char *jail, unsigned id, int space_
 int change_digest(int fd, uint64_t size, char ret[65]);
 /* Jails with something unfinished, sorted.  Cheap when there are none. */
 int change_unfinished(const struct store *s, struct strv *ret, struct err *e);
+/* Jails that changes have left something of, whether or not they have a record, sorted. */
+int change_jails(const struct store *s, struct strv *ret, struct err *e);
 /* The entry of the undo list that a rollback to a release begins with: the latest change that left it. */
 bool change_find_way(const struct record *rec, const char *to, size_t *ret);
 /* Can a rollback begin with entry i of the undo list? */
